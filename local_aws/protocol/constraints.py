@@ -1,0 +1,238 @@
+"""The service model's constraints, checked over a whole request.
+
+Wording and form are those of messages that SageMaker sent and users published:
+
+    1 validation error detected: Value 'bad_name' at 'trainingJobName' failed to satisfy
+    constraint: Member must satisfy regular expression pattern: ...
+
+Members are named in lower camel case from the top, list members counted from 1
+('inputDataConfig.1.member.inputMode'). A list or a map of scalars is named as a whole
+and all rules of its elements are listed in brackets, whichever was broken. When a
+string breaks both its pattern and its length, the pattern comes first (recorded 2023; a
+message of 2019 has them the other way round). Members are checked in the model's order;
+AWS's own order is not known. AWS lists the values of an enumeration in no order; here
+it is the model's.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from local_aws.errors import AwsError, validation_exception
+from local_aws.protocol.model import Shape
+
+# AWS reports no more than this many; it also bounds what a hostile request costs.
+MOST_REPORTED = 10
+
+# Seconds. A pattern that has not matched by then counts as not matched: a request must
+# not be able to hold the server with a pattern that backtracks.
+PATTERN_TIMEOUT = 0.25
+
+
+def check(params: dict[str, Any], shape: Shape) -> None:
+    """Check what `requests.parse_body` returned.
+
+    Raises:
+        AwsError: ValidationException with every violation that was found.
+    """
+    violations: list[str] = []
+    _check_structure(params, shape, "", violations)
+    if not violations:
+        return
+    del violations[MOST_REPORTED:]
+    raise validation_error(violations)
+
+
+def validation_error(violations: list[str]) -> AwsError:
+    """The ValidationException that reports these violations."""
+    plural = "s" if len(violations) > 1 else ""
+    return validation_exception(
+        f"{len(violations)} validation error{plural} detected: {'; '.join(violations)}"
+    )
+
+
+def violation(value: Any, shape: Shape | None, path: str, constraint: str) -> str:
+    """One violation; value None stands for a member that is missing."""
+    shown = "null" if value is None else f"'{_shown(value, shape)}'"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def lower_camel(name: str) -> str:
+    """A member's name as AWS's messages spell it: 'RoleArn' becomes 'roleArn'."""
+    return name[:1].lower() + name[1:]
+
+
+def _check_structure(
+    value: dict[str, Any], shape: Shape, path: str, violations: list[str]
+) -> None:
+    for name, member in shape.members.items():
+        if len(violations) >= MOST_REPORTED:
+            return
+        item = value.get(name)
+        if item is None:
+            if name in shape.required:
+                violations.append(
+                    violation(
+                        None, None, path + lower_camel(name), "Member must not be null"
+                    )
+                )
+        else:
+            _check_value(item, member, path + lower_camel(name), violations)
+
+
+def _check_value(value: Any, shape: Shape, path: str, violations: list[str]) -> None:
+    if shape.type == "structure":
+        _check_structure(value, shape, path + ".", violations)
+    elif shape.type == "list":
+        _check_list(value, shape, path, violations)
+    elif shape.type == "map":
+        _check_map(value, shape, path, violations)
+    elif shape.is_constrained:
+        violations.extend(
+            violation(value, shape, path, constraint)
+            for constraint in _broken(value, shape)
+        )
+
+
+def _check_list(
+    value: list[Any], shape: Shape, path: str, violations: list[str]
+) -> None:
+    violations.extend(
+        violation(value, shape, path, constraint)
+        for constraint in _broken_lengths(len(value), shape)
+    )
+    element = shape.element
+    if _is_container(element):
+        for number, item in enumerate(value, start=1):
+            if len(violations) >= MOST_REPORTED:
+                return
+            _check_value(item, element, f"{path}.{number}.member", violations)
+    elif _any_broken(value, element):
+        constraint = f"Member must satisfy constraint: {_all_rules(element)}"
+        violations.append(violation(value, shape, path, constraint))
+
+
+def _check_map(
+    value: dict[str, Any], shape: Shape, path: str, violations: list[str]
+) -> None:
+    violations.extend(
+        violation(value, shape, path, constraint)
+        for constraint in _broken_lengths(len(value), shape)
+    )
+    if _any_broken(value, shape.key):
+        constraint = f"Map keys must satisfy constraint: {_all_rules(shape.key)}"
+        violations.append(violation(value, shape, path, constraint))
+    if _is_container(shape.value):
+        for name, item in value.items():
+            if len(violations) >= MOST_REPORTED:
+                return
+            _check_value(item, shape.value, f"{path}.{name}.member", violations)
+    elif _any_broken(value.values(), shape.value):
+        constraint = f"Map value must satisfy constraint: {_all_rules(shape.value)}"
+        violations.append(violation(value, shape, path, constraint))
+
+
+def _is_container(shape: Shape) -> bool:
+    return shape.type in ("structure", "list", "map")
+
+
+def _any_broken(values: Iterable[Any], shape: Shape) -> bool:
+    if not shape.is_constrained:
+        return False
+    return any(next(_broken(value, shape), None) is not None for value in values)
+
+
+def _broken(value: Any, shape: Shape) -> Iterable[str]:
+    """The rules that a scalar breaks, in the order in which AWS reports them."""
+    if shape.type == "string":
+        if shape.enum and value not in shape.allowed:
+            yield _enum_rule(shape)
+        if shape.pattern is not None and not _matches(value, shape):
+            yield _pattern_rule(shape)
+        yield from _broken_lengths(_java_length(value), shape)
+    elif shape.type != "boolean":
+        if shape.maximum is not None and value > shape.maximum:
+            yield _maximum_rule(shape)
+        if shape.minimum is not None and value < shape.minimum:
+            yield _minimum_rule(shape)
+
+
+def _broken_lengths(length: int, shape: Shape) -> Iterable[str]:
+    if shape.maximum is not None and length > shape.maximum:
+        yield _maximum_rule(shape)
+    if shape.minimum is not None and length < shape.minimum:
+        yield _minimum_rule(shape)
+
+
+def _matches(value: str, shape: Shape) -> bool:
+    try:
+        match = shape.compiled_pattern.fullmatch(value, timeout=PATTERN_TIMEOUT)
+    except TimeoutError:
+        return False
+    return match is not None
+
+
+def _java_length(text: str) -> int:
+    """Java counts characters outside the 16-bit plane as two."""
+    if text.isascii():
+        return len(text)
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _all_rules(shape: Shape) -> str:
+    """Every rule of a shape in brackets: 'Map value must satisfy constraint: [...]'"""
+    rules = []
+    if shape.maximum is not None:
+        rules.append(_maximum_rule(shape))
+    if shape.minimum is not None:
+        rules.append(_minimum_rule(shape))
+    if shape.pattern is not None:
+        rules.append(_pattern_rule(shape))
+    if shape.enum:
+        rules.append(_enum_rule(shape))
+    return f"[{', '.join(rules)}]"
+
+
+def _measure(shape: Shape) -> str:
+    return "length" if shape.type in ("string", "list", "map") else "value"
+
+
+def _maximum_rule(shape: Shape) -> str:
+    return f"Member must have {_measure(shape)} less than or equal to {shape.maximum}"
+
+
+def _minimum_rule(shape: Shape) -> str:
+    return (
+        f"Member must have {_measure(shape)} greater than or equal to {shape.minimum}"
+    )
+
+
+def _pattern_rule(shape: Shape) -> str:
+    return f"Member must satisfy regular expression pattern: {shape.pattern}"
+
+
+def _enum_rule(shape: Shape) -> str:
+    return f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+
+
+def _shown(value: Any, shape: Shape) -> str:
+    """A value as Java prints it: [a, b], {key=value}, 1, 0.5, true.
+
+    AWS shows a structure as its class and a hash; its members are more use here.
+    """
+    if shape.type == "structure":
+        members = ", ".join(
+            f"{lower_camel(name)}={_shown(item, shape.members[name])}"
+            for name, item in value.items()
+        )
+        return f"{shape.name}({members})"
+    if shape.type == "list":
+        return f"[{', '.join(_shown(item, shape.element) for item in value)}]"
+    if shape.type == "map":
+        pairs = (f"{name}={_shown(item, shape.value)}" for name, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

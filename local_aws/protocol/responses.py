@@ -1,0 +1,136 @@
+"""A handler's answer, written as the operation's output shape says."""
+
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from local_aws.protocol.model import Operation, Shape
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+class AnswerError(Exception):
+    """A handler returned what the operation's output shape does not allow.
+
+    It is a mistake in the stand-in, never the client's.
+    """
+
+
+def shape_answer(answer: dict[str, Any] | None, operation: Operation) -> bytes:
+    """The JSON body for a handler's answer.
+
+    Members that are None are left out, and so are structures of which nothing else
+    is left. Datetimes (with a time zone) become epoch seconds with milliseconds.
+
+    Args:
+        answer: members by their names in the model; None for nothing.
+        operation: tells the output shape. Without one the body is empty, as AWS's is.
+
+    Raises:
+        AnswerError: a name that the shape does not have, a required member that is
+            missing, a value of another type.
+    """
+    if operation.output is None:
+        if answer:
+            raise AnswerError(f"{operation.name} has no output, got {sorted(answer)}")
+        return b""
+    shaped = _structure(answer or {}, operation.output, operation.name)
+    return json.dumps(shaped, separators=(",", ":")).encode()
+
+
+def _write(value: Any, shape: Shape, path: str) -> Any:
+    return _WRITERS[shape.type](value, shape, path)
+
+
+def _structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(value, shape, path)
+    written = {}
+    for name, item in value.items():
+        member = shape.members.get(name)
+        if member is None:
+            raise AnswerError(f"{path}: {shape.name} has no member {name!r}")
+        if item is None:
+            continue
+        item = _write(item, member, f"{path}.{name}")
+        if item == {} and value[name] != {} and member.type == "structure":
+            continue  # everything in it was None
+        written[name] = item
+    missing = [name for name in shape.required if name not in written]
+    if missing:
+        raise AnswerError(f"{path}: required {', '.join(missing)} not in the answer")
+    return written
+
+
+def _list(value: Any, shape: Shape, path: str) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong_type(value, shape, path)
+    return [
+        _write(item, shape.element, f"{path}[{index}]")
+        for index, item in enumerate(value)
+    ]
+
+
+def _map(value: Any, shape: Shape, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(value, shape, path)
+    return {
+        _string(name, shape.key, path): _write(item, shape.value, f"{path}[{name}]")
+        for name, item in value.items()
+        if item is not None
+    }
+
+
+def _string(value: Any, shape: Shape, path: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(value, shape, path)
+    return value
+
+
+def _integer(value: Any, shape: Shape, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(value, shape, path)
+    return value
+
+
+def _float(value: Any, shape: Shape, path: str) -> float | str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(value, shape, path)
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers; AWS's JSON protocols send these words instead.
+        return _NOT_FINITE[str(value)]
+    return value
+
+
+def _boolean(value: Any, shape: Shape, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(value, shape, path)
+    return value
+
+
+def _timestamp(value: Any, shape: Shape, path: str) -> float:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return round(value.timestamp(), 3)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return round(float(value), 3)
+    raise _wrong_type(value, shape, path)
+
+
+def _wrong_type(value: Any, shape: Shape, path: str) -> AnswerError:
+    return AnswerError(f"{path}: {value!r} is not a {shape.type} (shape {shape.name})")
+
+
+_WRITERS: dict[str, Callable[[Any, Shape, str], Any]] = {
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+    "string": _string,
+    "integer": _integer,
+    "long": _integer,
+    "float": _float,
+    "double": _float,
+    "boolean": _boolean,
+    "timestamp": _timestamp,
+}
