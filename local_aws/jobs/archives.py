@@ -1,0 +1,42 @@
+"""model.tar.gz and output.tar.gz: written from a folder, unpacked into one."""
+
+import tarfile
+from pathlib import Path
+
+
+class UnsafeArchive(ValueError):
+    """An archive that is damaged, or that would write outside of its folder."""
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Write a gzip tar of the folder's content, its members at the root."""
+    with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, arcname=path.name, filter=_without_owner)
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The learner's user name is nobody's business in an artifact."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a gzip tar below `folder`.
+
+    Raises UnsafeArchive for links (AWS page: Troubleshoot Amazon SageMaker model
+    deployments), for members outside of the folder, for devices, and for a file that
+    is no gzip tar.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if member.issym() or member.islnk():
+                    raise UnsafeArchive(
+                        f"{member.name} is a link; links in a model archive are "
+                        "refused."
+                    )
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UnsafeArchive(f"The archive can't be unpacked: {error}") from error

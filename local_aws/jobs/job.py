@@ -1,0 +1,58 @@
+"""What a running job is to the engine and to the code that runs it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+
+from local_aws.clients import Clients
+from local_aws.store import Store
+
+# CreateTrainingJob and others name this text for a fault on the service's side.
+INTERNAL_ERROR = (
+    "InternalServerError: We encountered an internal error. Please try again."
+)
+
+# FailureReason, botocore sagemaker service model.
+MAX_FAILURE_REASON = 1024
+
+
+class StopRequested(Exception):
+    """Somebody asked the job to stop."""
+
+
+class JobFailed(Exception):
+    """The job can't go on; the text is its FailureReason."""
+
+
+class ShuttingDown(Exception):
+    """The stand-in is going away."""
+
+
+@dataclass
+class Job:
+    """One training or transform job while it runs.
+
+    `events` carries what the job waits for: ("exit", code) of its container, ("stop",)
+    and ("close",) when the stand-in shuts down.
+    """
+
+    kind: str
+    region: str
+    name: str
+    store: Store
+    clients: Clients
+    folder: Path
+    threads: int
+    events: SimpleQueue = field(default_factory=SimpleQueue)
+
+    def record(self) -> dict:
+        """The job's record as it is now."""
+        return self.store.get(self.region, self.kind, self.name)
+
+    def environment(self) -> dict[str, str]:
+        """What every container of this job finds in its environment."""
+        return {
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "OMP_NUM_THREADS": str(self.threads),
+        }

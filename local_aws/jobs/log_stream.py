@@ -1,0 +1,87 @@
+"""A container's output on its way to CloudWatch Logs."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# PutLogEvents: at most 10,000 events and 1 MiB in a request, 256 KiB in an event,
+# each event counted with 26 bytes more (botocore logs service model).
+MAX_EVENTS = 10_000
+MAX_BATCH_BYTES = 1_048_576
+MAX_EVENT_BYTES = 256 * 1024
+EVENT_OVERHEAD_BYTES = 26
+
+
+class LogStream:
+    """Bytes in, log events out: a line is sent as soon as it is whole.
+
+    A TAB becomes `#011` as AWS's log agent writes it, and the job's folder becomes
+    /opt/ml, which is what it stands for.
+    """
+
+    def __init__(
+        self,
+        logs: object,
+        group: str,
+        stream: str,
+        root: Path | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Create the group and the stream; `on_line` sees each line as it is sent."""
+        self._logs = logs
+        self._group = group
+        self._stream = stream
+        self._root = str(root) if root else None
+        self._on_line = on_line
+        self._rest = b""
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+
+    def write(self, chunk: bytes) -> None:
+        """Take output as it was read; an unfinished line waits for its end."""
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        while len(self._rest) > MAX_EVENT_BYTES // 2:
+            whole.append(self._rest[: MAX_EVENT_BYTES // 2])
+            self._rest = self._rest[MAX_EVENT_BYTES // 2 :]
+        self._send([self._text(line) for line in whole])
+
+    def close(self) -> None:
+        """Send what is left of a last line without an end."""
+        if self._rest:
+            self._send([self._text(self._rest)])
+            self._rest = b""
+
+    def write_line(self, line: str) -> None:
+        """Send one line of the platform's own."""
+        self._send([line])
+
+    def _text(self, line: bytes) -> str:
+        text = line.decode("utf-8", errors="replace").rstrip("\r").replace("\t", "#011")
+        return text.replace(self._root, "/opt/ml") if self._root else text
+
+    def _send(self, lines: list[str]) -> None:
+        batch, size = [], 0
+        for line in lines:
+            self._on_line(line)
+            if not line:
+                continue  # CloudWatch Logs takes no empty event
+            cost = len(line.encode()) + EVENT_OVERHEAD_BYTES
+            if len(batch) == MAX_EVENTS or size + cost > MAX_BATCH_BYTES:
+                self._put(batch)
+                batch, size = [], 0
+            batch.append({"timestamp": int(time.time() * 1000), "message": line})
+            size += cost
+        if batch:
+            self._put(batch)
+
+    def _put(self, events: list[dict]) -> None:
+        self._logs.put_log_events(
+            logGroupName=self._group, logStreamName=self._stream, logEvents=events
+        )
+
+
+def epoch_seconds() -> int:
+    """The number at the end of a stream's name."""
+    return int(time.time())

@@ -1,0 +1,101 @@
+"""A container that serves a model: started, waited for, called, stopped.
+
+It listens on a Unix socket in a folder that only this user can enter: a TCP port
+would be open to every other user and web page of the machine.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+
+from local_aws.containers.images import Image
+from local_aws.jobs.container_process import SERVING_GRACE_SECONDS, ContainerProcess
+
+# AWS page: Use Your Own Inference Code with Hosting Services.
+STARTUP_SECONDS = 8 * 60
+PING_SECONDS = 2
+
+# How often a starting container is asked; each ask costs well under a millisecond.
+PING_INTERVAL_SECONDS = 0.01
+
+
+class NotHealthy(Exception):
+    """The container ended, or never answered /ping in time."""
+
+
+class ModelServer:
+    """One serving container over the model in `root`/model."""
+
+    def __init__(
+        self,
+        image: Image,
+        root: Path,
+        environment: Mapping[str, str],
+        on_output: Callable[[bytes], None],
+    ) -> None:
+        # A Unix socket's path holds about a hundred characters; `root` may be longer.
+        self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-"))
+        socket = self._folder / "socket"
+        self._client = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)),
+            base_url="http://container",
+            trust_env=False,
+        )
+        self._container = ContainerProcess(
+            image.module,
+            "serve",
+            root,
+            {
+                **environment,
+                "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(socket),
+                "SAGEMAKER_IMAGE_TAG": image.tag,
+            },
+            on_output,
+        )
+
+    def wait_until_healthy(self, given_up: Callable[[], bool]) -> None:
+        """Return at the first 200 of /ping; raises NotHealthy.
+
+        `given_up` is asked between two pings and ends the waiting.
+        """
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while time.monotonic() < deadline and not given_up():
+            if self._container.wait(PING_INTERVAL_SECONDS) is not None:
+                raise NotHealthy(
+                    f"The container ended with code {self._container.exit_code}."
+                )
+            try:
+                if self._client.get("/ping", timeout=PING_SECONDS).status_code == 200:
+                    return
+            except httpx.TransportError:
+                continue  # not listening yet
+        raise NotHealthy("The container did not answer /ping in time.")
+
+    def execution_parameters(self) -> dict:
+        """What the container says of MaxConcurrentTransforms, BatchStrategy and
+        MaxPayloadInMB; empty if it doesn't say.
+        """
+        response = self._client.get("/execution-parameters", timeout=PING_SECONDS)
+        return response.json() if response.status_code == 200 else {}
+
+    def invoke(
+        self, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> httpx.Response:
+        """POST /invocations; raises httpx.TransportError when it can't be reached."""
+        return self._client.post(
+            "/invocations", content=body, headers=headers, timeout=timeout
+        )
+
+    def stop(self) -> None:
+        """End the container and remove its socket."""
+        self._container.stop(SERVING_GRACE_SECONDS)
+        self._client.close()
+        shutil.rmtree(self._folder)
+
+    def kill(self) -> None:
+        """End the container at once; calls under way fail."""
+        self._container.kill()

@@ -1,0 +1,426 @@
+"""The life of a transform job.
+
+Sources: botocore sagemaker service model (CreateTransformJob and its shapes); AWS
+pages "Batch transform" and "Use Your Own Inference Code with Batch Transform".
+"""
+
+import gzip
+import io
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from local_aws.containers.images import find_image
+from local_aws.errors import validation_exception
+from local_aws.jobs import archives, s3_objects
+from local_aws.jobs.job import (
+    INTERNAL_ERROR,
+    MAX_FAILURE_REASON,
+    Job,
+    JobFailed,
+    ShuttingDown,
+    StopRequested,
+)
+from local_aws.jobs.log_stream import LogStream, epoch_seconds
+from local_aws.jobs.model_server import ModelServer, NotHealthy
+
+KIND = "transform-job"
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+
+SEE_LOGS = "See job logs for more information"
+
+# ModelClientConfig, botocore sagemaker service model.
+DEFAULT_TIMEOUT_SECONDS = 600
+DEFAULT_RETRIES = 3
+
+DEFAULT_PARAMETERS = {
+    "MaxConcurrentTransforms": 1,
+    "BatchStrategy": "MultiRecord",
+    "MaxPayloadInMB": 6,
+}
+
+# /execution-parameters spells the strategies as the container's environment does.
+CONTAINER_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
+
+MEGABYTE = 1024 * 1024
+
+
+class FileFailed(Exception):
+    """One input can't be transformed. `fault` is ClientError or AlgorithmError."""
+
+    def __init__(self, fault: str, lines: list[str]) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.lines = lines
+
+
+class ServerFault(Exception):
+    """The container answered with a 5xx or not at all: worth another try."""
+
+
+def request_stop(record: dict) -> None:
+    """The change that StopTransformJob makes; raises for a job that does not run."""
+    status = record["TransformJobStatus"]
+    if status != "InProgress":
+        raise validation_exception(
+            f"The request was rejected because the transform job is in status {status}."
+        )
+    record["TransformJobStatus"] = "Stopping"
+    record["LastModifiedTime"] = time.time()
+
+
+def fail_internally(record: dict) -> None:
+    """The change for a job whose run was cut off, or broke, on our side."""
+    _set_end(record, "Failed")
+    record["FailureReason"] = INTERNAL_ERROR
+
+
+def run(job: Job) -> None:
+    """Run the job to its end; every outcome is written into its record.
+
+    Raises ShuttingDown with the record left as it is.
+    """
+    reason = None
+    try:
+        with ExitStack() as cleanup:
+            Transform(job, cleanup).run()
+        outcome = "Completed"
+    except StopRequested:
+        outcome = "Stopped"
+    except JobFailed as error:
+        outcome, reason = "Failed", str(error)[:MAX_FAILURE_REASON]
+
+    def change(record: dict) -> None:
+        _set_end(record, outcome)
+        if reason is not None:
+            record["FailureReason"] = reason
+
+    job.store.update(job.region, KIND, job.name, change)
+
+
+def _set_end(record: dict, status: str) -> None:
+    now = time.time()
+    record["TransformJobStatus"] = status
+    record["LastModifiedTime"] = now
+    if "TransformStartTime" in record:
+        record["TransformEndTime"] = now
+
+
+class Transform:
+    """One run: its servers, its logs, and what it has written so far."""
+
+    def __init__(self, job: Job, cleanup: ExitStack) -> None:
+        """`cleanup` gets what must be undone at the end, however it comes."""
+        self.job = job
+        self.cleanup = cleanup
+        self.s3 = job.clients.s3(job.region)
+        self.record = job.record()
+        self.written: list[tuple[str, str]] = []
+        self.servers: list[ModelServer] = []
+        epoch = epoch_seconds()
+        self.streams = [
+            f"{job.name}/i-{uuid.uuid4().hex[:17]}-{epoch}"
+            for _ in range(self.record["TransformResources"]["InstanceCount"])
+        ]
+        self.data_log: LogStream | None = None
+
+    def run(self) -> None:
+        """Raises JobFailed, StopRequested or ShuttingDown."""
+        self._start()
+        try:
+            self._load_model()
+            parameters = self._parameters()
+            self.data_log = self._log_stream(f"{self.streams[0]}/data-log")
+            self._say(_settings_line(parameters))
+            self._transform_all(parameters)
+        except (StopRequested, ShuttingDown):
+            self._discard()
+            raise
+
+    def _start(self) -> None:
+        def change(record: dict) -> None:
+            if record["TransformJobStatus"] == "Stopping":
+                raise StopRequested
+            record["TransformStartTime"] = record["LastModifiedTime"] = time.time()
+
+        self.job.store.update(self.job.region, KIND, self.job.name, change)
+
+    def _log_stream(self, name: str, root: Path | None = None) -> LogStream:
+        return LogStream(self.job.clients.logs(self.job.region), LOG_GROUP, name, root)
+
+    def _say(self, text: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.data_log.write_line(f"{now[:-6]}:[sagemaker logs]: {text}")
+
+    def _check_events(self) -> None:
+        """Raise if somebody wants the job to end; asked between two batches."""
+        while not self.job.events.empty():
+            event, *_ = self.job.events.get()
+            if event == "stop":
+                raise StopRequested
+            if event == "close":
+                raise ShuttingDown
+
+    def _load_model(self) -> None:
+        """Fetch and unpack the artifact, start a server for each instance."""
+        model = self.record["_model"]
+        bucket, key = s3_objects.split_uri(model["uri"])
+        archive = self.job.folder / "model.tar.gz"
+        try:
+            self.s3.download_file(bucket, key, str(archive))
+        except ClientError as error:
+            raise JobFailed(
+                f"ClientError: Model data download failed:{error}"
+            ) from error
+        image = find_image(model["image"])
+        for stream in self.streams:
+            root = self.job.folder / stream.rpartition("/")[2]
+            (root / "model").mkdir(parents=True)
+            try:
+                archives.unpack(archive, root / "model")
+            except archives.UnsafeArchive as error:
+                raise JobFailed(f"ClientError: {error}") from error
+            log = self._log_stream(stream, root)
+            server = ModelServer(image, root, self._environment(model), log.write)
+            self.cleanup.callback(log.close)
+            self.cleanup.callback(server.stop)
+            self.servers.append(server)
+        for server in self.servers:
+            try:
+                server.wait_until_healthy(lambda: not self.job.events.empty())
+            except NotHealthy as error:
+                self._check_events()
+                raise JobFailed(f"AlgorithmError: {SEE_LOGS}") from error
+
+    def _environment(self, model: dict) -> dict[str, str]:
+        """The container's environment (AWS page: Use Your Own Inference Code with
+        Batch Transform): the three limits only if the request names them.
+        """
+        environment = {
+            **model["environment"],
+            **self.record.get("Environment", {}),
+            **self.job.environment(),
+            "SAGEMAKER_BATCH": "true",
+        }
+        if "MaxPayloadInMB" in self.record:
+            environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(
+                self.record["MaxPayloadInMB"]
+            )
+        if "BatchStrategy" in self.record:
+            strategies = {ours: theirs for theirs, ours in CONTAINER_STRATEGIES.items()}
+            environment["SAGEMAKER_BATCH_STRATEGY"] = strategies[
+                self.record["BatchStrategy"]
+            ]
+        if "MaxConcurrentTransforms" in self.record:
+            environment["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(
+                self.record["MaxConcurrentTransforms"]
+            )
+        return environment
+
+    def _parameters(self) -> dict:
+        """The limits in force: the request's, else the container's, else defaults."""
+        said = self.servers[0].execution_parameters()
+        if "BatchStrategy" in said:
+            said["BatchStrategy"] = CONTAINER_STRATEGIES[said["BatchStrategy"]]
+        asked = {
+            key: self.record[key] for key in DEFAULT_PARAMETERS if self.record.get(key)
+        }
+        return {**DEFAULT_PARAMETERS, **said, **asked}
+
+    def _transform_all(self, parameters: dict) -> None:
+        """Every object under the prefix; one that fails does not stop the others."""
+        uri = self.record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+        bucket, _ = s3_objects.split_uri(uri)
+        faults = []
+        for number, (key, name) in enumerate(s3_objects.keys_under(self.s3, uri)):
+            server = self.servers[number % len(self.servers)]
+            try:
+                self._transform_object(server, parameters, bucket, key, name)
+            except FileFailed as error:
+                faults.append(error.fault)
+                for line in error.lines:
+                    self._say(f"{bucket}/{key}: {line}")
+        if faults:
+            worst = "AlgorithmError" if "AlgorithmError" in faults else "ClientError"
+            raise JobFailed(f"{worst}: {SEE_LOGS}")
+
+    def _transform_object(
+        self, server: ModelServer, parameters: dict, bucket: str, key: str, name: str
+    ) -> None:
+        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        with body, ThreadPoolExecutor(parameters["MaxConcurrentTransforms"]) as pool:
+            batches = _batches(
+                self._reader(body),
+                self.record["TransformInput"]["SplitType"],
+                parameters["BatchStrategy"],
+                parameters["MaxPayloadInMB"] * MEGABYTE,
+            )
+            output = self.job.folder / "output"
+            with output.open("wb") as file:
+                for answer in self._answers(
+                    server, pool, batches, parameters["MaxConcurrentTransforms"]
+                ):
+                    file.write(answer)
+                    if (
+                        self.record["TransformOutput"]["AssembleWith"] == "Line"
+                        and answer
+                        and not answer.endswith(b"\n")
+                    ):
+                        file.write(b"\n")
+        self._upload(output, f"{name}.out")
+
+    def _reader(self, body: object) -> BinaryIO:
+        if self.record["TransformInput"]["CompressionType"] == "Gzip":
+            return gzip.GzipFile(fileobj=body)
+        return io.BufferedReader(body, MEGABYTE)
+
+    def _answers(
+        self,
+        server: ModelServer,
+        pool: ThreadPoolExecutor,
+        batches: Iterable[bytes],
+        concurrent: int,
+    ) -> Iterator[bytes]:
+        """The container's answers in the order of the batches, a few in flight."""
+        flying: deque[Future] = deque()
+        try:
+            for batch in batches:
+                self._check_events()
+                if len(flying) == concurrent:
+                    yield flying.popleft().result()
+                flying.append(pool.submit(self._invoke, server, batch))
+            while flying:
+                yield flying.popleft().result()
+        except BaseException:
+            for future in flying:
+                future.cancel()
+            raise
+
+    def _invoke(self, server: ModelServer, batch: bytes) -> bytes:
+        """One call with its retries; raises FileFailed."""
+        client = self.record.get("ModelClientConfig", {})
+        timeout = client.get("InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT_SECONDS)
+        retrying = Retrying(
+            stop=stop_after_attempt(
+                1 + client.get("InvocationsMaxRetries", DEFAULT_RETRIES)
+            ),
+            retry=retry_if_exception_type(ServerFault),
+            reraise=True,
+        )
+        try:
+            return retrying(self._invoke_once, server, batch, timeout)
+        except ServerFault as error:
+            raise FileFailed("AlgorithmError", [str(error)]) from error
+
+    def _invoke_once(self, server: ModelServer, batch: bytes, timeout: float) -> bytes:
+        try:
+            response = server.invoke(batch, self._headers(), timeout)
+        except httpx.TransportError as error:
+            raise ServerFault(f"AlgorithmError: no answer ({error})") from error
+        if response.status_code >= 500:
+            raise ServerFault(
+                f"Bad HTTP status received from algorithm: {response.status_code}"
+            )
+        if response.status_code >= 400:
+            raise FileFailed(
+                "ClientError",
+                [
+                    f"ClientError: {response.status_code}",
+                    "",
+                    "Message:",
+                    *response.text.splitlines(),
+                ],
+            )
+        return response.content
+
+    def _headers(self) -> dict[str, str]:
+        headers = {}
+        if "ContentType" in self.record["TransformInput"]:
+            headers["Content-Type"] = self.record["TransformInput"]["ContentType"]
+        if "Accept" in self.record["TransformOutput"]:
+            headers["Accept"] = self.record["TransformOutput"]["Accept"]
+        return headers
+
+    def _upload(self, file: Path, name: str) -> None:
+        bucket, key = s3_objects.join_uri(
+            self.record["TransformOutput"]["S3OutputPath"], name
+        )
+        try:
+            self.s3.upload_file(str(file), bucket, key)
+        except S3UploadFailedError as error:
+            raise JobFailed(f"ClientError: Output upload failed:{error}") from error
+        self.written.append((bucket, key))
+
+    def _discard(self) -> None:
+        """A stopped job leaves no output (StopTransformJob)."""
+        for server in self.servers:
+            server.kill()
+        for bucket, key in self.written:
+            logging.getLogger(__name__).info("discarding the output %s", key)
+            self.s3.delete_object(Bucket=bucket, Key=key)
+
+
+def _settings_line(parameters: dict) -> str:
+    strategies = {ours: theirs for theirs, ours in CONTAINER_STRATEGIES.items()}
+    return (
+        f"MaxConcurrentTransforms={parameters['MaxConcurrentTransforms']}, "
+        f"MaxPayloadInMB={parameters['MaxPayloadInMB']}, "
+        f"BatchStrategy={strategies[parameters['BatchStrategy']]}"
+    )
+
+
+def _batches(
+    reader: BinaryIO, split_type: str, strategy: str, limit: int
+) -> Iterator[bytes]:
+    """The request bodies for one input, none longer than `limit` bytes.
+
+    Raises FileFailed for a record (SplitType Line) or an object (None) that is
+    longer.
+    """
+    if split_type == "None":
+        body = reader.read(limit + 1)
+        if len(body) > limit:
+            raise _too_large()
+        if body:
+            yield body
+    elif strategy == "SingleRecord":
+        for line in iter(lambda: reader.readline(limit + 2), b""):
+            if len(line.rstrip(b"\r\n")) > limit:
+                raise _too_large()
+            if line.strip():
+                yield line
+    else:
+        yield from _cut_at_line_ends(reader, limit)
+
+
+def _cut_at_line_ends(reader: BinaryIO, limit: int) -> Iterator[bytes]:
+    rest = b""
+    while chunk := reader.read(limit - len(rest)):
+        whole, newline, tail = (rest + chunk).rpartition(b"\n")
+        if not newline:
+            if len(tail) >= limit:
+                raise _too_large()
+            rest = tail
+            continue
+        yield whole + newline
+        rest = tail
+    if rest:
+        yield rest
+
+
+def _too_large() -> FileFailed:
+    return FileFailed(
+        "ClientError", ["ClientError: Too much data for max payload size"]
+    )

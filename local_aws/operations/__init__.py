@@ -1,0 +1,68 @@
+"""SageMaker's operations: one module per family of resources."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from local_aws.clients import Clients
+from local_aws.installation import ACCOUNT_ID, Installation
+from local_aws.jobs.engine import JobEngine
+from local_aws.operations import (
+    models,
+    notebook_instances,
+    tags,
+    training_jobs,
+    transform_jobs,
+)
+from local_aws.operations.context import Context
+from local_aws.store import Store
+
+HANDLERS: dict[str, Callable[[dict, Context], dict]] = {
+    "AddTags": tags.add_tags,
+    "CreateModel": models.create_model,
+    "CreateNotebookInstance": notebook_instances.create_notebook_instance,
+    "CreateTrainingJob": training_jobs.create_training_job,
+    "CreateTransformJob": transform_jobs.create_transform_job,
+    "DeleteModel": models.delete_model,
+    "DeleteNotebookInstance": notebook_instances.delete_notebook_instance,
+    "DeleteTags": tags.delete_tags,
+    "DeleteTrainingJob": training_jobs.delete_training_job,
+    "DescribeModel": models.describe_model,
+    "DescribeNotebookInstance": notebook_instances.describe_notebook_instance,
+    "DescribeTrainingJob": training_jobs.describe_training_job,
+    "DescribeTransformJob": transform_jobs.describe_transform_job,
+    "ListModels": models.list_models,
+    "ListNotebookInstances": notebook_instances.list_notebook_instances,
+    "ListTags": tags.list_tags,
+    "ListTrainingJobs": training_jobs.list_training_jobs,
+    "ListTransformJobs": transform_jobs.list_transform_jobs,
+    "StartNotebookInstance": notebook_instances.start_notebook_instance,
+    "StopNotebookInstance": notebook_instances.stop_notebook_instance,
+    "StopTrainingJob": training_jobs.stop_training_job,
+    "StopTransformJob": transform_jobs.stop_transform_job,
+}
+
+
+@dataclass(frozen=True)
+class SageMaker:
+    """The service's state: open while the stand-in runs."""
+
+    store: Store
+    jobs: JobEngine
+    clients: Clients
+
+    def for_region(self, region: str) -> Context:
+        """What an operation in this Region is given."""
+        return Context(region, ACCOUNT_ID, self.store, self.jobs, self.clients)
+
+    def close(self) -> None:
+        """End the running jobs and close the store."""
+        self.jobs.close()
+        self.store.close()
+
+
+def open_context(installation: Installation, clients: Clients) -> SageMaker:
+    """Open the installation's state; raises StateFileError."""
+    store = Store(installation.home / "sagemaker.sqlite")
+    return SageMaker(
+        store, JobEngine(store, clients, installation.home / "jobs"), clients
+    )

@@ -1,0 +1,122 @@
+"""What Create operations check beyond the service model, with AWS's wording.
+
+Sources of the texts: recorded errors of the service, collected in public issues of
+aws/amazon-sagemaker-examples, sagemaker-python-sdk and boto3.
+"""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from local_aws.containers.images import Image, UnknownImage, find_image
+from local_aws.errors import AwsError, validation_exception
+from local_aws.jobs import s3_objects
+from local_aws.operations.context import Context
+
+SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
+
+
+def not_built(feature: str) -> AwsError:
+    """The error for a part of the service that the stand-in does not reproduce."""
+    return validation_exception(
+        f"{feature} is part of Amazon SageMaker, but this local stand-in does not "
+        "reproduce it. Leave it out of the request, or run this request on AWS."
+    )
+
+
+def refuse_members(request: dict, members: dict[str, str]) -> None:
+    """Refuse request members that would be ignored: `members` says what each is."""
+    for member, feature in members.items():
+        if request.get(member):
+            raise not_built(f"{member} ({feature})")
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """("bucket", "key or prefix") of s3://bucket/key; raises ValidationException."""
+    try:
+        return s3_objects.split_uri(uri)
+    except ValueError as error:
+        raise validation_exception(str(error)) from error
+
+
+def check_role(role_arn: str, context: Context) -> None:
+    """Raise unless the role exists and SageMaker may assume it."""
+    name = role_arn.rpartition("/")[2]
+    try:
+        role = context.clients.iam(context.region).get_role(RoleName=name)["Role"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        role = None
+    if role is None or role["Arn"] != role_arn or not _trusts_sagemaker(role):
+        raise validation_exception(
+            f"Could not assume role {role_arn}. Please ensure that the role exists "
+            f"and allows principal '{SERVICE_PRINCIPAL}' to assume the role."
+        )
+
+
+def _trusts_sagemaker(role: dict) -> bool:
+    document = role["AssumeRolePolicyDocument"]
+    if isinstance(document, str):
+        document = json.loads(document)
+    return any(
+        statement.get("Effect") == "Allow"
+        and "sts:AssumeRole" in _as_list(statement.get("Action", []))
+        and SERVICE_PRINCIPAL in _services(statement.get("Principal", {}))
+        for statement in _as_list(document.get("Statement", []))
+    )
+
+
+def _services(principal: object) -> list[str]:
+    return _as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
+
+
+def _as_list(value: object) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def check_objects_exist(s3_uri: str, role_arn: str | None, context: Context) -> None:
+    """Raise unless at least one object's key begins with the URI's prefix."""
+    bucket, prefix = split_s3_uri(s3_uri)
+    suffix = ""
+    try:
+        found = context.clients.s3(context.region).list_objects_v2(
+            Bucket=bucket, Prefix=prefix, MaxKeys=1
+        )
+        if found.get("KeyCount"):
+            return
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchBucket", "404"):
+            raise
+        suffix = " Error message from S3: The specified bucket does not exist"
+    raise validation_exception(
+        f'No S3 objects found under S3 URL "{s3_uri}" given in input data source. '
+        "Please ensure that the bucket exists in the selected region "
+        f"({context.region}), that objects exist under that S3 prefix, and that the "
+        f'role "{role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+        + suffix
+    )
+
+
+def check_model_data(uri: str, context: Context) -> None:
+    """Raise unless `uri` names one existing object that ends in .tar.gz."""
+    bucket, key = split_s3_uri(uri)
+    if not key.endswith(".tar.gz"):
+        raise validation_exception(
+            f"Invalid model data url {uri}: it must name one object whose key ends "
+            "in .tar.gz."
+        )
+    try:
+        context.clients.s3(context.region).head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        raise validation_exception(f"Could not find model data at {uri}.") from error
+
+
+def check_image(image_uri: str) -> Image:
+    """The built-in image behind a registry path; raises ValidationException."""
+    try:
+        return find_image(image_uri)
+    except UnknownImage as error:
+        raise validation_exception(str(error)) from error

@@ -1,0 +1,250 @@
+"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob,
+DeleteTrainingJob.
+"""
+
+import time
+import uuid
+
+from local_aws.errors import AwsError, validation_exception
+from local_aws.jobs.training import KIND, PREPARING, move, request_stop
+from local_aws.operations import checks, listing
+from local_aws.operations.context import Context
+from local_aws.operations.tags import tags_of_request
+from local_aws.store import AlreadyExists, NotFound
+
+REFUSED = {
+    "CheckpointConfig": "checkpoints kept in S3",
+    "DebugHookConfig": "SageMaker Debugger",
+    "DebugRuleConfigurations": "SageMaker Debugger",
+    "MlflowConfig": "tracking with MLflow",
+    "ModelPackageConfig": "the model registry",
+    "ProfilerRuleConfigurations": "SageMaker Profiler",
+    "ServerlessJobConfig": "serverless model customization",
+    "TensorBoardOutputConfig": "TensorBoard output",
+}
+
+REFUSED_IN_ALGORITHM = {
+    "AlgorithmName": "an algorithm resource or a Marketplace algorithm",
+    "ContainerEntrypoint": "a command of your own in the container",
+    "ContainerArguments": "a command of your own in the container",
+    "TrainingImageConfig": "an image in a private registry",
+}
+
+REFUSED_IN_RESOURCES = {
+    "InstanceGroups": "a heterogeneous cluster",
+    "InstancePreferences": "a choice of instance types",
+    "TrainingPlanArn": "a training plan",
+}
+
+# StoppingCondition, botocore sagemaker service model: one day if nothing is given.
+DEFAULT_MAX_RUNTIME_SECONDS = 86400
+
+# Built-in algorithms that keep no checkpoints may wait an hour at most
+# (AWS page: Use Managed Spot Training).
+MAX_SPOT_WAIT_SECONDS = 3600
+
+TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
+
+
+def create_training_job(request: dict, context: Context) -> dict:
+    """Check the request as the service does before it answers, then start the job."""
+    name = request["TrainingJobName"]
+    image = _check_algorithm(request["AlgorithmSpecification"])
+    checks.refuse_members(request, REFUSED)
+    _check_resources(request)
+    stopping = _stopping_condition(request)
+    if "sagemaker_program" in request.get("HyperParameters", {}):
+        raise checks.not_built("Script mode (the hyperparameter sagemaker_program)")
+    checks.check_role(request["RoleArn"], context)
+    _check_channels(request, context)
+    output = request["OutputDataConfig"]["S3OutputPath"]
+    checks.split_s3_uri(output)
+
+    arn = context.arn(KIND, name)
+    now = time.time()
+    record = {
+        **{key: value for key, value in request.items() if key != "Tags"},
+        "TrainingJobArn": arn,
+        "TrainingJobStatus": "InProgress",
+        "StoppingCondition": stopping,
+        "ModelArtifacts": {
+            "S3ModelArtifacts": f"{output.rstrip('/')}/{name}/output/model.tar.gz"
+        },
+        "CreationTime": now,
+        "SecondaryStatusTransitions": [],
+        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+        "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
+        "EnableInterContainerTrafficEncryption": request.get(
+            "EnableInterContainerTrafficEncryption", False
+        ),
+        "_arn": arn,
+        "_id": uuid.uuid4().hex,
+    }
+    record["AlgorithmSpecification"] = {
+        **request["AlgorithmSpecification"],
+        "MetricDefinitions": image.metric_definitions,
+        "EnableSageMakerMetricsTimeSeries": request["AlgorithmSpecification"].get(
+            "EnableSageMakerMetricsTimeSeries", True
+        ),
+    }
+    move(record, "Starting", PREPARING, now)
+    try:
+        context.store.create(
+            context.region, KIND, name, record, arn, tags_of_request(request)
+        )
+    except AlreadyExists as error:
+        raise AwsError(
+            "ResourceInUse",
+            "Training job names must be unique within an AWS account and region, and "
+            f"a training job with this name already exists ({arn})",
+        ) from error
+    context.jobs.start_training(context.region, name)
+    return {"TrainingJobArn": arn}
+
+
+def _check_algorithm(algorithm: dict) -> checks.Image:
+    checks.refuse_members(algorithm, REFUSED_IN_ALGORITHM)
+    if "TrainingImage" not in algorithm:
+        raise validation_exception(
+            "TrainingImage is required in AlgorithmSpecification: the registry path of "
+            "the algorithm's image."
+        )
+    if algorithm.get("MetricDefinitions"):
+        raise validation_exception(
+            "You can't override the metric definitions for Amazon SageMaker "
+            "algorithms. Please retry your request without specifying metric "
+            "definitions."
+        )
+    return checks.check_image(algorithm["TrainingImage"])
+
+
+def _check_resources(request: dict) -> None:
+    resources = request.get("ResourceConfig", {})
+    checks.refuse_members(resources, REFUSED_IN_RESOURCES)
+    for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
+        if member not in resources:
+            raise validation_exception(f"{member} is required in ResourceConfig.")
+    if resources["InstanceCount"] > 1:
+        raise checks.not_built("InstanceCount above 1 (distributed training)")
+
+
+def _stopping_condition(request: dict) -> dict:
+    """The StoppingCondition in force; raises for limits that contradict each other."""
+    condition = {
+        "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS,
+        **request.get("StoppingCondition", {}),
+    }
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if request.get("EnableManagedSpotTraining"):
+        if wait is None or wait < condition["MaxRuntimeInSeconds"]:
+            raise validation_exception(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than "
+                "or equal to MaxRuntimeInSeconds"
+            )
+        if wait > MAX_SPOT_WAIT_SECONDS:
+            raise validation_exception(
+                f"MaxWaitTimeInSeconds above {MAX_SPOT_WAIT_SECONDS} is not supported "
+                "for the given algorithm."
+            )
+    elif wait is not None:
+        raise validation_exception(
+            "MaxWaitTimeInSeconds is only allowed with EnableManagedSpotTraining."
+        )
+    return condition
+
+
+def _check_channels(request: dict, context: Context) -> None:
+    channels = request.get("InputDataConfig", [])
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) < len(names):
+        raise validation_exception(
+            f"Channel names must be unique; the request has {', '.join(names)}."
+        )
+    for channel in channels:
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise checks.not_built(
+                f"A data source other than S3 (channel {channel['ChannelName']})"
+            )
+        if source["S3DataType"] != "S3Prefix":
+            raise checks.not_built(f"S3DataType {source['S3DataType']}")
+        if channel.get("RecordWrapperType", "None") != "None":
+            raise checks.not_built("RecordWrapperType RecordIO")
+        checks.check_objects_exist(source["S3Uri"], request["RoleArn"], context)
+
+
+def _get(name: str, context: Context) -> dict:
+    try:
+        return context.store.get(context.region, KIND, name)
+    except NotFound as error:
+        raise _not_found() from error
+
+
+def _not_found() -> AwsError:
+    return validation_exception("Requested resource not found.")
+
+
+def describe_training_job(request: dict, context: Context) -> dict:
+    """The job's record."""
+    record = _get(request["TrainingJobName"], context)
+    return {key: value for key, value in record.items() if not key.startswith("_")}
+
+
+def list_training_jobs(request: dict, context: Context) -> dict:
+    """A page of training jobs."""
+    records = context.store.list(context.region, KIND)
+    if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
+        records = []  # no job here has a warm pool or a training plan
+    records, token = listing.page(
+        records,
+        request,
+        name="TrainingJobName",
+        status="TrainingJobStatus",
+        sort_order="Ascending",
+    )
+    members = (
+        "TrainingJobName",
+        "TrainingJobArn",
+        "CreationTime",
+        "TrainingEndTime",
+        "LastModifiedTime",
+        "TrainingJobStatus",
+        "SecondaryStatus",
+    )
+    return {
+        "TrainingJobSummaries": [
+            {key: record[key] for key in members if key in record} for record in records
+        ],
+        "NextToken": token,
+    }
+
+
+def stop_training_job(request: dict, context: Context) -> dict:
+    """Ask a running job to stop; it answers before the job has stopped."""
+    name = request["TrainingJobName"]
+    try:
+        context.store.update(context.region, KIND, name, request_stop)
+    except NotFound as error:
+        raise _not_found() from error
+    context.jobs.stop(KIND, context.region, name)
+    return {}
+
+
+def delete_training_job(request: dict, context: Context) -> dict:
+    """Delete the record of a job that has ended; its artifact and log stay."""
+    name = request["TrainingJobName"]
+
+    def check(record: dict) -> None:
+        if record["TrainingJobStatus"] not in TERMINAL_STATUSES:
+            raise AwsError(
+                "ResourceInUse",
+                f"Training job {record['TrainingJobArn']} is in status "
+                f"{record['TrainingJobStatus']}. Only a training job in status "
+                "Completed, Failed or Stopped can be deleted.",
+            )
+
+    try:
+        context.store.delete(context.region, KIND, name, context.arn(KIND, name), check)
+    except NotFound as error:
+        raise _not_found() from error
+    return {}

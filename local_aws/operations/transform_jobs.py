@@ -1,0 +1,167 @@
+"""CreateTransformJob, DescribeTransformJob, ListTransformJobs, StopTransformJob."""
+
+import time
+import uuid
+
+from local_aws.errors import AwsError, validation_exception
+from local_aws.jobs.transform import KIND, request_stop
+from local_aws.operations import checks, listing
+from local_aws.operations.context import Context
+from local_aws.operations.models import get_model, model_data_uri
+from local_aws.operations.tags import tags_of_request
+from local_aws.store import AlreadyExists, NotFound
+
+# CreateTransformJob, botocore sagemaker service model.
+DEFAULT_MAX_PAYLOAD_MB = 6
+MAX_PAYLOAD_MB = 100
+
+
+def create_transform_job(request: dict, context: Context) -> dict:
+    """Check the request as the service does before it answers, then start the job."""
+    name = request["TransformJobName"]
+    checks.refuse_members(request, {"DataCaptureConfig": "data capture"})
+    model = get_model(request["ModelName"], context)
+    _check_payload(request)
+    _check_input(request, model, context)
+    checks.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
+    arn = context.arn(KIND, name)
+    now = time.time()
+    record = {
+        **{key: value for key, value in request.items() if key != "Tags"},
+        "TransformJobArn": arn,
+        "TransformJobStatus": "InProgress",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "_arn": arn,
+        "_id": uuid.uuid4().hex,
+        # As it is now: the model may be deleted while the job runs.
+        "_model": {
+            "image": model["PrimaryContainer"]["Image"],
+            "uri": model_data_uri(model["PrimaryContainer"]),
+            "environment": model["PrimaryContainer"].get("Environment", {}),
+        },
+    }
+    record["TransformInput"] = {
+        "CompressionType": "None",
+        "SplitType": "None",
+        **request["TransformInput"],
+    }
+    record["TransformOutput"] = {"AssembleWith": "None", **request["TransformOutput"]}
+    record["DataProcessing"] = {
+        "InputFilter": "$",
+        "OutputFilter": "$",
+        "JoinSource": "None",
+        **request.get("DataProcessing", {}),
+    }
+    try:
+        context.store.create(
+            context.region, KIND, name, record, arn, tags_of_request(request)
+        )
+    except AlreadyExists as error:
+        raise AwsError(
+            "ResourceInUse",
+            "Job name must be unique within an AWS account and region, and a job with "
+            f"this name already exists ({arn})",
+        ) from error
+    context.jobs.start_transform(context.region, name)
+    return {"TransformJobArn": arn}
+
+
+def _check_payload(request: dict) -> None:
+    payload = request.get("MaxPayloadInMB", DEFAULT_MAX_PAYLOAD_MB)
+    concurrent = request.get("MaxConcurrentTransforms", 1) or 1
+    if payload == 0:
+        raise checks.not_built(
+            "MaxPayloadInMB 0 (HTTP chunked encoding, which no built-in algorithm "
+            "supports)"
+        )
+    if payload > MAX_PAYLOAD_MB:
+        raise validation_exception(
+            f"MaxPayloadInMB cannot be greater than {MAX_PAYLOAD_MB} MB; the request "
+            f"has {payload}."
+        )
+    if payload * concurrent > MAX_PAYLOAD_MB:
+        raise validation_exception(
+            "The value of MaxConcurrentTransforms * MaxPayloadInMB cannot exceed "
+            f"{MAX_PAYLOAD_MB} MB; the request has {concurrent} * {payload}."
+        )
+
+
+def _check_input(request: dict, model: dict, context: Context) -> None:
+    transform_input = request["TransformInput"]
+    split = transform_input.get("SplitType", "None")
+    if split not in ("None", "Line"):
+        raise checks.not_built(f"SplitType {split}")
+    if request.get("BatchStrategy") == "SingleRecord" and split == "None":
+        raise validation_exception(
+            "BatchStrategy SingleRecord needs a SplitType other than None: with None "
+            "the whole object is one record."
+        )
+    processing = request.get("DataProcessing", {})
+    if (
+        processing.get("InputFilter", "$") != "$"
+        or processing.get("OutputFilter", "$") != "$"
+        or processing.get("JoinSource", "None") != "None"
+    ):
+        raise checks.not_built(
+            "DataProcessing (InputFilter, OutputFilter and JoinSource)"
+        )
+    source = transform_input["DataSource"]["S3DataSource"]
+    if source["S3DataType"] != "S3Prefix":
+        raise checks.not_built(f"S3DataType {source['S3DataType']}")
+    checks.check_objects_exist(source["S3Uri"], model["ExecutionRoleArn"], context)
+
+
+def _not_found(name: str) -> AwsError:
+    return validation_exception(f"Could not find requested job with name: {name}")
+
+
+def describe_transform_job(request: dict, context: Context) -> dict:
+    """The job's record."""
+    name = request["TransformJobName"]
+    try:
+        record = context.store.get(context.region, KIND, name)
+    except NotFound as error:
+        raise _not_found(name) from error
+    # LastModifiedTime is a member of the summary only.
+    return {
+        key: value
+        for key, value in record.items()
+        if not key.startswith("_") and key != "LastModifiedTime"
+    }
+
+
+def list_transform_jobs(request: dict, context: Context) -> dict:
+    """A page of transform jobs."""
+    records, token = listing.page(
+        context.store.list(context.region, KIND),
+        request,
+        name="TransformJobName",
+        status="TransformJobStatus",
+    )
+    members = (
+        "TransformJobName",
+        "TransformJobArn",
+        "CreationTime",
+        "TransformEndTime",
+        "LastModifiedTime",
+        "TransformJobStatus",
+        "FailureReason",
+    )
+    return {
+        "TransformJobSummaries": [
+            {key: record[key] for key in members if key in record} for record in records
+        ],
+        "NextToken": token,
+    }
+
+
+def stop_transform_job(request: dict, context: Context) -> dict:
+    """Ask a running job to stop; what it has written is discarded."""
+    name = request["TransformJobName"]
+    try:
+        context.store.update(context.region, KIND, name, request_stop)
+    except NotFound as error:
+        raise _not_found(name) from error
+    context.jobs.stop(KIND, context.region, name)
+    return {}
