@@ -21,8 +21,7 @@ class AnswerError(Exception):
 def shape_answer(answer: dict[str, Any] | None, operation: Operation) -> bytes:
     """The JSON body for a handler's answer.
 
-    Members that are None are left out, and so are structures of which nothing else
-    is left. Datetimes (with a time zone) become epoch seconds with milliseconds.
+    Members that are None are left out, and so are structures with nothing but None. Datetimes (with a time zone) become epoch seconds with milliseconds.
 
     Args:
         answer: members by their names in the model; None for nothing.
@@ -52,16 +51,19 @@ def _structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
         member = shape.members.get(name)
         if member is None:
             raise AnswerError(f"{path}: {shape.name} has no member {name!r}")
-        if item is None:
-            continue
-        item = _write(item, member, f"{path}.{name}")
-        if item == {} and value[name] != {} and member.type == "structure":
-            continue  # everything in it was None
-        written[name] = item
+        if item is not None and not _holds_nothing(item, member):
+            written[name] = _write(item, member, f"{path}.{name}")
     missing = [name for name in shape.required if name not in written]
     if missing:
         raise AnswerError(f"{path}: required {', '.join(missing)} not in the answer")
     return written
+
+
+def _holds_nothing(value: Any, shape: Shape) -> bool:
+    """Whether a structure has members and all are None; {} itself was meant."""
+    if shape.type != "structure" or not isinstance(value, dict) or not value:
+        return False
+    return all(item is None for item in value.values())
 
 
 def _list(value: Any, shape: Shape, path: str) -> list[Any]:
