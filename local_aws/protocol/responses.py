@@ -21,7 +21,8 @@ class AnswerError(Exception):
 def shape_answer(answer: dict[str, Any] | None, operation: Operation) -> bytes:
     """The JSON body for a handler's answer.
 
-    Members that are None are left out, and so are structures with nothing but None. Datetimes (with a time zone) become epoch seconds with milliseconds.
+    Members that are None are left out, and so are structures with nothing but None.
+    Datetimes (with a time zone) become epoch seconds with milliseconds.
 
     Args:
         answer: members by their names in the model; None for nothing.
