@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from local_aws.errors import AwsError, validation_exception
+from local_aws.errors import AwsError, serialization_exception, validation_exception
 from local_aws.protocol.model import Shape
 
 # AWS reports no more than this many; it also bounds what a hostile request costs.
@@ -33,10 +33,15 @@ def check(params: dict[str, Any], shape: Shape) -> None:
     """Check what `requests.parse_body` returned.
 
     Raises:
-        AwsError: ValidationException with every violation that was found.
+        AwsError: ValidationException with every violation that was found;
+            SerializationException for a request that is nested too deep.
     """
     violations: list[str] = []
-    _check_structure(params, shape, "", violations)
+    try:
+        _check_structure(params, shape, "", violations)
+    except RecursionError:
+        # Nested so deep that it could only just be read; refused as when it could not.
+        raise serialization_exception() from None
     if not violations:
         return
     del violations[MOST_REPORTED:]
