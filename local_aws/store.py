@@ -169,7 +169,7 @@ class Store:
             )
             connection.execute("DELETE FROM tags WHERE arn=?", (arn,))
 
-    def list(self, region: str, kind: str) -> list[dict]:
+    def records(self, region: str, kind: str) -> list[dict]:
         """All records of a kind in a Region, by name."""
         with self._lock:
             rows = self._connection.execute(
@@ -178,7 +178,7 @@ class Store:
             ).fetchall()
         return [json.loads(record) for (record,) in rows]
 
-    def list_everywhere(self, kind: str) -> list[tuple[str, str, dict]]:
+    def all_records(self, kind: str) -> list[tuple[str, str, dict]]:
         """(region, name, record) of every resource of a kind."""
         with self._lock:
             rows = self._connection.execute(

@@ -47,7 +47,7 @@ class JobEngine:
 
     def _fail_unfinished(self) -> None:
         for kind, life in LIVES.items():
-            for region, name, record in self._store.list_everywhere(kind):
+            for region, name, record in self._store.all_records(kind):
                 if record[STATUS[kind]] in UNFINISHED:
                     self._store.update(region, kind, name, life.fail_internally)
 

@@ -7,6 +7,7 @@ from local_aws.clients import Clients
 from local_aws.installation import ACCOUNT_ID, Installation
 from local_aws.jobs.engine import JobEngine
 from local_aws.operations import (
+    endpoints,
     models,
     notebook_instances,
     tags,
@@ -30,6 +31,8 @@ HANDLERS: dict[str, Callable[[dict, Context], dict]] = {
     "DescribeNotebookInstance": notebook_instances.describe_notebook_instance,
     "DescribeTrainingJob": training_jobs.describe_training_job,
     "DescribeTransformJob": transform_jobs.describe_transform_job,
+    "ListEndpointConfigs": endpoints.list_endpoint_configs,
+    "ListEndpoints": endpoints.list_endpoints,
     "ListModels": models.list_models,
     "ListNotebookInstances": notebook_instances.list_notebook_instances,
     "ListTags": tags.list_tags,

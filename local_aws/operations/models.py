@@ -120,7 +120,7 @@ def describe_model(request: dict, context: Context) -> dict:
 def list_models(request: dict, context: Context) -> dict:
     """A page of models."""
     records, token = listing.page(
-        context.store.list(context.region, KIND), request, name="ModelName"
+        context.store.records(context.region, KIND), request, name="ModelName"
     )
     return {
         "Models": [

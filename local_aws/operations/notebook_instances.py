@@ -78,7 +78,7 @@ def describe_notebook_instance(request: dict, context: Context) -> dict:
 def list_notebook_instances(request: dict, context: Context) -> dict:
     """A page of notebook instances."""
     records, token = listing.page(
-        context.store.list(context.region, KIND),
+        context.store.records(context.region, KIND),
         request,
         name="NotebookInstanceName",
         status="NotebookInstanceStatus",

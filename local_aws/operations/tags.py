@@ -39,7 +39,7 @@ def _find(arn: str, context: Context) -> str:
     _, _, _, region, account, resource = arn.split(":", 5)
     resource_type, _, name = resource.partition("/")
     if account == context.account_id and region == context.region:
-        for record in context.store.list(region, KINDS.get(resource_type, "")):
+        for record in context.store.records(region, KINDS.get(resource_type, "")):
             if record["_arn"] == context.arn(resource_type, name):
                 return record["_arn"]
     raise validation_exception(f'Could not find resource "{arn}".')

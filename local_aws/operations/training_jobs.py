@@ -43,6 +43,9 @@ DEFAULT_MAX_RUNTIME_SECONDS = 86400
 # (AWS page: Use Managed Spot Training).
 MAX_SPOT_WAIT_SECONDS = 3600
 
+# Members of the request that DescribeTrainingJob does not answer with.
+NOT_DESCRIBED = ("Tags", "SessionChainingConfig")
+
 TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
 
 
@@ -63,7 +66,7 @@ def create_training_job(request: dict, context: Context) -> dict:
     arn = context.arn(KIND, name)
     now = time.time()
     record = {
-        **{key: value for key, value in request.items() if key != "Tags"},
+        **{key: value for key, value in request.items() if key not in NOT_DESCRIBED},
         "TrainingJobArn": arn,
         "TrainingJobStatus": "InProgress",
         "StoppingCondition": stopping,
@@ -192,7 +195,7 @@ def describe_training_job(request: dict, context: Context) -> dict:
 
 def list_training_jobs(request: dict, context: Context) -> dict:
     """A page of training jobs."""
-    records = context.store.list(context.region, KIND)
+    records = context.store.records(context.region, KIND)
     if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
         records = []  # no job here has a warm pool or a training plan
     records, token = listing.page(

@@ -134,7 +134,7 @@ def describe_transform_job(request: dict, context: Context) -> dict:
 def list_transform_jobs(request: dict, context: Context) -> dict:
     """A page of transform jobs."""
     records, token = listing.page(
-        context.store.list(context.region, KIND),
+        context.store.records(context.region, KIND),
         request,
         name="TransformJobName",
         status="TransformJobStatus",

@@ -1,0 +1,89 @@
+"""The SageMaker Python SDK v3 against the stand-in: train, model, batch transform."""
+
+import subprocess
+import sys
+import textwrap
+
+PROGRAM = """
+    import io, sys
+    import boto3
+    import pandas as pd
+    sys.path.insert(0, "tests")
+    import boston
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.resources import Model, TrainingJob, TransformJob
+    from sagemaker.core.shapes import ContainerDefinition
+    from sagemaker.core.training.configs import (
+        Compute, InputData, OutputDataConfig, StoppingCondition,
+    )
+    from sagemaker.core.transformer import Transformer
+    from sagemaker.train import ModelTrainer
+
+    session = Session()
+    bucket = session.default_bucket()
+    boston.upload(boto3.client("s3"), bucket)
+    image = image_uris.retrieve("xgboost", "us-east-1", version="3.2-0")
+    trainer = ModelTrainer(
+        training_image=image,
+        sagemaker_session=session,
+        base_job_name=boston.name("sdk"),
+        compute=Compute(instance_type="ml.m5.large", instance_count=1),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=600),
+        hyperparameters={
+            "objective": "reg:squarederror", "num_round": 30, "eval_metric": "rmse",
+            "early_stopping_rounds": 5,
+        },
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/out"),
+    )
+    channels = [
+        InputData(
+            channel_name=part,
+            data_source=f"s3://{bucket}/boston/{part}",
+            content_type="text/csv",
+        )
+        for part in ("train", "validation")
+    ]
+    trainer.train(input_data_config=channels, wait=False)
+    job = trainer._latest_training_job
+    job.wait(poll=0.1, logs=True)
+    job.refresh()
+    assert job.training_job_status == "Completed", job.failure_reason
+    metrics = {m.metric_name: m.value for m in job.final_metric_data_list}
+    assert 0 < metrics["validation:rmse"] < 9, metrics
+    assert TrainingJob.get(job.training_job_name).billable_time_in_seconds >= 1
+
+    model = Model.create(
+        model_name=job.training_job_name,
+        primary_container=ContainerDefinition(
+            image=image, model_data_url=job.model_artifacts.s3_model_artifacts
+        ),
+        execution_role_arn=job.role_arn,
+    )
+    transformer = Transformer(
+        model_name=model.model_name, instance_count=1, instance_type="ml.m5.large",
+        strategy="MultiRecord", assemble_with="Line", accept="text/csv",
+        output_path=f"s3://{bucket}/batch", sagemaker_session=session,
+        base_transform_job_name=boston.name("sdk"),
+    )
+    transformer.transform(
+        f"s3://{bucket}/boston/test/test.csv", content_type="text/csv",
+        split_type="Line", wait=False,
+    )
+    transformer.latest_transform_job.wait(poll=0.1, logs=True)
+    text = session.read_s3_file(bucket, "batch/test.csv.out")
+    print("rows", len(pd.read_csv(io.StringIO(text), header=None)))
+    model.delete()
+"""
+
+
+def test_train_and_batch_transform(stand_in):
+    result = subprocess.run(
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", textwrap.dedent(PROGRAM)],
+        env=stand_in.environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "rows 106" in result.stdout

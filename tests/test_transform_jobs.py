@@ -1,0 +1,299 @@
+"""Batch transform through boto3: splitting, batching, outputs, failures."""
+
+import gzip
+import json
+import re
+
+import boston
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.installation import ROLE_ARN
+
+GROUP = "/aws/sagemaker/TransformJobs"
+
+
+@pytest.fixture(scope="module")
+def sagemaker(stand_in):
+    return stand_in.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def s3(stand_in):
+    return stand_in.client("s3")
+
+
+@pytest.fixture(scope="module")
+def model(stand_in, sagemaker, s3):
+    """(bucket, model name, test frame) with a model trained on the Boston data."""
+    bucket = boston.name("sagemaker-transform")
+    s3.create_bucket(Bucket=bucket)
+    _, _, test = boston.upload(s3, bucket)
+    name = boston.name()
+    sagemaker.create_training_job(**boston.training_request(bucket, name))
+    job = boston.wait_for_training(sagemaker, name)
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE_ARN,
+        PrimaryContainer={
+            "Image": boston.IMAGE,
+            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+        },
+    )
+    return bucket, name, test
+
+
+def run(sagemaker, model, **changes):
+    bucket, model_name, _ = model
+    name = boston.name()
+    request = {**boston.transform_request(bucket, name, model_name), **changes}
+    request["TransformOutput"] = {
+        "S3OutputPath": f"s3://{bucket}/{name}",
+        **changes.get("TransformOutput", {}),
+    }
+    sagemaker.create_transform_job(**request)
+    return boston.wait_for_transform(sagemaker, name)
+
+
+def source(uri, **changes):
+    return {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+        "ContentType": "text/csv",
+        "SplitType": "Line",
+        **changes,
+    }
+
+
+def output(s3, job, key):
+    bucket, prefix = re.fullmatch(
+        "s3://([^/]+)/(.*)", job["TransformOutput"]["S3OutputPath"]
+    ).groups()
+    return s3.get_object(Bucket=bucket, Key=f"{prefix}/{key}")["Body"].read()
+
+
+def outputs(s3, job):
+    bucket, prefix = re.fullmatch(
+        "s3://([^/]+)/(.*)", job["TransformOutput"]["S3OutputPath"]
+    ).groups()
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix + "/").get("Contents", [])
+    return sorted(entry["Key"].removeprefix(prefix + "/") for entry in found)
+
+
+@pytest.fixture(scope="module")
+def whole(sagemaker, s3, model):
+    job = run(sagemaker, model)
+    assert job["TransformJobStatus"] == "Completed", job
+    return output(s3, job, "test.csv.out")
+
+
+def test_one_prediction_a_row(whole, model):
+    predictions = np.array(whole.split(), dtype=float)
+    truth = model[2]["MEDV"].to_numpy()
+    assert predictions.shape == truth.shape
+    error = np.sqrt(np.mean((predictions - truth) ** 2))
+    assert error < 0.6 * truth.std()  # it has learned something
+    assert error > 0.1  # and does not see the answers
+    assert whole.endswith(b"\n")
+
+
+def test_describe_shows_the_defaults_and_the_times(sagemaker, model):
+    job = run(sagemaker, model)
+    assert job["TransformInput"]["CompressionType"] == "None"
+    assert job["TransformOutput"]["AssembleWith"] == "None"
+    assert job["CreationTime"] <= job["TransformStartTime"] <= job["TransformEndTime"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"BatchStrategy": "SingleRecord"},
+        {"BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 4},
+        {"BatchStrategy": "MultiRecord", "MaxPayloadInMB": 1},
+        {"TransformOutput": {"AssembleWith": "Line", "Accept": "text/csv"}},
+        {
+            "TransformOutput": {"AssembleWith": "Line"},
+            "BatchStrategy": "SingleRecord",
+            "MaxConcurrentTransforms": 2,
+        },
+        {"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}},
+    ],
+    ids=str,
+)
+def test_how_it_is_cut_does_not_change_the_result(sagemaker, s3, model, whole, changes):
+    job = run(sagemaker, model, **changes)
+    assert job["TransformJobStatus"] == "Completed", job
+    assert output(s3, job, "test.csv.out") == whole
+
+
+def test_a_whole_object_without_splitting(sagemaker, s3, model, whole):
+    uri = f"s3://{model[0]}/boston/test/test.csv"
+    job = run(sagemaker, model, TransformInput=source(uri, SplitType="None"))
+    assert output(s3, job, "test.csv.out") == whole
+
+
+def test_gzip_input(sagemaker, s3, model, whole):
+    bucket = model[0]
+    plain = s3.get_object(Bucket=bucket, Key="boston/test/test.csv")["Body"].read()
+    s3.put_object(Bucket=bucket, Key="zipped/test.gz", Body=gzip.compress(plain))
+    uri = f"s3://{bucket}/zipped/"
+    job = run(sagemaker, model, TransformInput=source(uri, CompressionType="Gzip"))
+    assert output(s3, job, "test.gz.out") == whole
+
+
+def test_many_payloads_keep_their_order(sagemaker, s3, model):
+    """2.5 MB in payloads of 1 MB, two at a time."""
+    bucket, _, test = model
+    rows = boston.csv(test.drop(columns="MEDV"))
+    copies = 2_500_000 // len(rows)
+    s3.put_object(Bucket=bucket, Key="large/large.csv", Body=rows * copies)
+    job = run(
+        sagemaker,
+        model,
+        TransformInput=source(f"s3://{bucket}/large/"),
+        MaxPayloadInMB=1,
+        MaxConcurrentTransforms=2,
+    )
+    once = output(s3, run(sagemaker, model), "test.csv.out")
+    assert output(s3, job, "large.csv.out") == once * copies
+
+
+def test_each_object_under_a_prefix_has_its_output(sagemaker, s3, model, whole):
+    bucket = model[0]
+    body = s3.get_object(Bucket=bucket, Key="boston/test/test.csv")["Body"].read()
+    prefix = boston.name("many")
+    for key in ("a.csv", "b.csv", "deep/c.csv"):
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=body)
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/folder/", Body=b"")
+    for uri in (f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/"):
+        job = run(sagemaker, model, TransformInput=source(uri))
+        assert outputs(s3, job) == ["a.csv.out", "b.csv.out", "deep/c.csv.out"]
+        assert output(s3, job, "deep/c.csv.out") == whole
+
+
+def test_a_bad_file_fails_the_job_and_spares_the_others(
+    stand_in, sagemaker, s3, model, whole
+):
+    bucket = model[0]
+    body = s3.get_object(Bucket=bucket, Key="boston/test/test.csv")["Body"].read()
+    prefix = boston.name("mixed")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/bad.csv", Body=b"no,numbers,here\n")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/good.csv", Body=body)
+    job = run(sagemaker, model, TransformInput=source(f"s3://{bucket}/{prefix}/"))
+    assert job["TransformJobStatus"] == "Failed"
+    assert job["FailureReason"] == "ClientError: See job logs for more information"
+    assert outputs(s3, job) == ["good.csv.out"]
+    assert output(s3, job, "good.csv.out") == whole
+    lines = boston.log_lines(
+        stand_in.client("logs"), GROUP, job["TransformJobName"] + "/"
+    )
+    assert any(f"{bucket}/{prefix}/bad.csv: ClientError: 415" in line for line in lines)
+    assert any("Loading csv data failed" in line for line in lines)
+
+
+def test_a_record_over_the_payload_limit(sagemaker, s3, model, stand_in):
+    bucket = model[0]
+    prefix = boston.name("huge")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/x.csv", Body=b"1," * 600_000 + b"1\n")
+    for changes in ({}, {"BatchStrategy": "SingleRecord"}):
+        job = run(
+            sagemaker,
+            model,
+            TransformInput=source(f"s3://{bucket}/{prefix}/"),
+            MaxPayloadInMB=1,
+            **changes,
+        )
+        assert job["TransformJobStatus"] == "Failed"
+        lines = boston.log_lines(
+            stand_in.client("logs"), GROUP, job["TransformJobName"] + "/"
+        )
+        assert any("Too much data for max payload size" in line for line in lines)
+
+
+def test_json_is_answered_when_asked_for(sagemaker, s3, model):
+    """In batch mode the image writes plain lines whatever Accept says."""
+    job = run(sagemaker, model, TransformOutput={"Accept": "application/json"})
+    assert job["TransformJobStatus"] == "Completed", job
+    first = output(s3, job, "test.csv.out").split()[0]
+    assert isinstance(json.loads(first), float)
+
+
+def test_streams_are_named_as_on_aws(stand_in, sagemaker, model):
+    job = run(sagemaker, model)
+    name = job["TransformJobName"]
+    streams = stand_in.client("logs").describe_log_streams(
+        logGroupName=GROUP, logStreamNamePrefix=name
+    )["logStreams"]
+    names = sorted(stream["logStreamName"] for stream in streams)
+    assert re.fullmatch(rf"{name}/i-[0-9a-f]{{17}}-\d{{10}}", names[0])
+    assert names[1] == names[0] + "/data-log"
+
+
+def test_stopping_discards_the_output(sagemaker, s3, model):
+    bucket, model_name, test = model
+    rows = boston.csv(test.drop(columns="MEDV"))
+    prefix = boston.name("slow")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/a.csv", Body=rows)
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/b.csv", Body=rows * 400)
+    name = boston.name()
+    request = boston.transform_request(
+        bucket,
+        name,
+        model_name,
+        TransformInput=source(f"s3://{bucket}/{prefix}/"),
+        TransformOutput={"S3OutputPath": f"s3://{bucket}/{name}"},
+        BatchStrategy="SingleRecord",
+    )
+    sagemaker.create_transform_job(**request)
+    boston.wait(
+        lambda: {
+            "n": len(outputs(s3, {"TransformOutput": request["TransformOutput"]}))
+        },
+        "n",
+        (1,),
+    )
+    sagemaker.stop_transform_job(TransformJobName=name)
+    job = boston.wait_for_transform(sagemaker, name)
+    assert job["TransformJobStatus"] == "Stopped"
+    assert outputs(s3, job) == []
+
+
+def refused(call, **request):
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return caught.value.response["Error"]["Code"], str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ModelName": "nobody"}, 'Could not find model "arn:aws:sagemaker:'),
+        ({"MaxPayloadInMB": 101}, "MaxPayloadInMB"),
+        ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "50"),
+        (
+            {"DataProcessing": {"InputFilter": "$[1:]"}},
+            "does not reproduce",
+        ),
+        (
+            {"TransformInput": source("s3://sagemaker-no-such-bucket/x")},
+            "No S3 objects found",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_refused_leaves_no_job(sagemaker, model, changes, words):
+    name = boston.name()
+    request = {**boston.transform_request(model[0], name, model[1]), **changes}
+    code, message = refused(sagemaker.create_transform_job, **request)
+    assert code == "ValidationException"
+    assert words in message
+    assert (
+        "Could not find requested job with name"
+        in refused(sagemaker.describe_transform_job, TransformJobName=name)[1]
+    )
+
+
+def test_lists_newest_first(sagemaker, model):
+    names = [run(sagemaker, model)["TransformJobName"] for _ in range(2)]
+    listed = sagemaker.list_transform_jobs(MaxResults=2)["TransformJobSummaries"]
+    assert [job["TransformJobName"] for job in listed] == names[::-1]
