@@ -1,0 +1,45 @@
+# Two commands do all of their own set-up: `make course` and `make test`.
+# Every recipe is one plain `python -m ...` command, which works without make too.
+
+PYTHON ?= python3
+# Lessons or tests at the same time.
+WORKERS ?= 2
+# Some lessons only: make course LESSONS="01 02"
+LESSONS ?=
+
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help course test lab lint outputs lock install clean
+
+course: install ## run every lesson; read the result in build/index.html
+	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
+
+test: install ## run all tests, lessons included
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lab: install ## open JupyterLab with the stand-in for AWS running
+	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. notebooks
+
+lint: install ## check code and lessons without running them
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m course lint $(LESSONS)
+
+outputs: install ## run lessons and store what they print in notebooks/
+	@$(PY) -m course store --workers $(WORKERS) $(LESSONS)
+
+lock: install ## resolve requirements.txt again (ARGS=--upgrade: newer versions)
+	@$(PY) -m course lock $(ARGS)
+
+install: ## make .venv; the other commands do this by themselves
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is not on this machine:" \
+	  "the course needs Python 3.11 to 3.14 (make PYTHON=python3.N ...)." >&2; exit 2; }
+	@"$(PYTHON)" -m course install
+
+clean: ## delete build/ and caches; .venv and the stand-in's state (.local_aws) stay
+	@"$(PYTHON)" -m course clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' \
+	  $(MAKEFILE_LIST)

@@ -1,0 +1,125 @@
+"""The course's commands: `python -m course COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code.
+
+    0 is success, 1 something that was checked or run is wrong, 2 the command could not
+    be carried out, 130 interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="python -m course", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("install", help="make .venv from requirements.lock")
+    command.set_defaults(run=_install)
+
+    command = commands.add_parser("run", help="run lessons and build their pages")
+    _add_lessons(command)
+    _add_workers(command)
+    command.set_defaults(run=_run)
+
+    command = commands.add_parser(
+        "store", help="run lessons and store their outputs in notebooks/"
+    )
+    _add_lessons(command)
+    _add_workers(command)
+    command.set_defaults(run=_store)
+
+    command = commands.add_parser("lint", help="check the lessons' form")
+    _add_lessons(command)
+    command.add_argument("--rules", action="store_true", help="list the rules and stop")
+    command.set_defaults(run=_lint)
+
+    command = commands.add_parser("lock", help="resolve requirements.txt again")
+    command.add_argument("--upgrade", action="store_true", help="take newer versions")
+    command.set_defaults(run=_lock)
+
+    command = commands.add_parser("clean", help="delete build/ and caches")
+    command.set_defaults(run=_clean)
+
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+def _add_lessons(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "lessons",
+        nargs="*",
+        metavar="LESSON",
+        help="a lesson's number (01) or file; all lessons if none is given",
+    )
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="lessons to run at the same time (default: one for each core, at most 4)",
+    )
+
+
+# The imports stand inside the functions: `install` runs when nothing is installed yet.
+def _install(options: argparse.Namespace) -> int:
+    from course import environment
+
+    return _set_up(environment.install)
+
+
+def _lock(options: argparse.Namespace) -> int:
+    from course import environment
+
+    return _set_up(environment.lock, options.upgrade)
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from course import environment
+
+    environment.clean()
+    return 0
+
+
+def _set_up(action: Callable[..., None], *arguments: object) -> int:
+    from course.environment import SetupError
+
+    try:
+        action(*arguments)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from course.runner import run_lessons
+
+    return run_lessons(options.lessons, workers=options.workers)
+
+
+def _store(options: argparse.Namespace) -> int:
+    from course.store import store_lessons
+
+    return store_lessons(options.lessons, workers=options.workers)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from course.linter import lint_lessons, rules_table
+
+    if options.rules:
+        print(rules_table())
+        return 0
+    return lint_lessons(options.lessons)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Run one notebook in a kernel of its own, from this process."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from course.lessons import heading_of, read
+
+# No cell of a lesson takes a minute on a laptop; one that hangs must not hang `make`.
+CELL_TIMEOUT = 600
+
+
+class UnknownParameter(Exception):
+    """A parameter was passed that the notebook's parameters cell does not set."""
+
+
+@dataclass
+class Failure:
+    """Where a notebook stopped.
+
+    `cell` counts all cells from 1, as a reader goes down the page; `count` is the
+    number that Jupyter shows beside the cell, In [count].
+    """
+
+    cell: int
+    count: int
+    heading: str
+    error: str
+
+    def __str__(self) -> str:
+        where = f' under "{self.heading}"' if self.heading else ""
+        return f"cell {self.cell}, In [{self.count}]{where}: {self.error}"
+
+
+@dataclass
+class Execution:
+    """A run of one notebook, complete or up to the cell that failed."""
+
+    path: Path
+    notebook: NotebookNode
+    seconds: float = 0.0
+    failure: Failure | None = None
+    heading: str = ""
+    cells_done: int = 0
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy with no outputs, counts or traces of an earlier run."""
+    clean = copy.deepcopy(notebook)
+    for cell in clean.cells:
+        cell.metadata.pop("execution", None)
+        cell.metadata.pop("papermill", None)
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
+    clean.metadata.pop("papermill", None)
+    clean.metadata.pop("widgets", None)
+    return clean
+
+
+def parameter_names(notebook: NotebookNode) -> set[str]:
+    """Return the names that the cell tagged `parameters` assigns."""
+    names: set[str] = set()
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names.add(node.id)
+    return names
+
+
+def check_parameters(notebook: NotebookNode, parameters: Mapping[str, object]) -> None:
+    """Raise UnknownParameter for a name that the notebook does not have.
+
+    papermill only warns, and then runs the lesson with its defaults.
+    """
+    known = parameter_names(notebook)
+    unknown = sorted(set(parameters) - known)
+    if unknown:
+        raise UnknownParameter(
+            f"{', '.join(unknown)}: not in the parameters cell, which sets "
+            f"{', '.join(sorted(known)) or 'nothing'}"
+        )
+
+
+async def execute(
+    path: Path,
+    environment: Mapping[str, str],
+    on_cell: Callable[[Execution], None] = lambda execution: None,
+    cwd: Path | None = None,
+) -> Execution:
+    """Run a notebook from a clean state in the folder where it stands.
+
+    `environment` is the kernel's whole environment. `on_cell` is called before each
+    cell and at the end. An error of the notebook is not raised: it is the result's
+    `failure`, and the notebook holds what ran until then.
+    """
+    execution = Execution(path, without_outputs(read(path)))
+    started = time.monotonic()
+
+    def before_cell(cell: NotebookNode, cell_index: int) -> None:
+        execution.cells_done = cell_index
+        execution.heading = heading_of(execution.notebook, cell_index)
+        execution.seconds = time.monotonic() - started
+        on_cell(execution)
+
+    client = NotebookClient(
+        execution.notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(cwd or path.parent)}},
+        on_cell_start=before_cell,
+        record_timing=False,
+        coalesce_streams=True,
+        shutdown_kernel="immediate",
+    )
+    try:
+        await client.async_execute(env=dict(environment))
+    except CellExecutionError as error:
+        execution.failure = _failure(execution, f"{error.ename}: {error.evalue}")
+    except (CellTimeoutError, DeadKernelError) as error:
+        execution.failure = _failure(execution, f"{type(error).__name__}: {error}")
+    else:
+        execution.cells_done = len(execution.notebook.cells)
+    execution.seconds = time.monotonic() - started
+    on_cell(execution)
+    return execution
+
+
+def _failure(execution: Execution, text: str) -> Failure:
+    cells = execution.notebook.cells[: execution.cells_done + 1]
+    count = sum(cell.cell_type == "code" for cell in cells)
+    first_line = text.strip().splitlines()[0]
+    return Failure(len(cells), count, execution.heading, first_line)

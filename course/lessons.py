@@ -1,0 +1,120 @@
+"""Find the lessons and read their parts: title, promise, headings, figures."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course.environment import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+FILE_NAME = re.compile(r"(?P<number>\d\d|[A-Z])_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
+HEADING = re.compile(r"^(?P<marks>#{1,6}) +(?P<text>.*?)\s*$", re.MULTILINE)
+FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+
+
+class NoSuchLesson(Exception):
+    """A lesson that was asked for by name does not exist."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of a markdown cell: its level (1 to 6), text and cell (from 0)."""
+
+    level: int
+    text: str
+    cell: int
+
+
+def find_lessons(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the lessons' files in order: those named, or all.
+
+    A name is a number ("01"), a file's stem or a path. Raises NoSuchLesson.
+    """
+    every = sorted(folder.glob("*.ipynb"))
+    if not names:
+        return every
+    chosen = []
+    for name in names:
+        # A name of the folder's own comes first: `01` must not mean a file elsewhere.
+        matches = [
+            path
+            for path in every
+            if name in (lesson_number(path), path.stem, path.name)
+        ]
+        if not matches and Path(name).suffix == ".ipynb" and Path(name).is_file():
+            matches = [Path(name).resolve()]
+        if not matches:
+            known = ", ".join(lesson_number(path) for path in every) or "none yet"
+            raise NoSuchLesson(f"There is no lesson {name!r}. Lessons: {known}.")
+        chosen += [path for path in matches if path not in chosen]
+    return chosen
+
+
+def lesson_number(path: Path) -> str:
+    """Return the part of a lesson's file name before the first underscore."""
+    return path.stem.partition("_")[0]
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook as format 4."""
+    return nbformat.read(path, as_version=4)
+
+
+def headings(notebook: NotebookNode) -> list[Heading]:
+    """Return all headings in order; lines in fenced code are none."""
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            for match in HEADING.finditer(FENCE.sub("", cell.source)):
+                heading = Heading(len(match["marks"]), match["text"], index)
+                found.append(heading)
+    return found
+
+
+def heading_of(notebook: NotebookNode, index: int) -> str:
+    """Return the text of the last heading at or before a cell, or ""."""
+    before = [item.text for item in headings(notebook) if item.cell <= index]
+    return before[-1] if before else ""
+
+
+def title(notebook: NotebookNode) -> str:
+    """Return the text of the first heading of level 1, or ""."""
+    return next((item.text for item in headings(notebook) if item.level == 1), "")
+
+
+def promise(notebook: NotebookNode) -> str:
+    """Return the first paragraph after the title, or ""."""
+    for cell in notebook.cells[:1]:
+        paragraphs = [part.strip() for part in cell.source.split("\n\n")]
+        for part in paragraphs:
+            text = "\n".join(
+                line for line in part.splitlines() if not line.startswith("#")
+            )
+            if text.strip():
+                return " ".join(text.split())
+    return ""
+
+
+def effort(notebook: NotebookNode) -> str:
+    """Return the line that gives minutes, cost and services, or ""."""
+    for cell in notebook.cells[:2]:
+        for line in cell.source.splitlines():
+            if re.search(r"\bminutes?\b", line, re.IGNORECASE):
+                return line.strip()
+    return ""
+
+
+def figures(notebook: NotebookNode) -> Iterator[tuple[int, bytes]]:
+    """Yield (cell index, PNG bytes) of every stored figure in order."""
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            png = output.get("data", {}).get("image/png")
+            if png:
+                yield index, base64.b64decode(png)

@@ -1,0 +1,189 @@
+"""Readable pages of executed lessons: plain HTML that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import copy
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown import markdown2html
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from course import lessons
+from course.environment import ROOT
+
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+{body}
+</body>
+</html>
+"""
+
+LESSON = """<header>
+<nav aria-label="Lessons">{links}</nav>
+</header>
+<main id="main">
+{notice}{content}
+</main>
+<footer>
+<nav aria-label="Lessons, again">{links}</nav>
+</footer>"""
+
+INDEX = """<main id="main" class="index">
+<h1>A course on Amazon SageMaker</h1>
+<p>Each page below is a lesson as it just ran on this machine, against a stand-in for
+AWS: no account, no bill. Open the notebook of the same name to work in it.</p>
+<ol class="cards">
+{cards}
+</ol>
+</main>"""
+
+CARD = """<li class="card">
+<a href="{page}">{picture}
+<h2><span class="number">{number}</span> {title}</h2></a>
+{notice}<p>{promise}</p>
+<p class="effort">{effort}</p>
+</li>"""
+
+
+def write_lesson(
+    notebook: NotebookNode, path: Path, every: Sequence[Path], page: Path, failure: str
+) -> None:
+    """Write one executed lesson as a page.
+
+    `path` is the lesson's file, `every` all lessons in order (for the links), `failure`
+    what went wrong or "".
+    """
+    exporter = HTMLExporter(template_name="basic")
+    content, _ = exporter.from_notebook_node(_with_alternative_texts(notebook))
+    soup = BeautifulSoup(content, "html.parser")
+    _point_links(soup, path, page)
+    for tag in soup.find_all("pre"):
+        tag["tabindex"] = "0"  # long lines scroll; the keyboard must get there too
+    for tag in soup.find_all(class_="prompt"):
+        tag["aria-hidden"] = "true"
+    code_style = HtmlFormatter(style="xcode").get_style_defs(".highlight")
+    body = LESSON.format(
+        links=_links(path, every), notice=_notice(failure), content=str(soup)
+    )
+    _write(page, lessons.title(notebook) or path.stem, body, code_style)
+
+
+def write_index(cards: Sequence[tuple[Path, NotebookNode, str]], build: Path) -> None:
+    """Write build/index.html, with a picture (its first figure) for each lesson.
+
+    A card is the lesson's file, its executed notebook, and what went wrong or "".
+    """
+    (build / "figures").mkdir(parents=True, exist_ok=True)
+    parts = []
+    for path, notebook, failure in cards:
+        number, title = lessons.lesson_number(path), lessons.title(notebook)
+        picture = '<span class="no-picture">No figure</span>'
+        for _, png in lessons.figures(notebook):
+            file = build / "figures" / f"{path.stem}.png"
+            file.write_bytes(png)
+            picture = (
+                f'<img src="figures/{file.name}" loading="lazy" '
+                f'alt="First figure of lesson {number}">'
+            )
+            break
+        parts.append(
+            CARD.format(
+                page=f"lessons/{path.stem}.html",
+                picture=picture,
+                number=number,
+                title=html.escape(_without_number(title, number) or path.stem),
+                notice=_notice(failure),
+                promise=_inline(lessons.promise(notebook)),
+                effort=_inline(lessons.effort(notebook)),
+            )
+        )
+    body = INDEX.format(cards="\n".join(parts))
+    _write(build / "index.html", "A course on Amazon SageMaker", body, "")
+
+
+def _write(page: Path, title: str, body: str, code_style: str) -> None:
+    page.parent.mkdir(parents=True, exist_ok=True)
+    style = STYLE + code_style
+    text = PAGE.format(title=html.escape(title), style=style, body=body)
+    page.write_text(text, encoding="utf-8")
+
+
+def _notice(failure: str) -> str:
+    if not failure:
+        return ""
+    text = html.escape(failure)
+    return f'<p class="failure" role="alert">This lesson stopped at {text}</p>\n'
+
+
+def _links(path: Path, every: Sequence[Path]) -> str:
+    links = ['<a href="../index.html">All lessons</a>']
+    names = [item.stem for item in every]
+    if path.stem in names:
+        position = names.index(path.stem)
+        if position > 0:
+            links.append(
+                f'<a rel="prev" href="{names[position - 1]}.html">Previous</a>'
+            )
+        if position + 1 < len(names):
+            links.append(f'<a rel="next" href="{names[position + 1]}.html">Next</a>')
+    links.append(f'<a href="../notebooks/{path.name}">Notebook</a>')
+    return " ".join(links)
+
+
+def _with_alternative_texts(notebook: NotebookNode) -> NotebookNode:
+    """Give each figure an alternative text that says where it stands."""
+    copied = copy.deepcopy(notebook)
+    for index, cell in enumerate(copied.cells):
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                heading = lessons.heading_of(copied, index)
+                text = f"Figure under {heading}; the text around it says what it shows"
+                output.metadata["image/png"] = {
+                    **output.metadata.get("image/png", {}),
+                    "alt": output.metadata.get("image/png", {}).get("alt", text),
+                }
+    return copied
+
+
+def _point_links(soup: BeautifulSoup, path: Path, page: Path) -> None:
+    """Let links that work beside the notebook work from the page too."""
+    for tag in soup.find_all("a", href=True):
+        target, mark, fragment = tag["href"].partition("#")
+        if not target or "://" in target or target.startswith("mailto:"):
+            continue
+        file = (path.parent / target).resolve()
+        if file.suffix == ".ipynb" and file.parent == path.parent.resolve():
+            tag["href"] = f"{file.stem}.html{mark}{fragment}"
+        elif file.exists() and file.is_relative_to(ROOT):
+            relative = Path(*[".."] * len(page.parent.relative_to(ROOT).parts))
+            tag["href"] = f"{relative / file.relative_to(ROOT)}{mark}{fragment}"
+
+
+def _without_number(title: str, number: str) -> str:
+    return title.removeprefix(number).lstrip(" .:-")
+
+
+def _inline(markdown: str) -> str:
+    """Render one paragraph; links are dropped, since they point beside the notebook."""
+    soup = BeautifulSoup(markdown2html(markdown), "html.parser")
+    for tag in soup.find_all(["a", "p"]):
+        tag.unwrap()
+    return str(soup).strip()

@@ -1,0 +1,209 @@
+"""Run lessons against the stand-in, show how far they are, leave pages to read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from pathlib import Path
+
+import nbformat
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from course import lessons, pages
+from course.environment import ROOT
+from course.execution import Execution, execute
+
+BUILD = ROOT / "build"
+
+
+class Progress:
+    """What each lesson is doing: a live table on a terminal, plain lines elsewhere."""
+
+    def __init__(self, paths: Sequence[Path], console: Console) -> None:
+        self.console = console
+        self.started = time.monotonic()
+        self.rows = {path: ["waiting", 0.0] for path in paths}
+        self.shown: dict[Path, str] = {}
+        self.begun: dict[Path, float] = {}
+
+    def update(self, execution: Execution) -> None:
+        """Take in where a lesson is now (called before each cell and at the end)."""
+        path, cells = execution.path, len(execution.notebook.cells)
+        self.begun.setdefault(path, time.monotonic() - execution.seconds)
+        if execution.failure:
+            step = f"FAILED at {execution.failure}"
+        elif execution.cells_done == cells:
+            step = "done"
+        else:
+            step = execution.heading or "starting"
+        if step == "done" or execution.failure:
+            self.rows[path] = [step, execution.seconds]
+        else:
+            self.rows[path] = [step, None]
+        if not self.console.is_terminal and self.shown.get(path) != step:
+            elapsed = time.monotonic() - self.started
+            # markup=False: an error text may hold square brackets.
+            self.console.print(
+                f"{elapsed:6.1f} s  {path.stem}: {step}", markup=False, soft_wrap=True
+            )
+        self.shown[path] = step
+
+    def __rich__(self) -> Table:
+        """Draw the live table."""
+        table = Table("lesson", "step", "elapsed", box=None)
+        for path, (step, seconds) in self.rows.items():
+            if seconds is None:
+                seconds = time.monotonic() - self.begun[path]
+            style = "bold red" if step.startswith("FAILED") else None
+            table.add_row(
+                path.stem, step.replace("[", r"\["), f"{seconds:.0f} s", style=style
+            )
+        return table
+
+
+def default_workers() -> int:
+    """Return how many lessons to run at once: one for each core, at most 4."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+def run_all(
+    paths: Sequence[Path],
+    environment: Mapping[str, str],
+    workers: int,
+    progress: Progress,
+) -> list[Execution]:
+    """Run notebooks, `workers` at a time, each in its own kernel.
+
+    A failing notebook does not stop the others. On Ctrl-C the kernels are ended before
+    KeyboardInterrupt is raised.
+    """
+
+    async def run_one(path: Path, gate: asyncio.Semaphore) -> Execution:
+        async with gate:
+            return await execute(path, environment, progress.update)
+
+    async def run_every() -> list[Execution]:
+        gate = asyncio.Semaphore(workers)
+        return await asyncio.gather(*(run_one(path, gate) for path in paths))
+
+    # The event loop lives in a thread of its own: in the main thread each notebook
+    # client would put its own handler in the place of Ctrl-C's.
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="lessons", daemon=True)
+    thread.start()
+    live = (
+        Live(progress, console=progress.console, refresh_per_second=4)
+        if progress.console.is_terminal
+        else nullcontext()
+    )
+    future: Future[list[Execution]] = asyncio.run_coroutine_threadsafe(
+        run_every(), loop
+    )
+    try:
+        with live:
+            return future.result()
+    except BaseException:
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=30)
+        raise
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run_lessons(
+    names: Sequence[str] = (),
+    workers: int | None = None,
+    folder: Path = lessons.NOTEBOOKS,
+    build: Path = BUILD,
+    environment: Mapping[str, str] | None = None,
+    console: Console | None = None,
+) -> int:
+    """Run lessons and build their pages; return 0 if all went through, else 1.
+
+    `environment` is the kernels' environment; without it the stand-in for AWS is
+    started (or the one that runs is used) for as long as the lessons take.
+    """
+    console = console or make_console()
+    try:
+        paths = lessons.find_lessons(names, folder)
+    except lessons.NoSuchLesson as error:
+        console.print(str(error), markup=False)
+        return 2
+    if not paths:
+        console.print(f"There are no notebooks in {folder}.", markup=False)
+        return 2
+    if environment is None:
+        environment = stand_in_environment()
+    progress = Progress(paths, console)
+    executions = run_all(paths, environment, workers or default_workers(), progress)
+    _write_build(executions, folder, build)
+    console.print(_summary(executions))
+    failed = [item for item in executions if item.failure]
+    for item in failed:
+        console.print(
+            f"{item.path.stem} failed at {item.failure}", markup=False, soft_wrap=True
+        )
+    console.print(f"Read the lessons: {_shown(build / 'index.html')}", markup=False)
+    return 1 if failed else 0
+
+
+def stand_in_environment() -> dict[str, str]:
+    """Become a user of the stand-in, starting it if need be; return its environment."""
+    from local_aws import lifetime
+
+    return lifetime.join()
+
+
+def make_console() -> Console:
+    """Return a console: colours on a terminal, plain lines of full length elsewhere."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> None:
+    (build / "notebooks").mkdir(parents=True, exist_ok=True)
+    every = lessons.find_lessons((), folder)
+    failures = {}
+    for item in executions:
+        failures[item.path] = str(item.failure) if item.failure else ""
+        nbformat.write(item.notebook, build / "notebooks" / item.path.name)
+        page = build / "lessons" / f"{item.path.stem}.html"
+        pages.write_lesson(item.notebook, item.path, every, page, failures[item.path])
+    # A run of some lessons keeps the pages of the others.
+    cards = [
+        (path, lessons.read(build / "notebooks" / path.name), failures.get(path, ""))
+        for path in every
+        if (build / "notebooks" / path.name).exists()
+    ]
+    pages.write_index(cards, build)
+
+
+def _summary(executions: Sequence[Execution]) -> Table:
+    table = Table("lesson", "result")
+    table.add_column("seconds", justify="right")
+    for item in executions:
+        result = "[bold red]failed[/]" if item.failure else "passed"
+        table.add_row(item.path.stem, result, f"{item.seconds:.1f}")
+    return table
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

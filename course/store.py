@@ -1,0 +1,130 @@
+"""Run lessons and store what they print in notebooks/, the same bytes each time."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course import lessons
+from course.execution import Execution
+from course.runner import (
+    Progress,
+    default_workers,
+    make_console,
+    run_all,
+    stand_in_environment,
+)
+from course.sanitize import patterns, sanitize
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
+# What Jupyter writes here differs with the Python that ran; this much is the same.
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "pygments_lexer": "ipython3",
+}
+
+
+def normalise(notebook: NotebookNode, before: NotebookNode) -> NotebookNode:
+    """Bring an executed notebook into the form that is stored (changed in place).
+
+    No metadata of a single run, pictures without the name of the program that drew
+    them, the cells' ids as they were. Where an output differs from `before`, the
+    notebook as it was stored, in nothing but what the sanitise file allows, the old
+    output stays, so that running again changes no bytes.
+    """
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": {**KERNEL, "name": "python3"}, "language_info": LANGUAGE}
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    old = {cell.get("id"): cell for cell in before.cells}
+    for position, cell in enumerate(notebook.cells):
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.setdefault("id", f"cell-{position:02d}")
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                png = base64.b64decode(output.data["image/png"])
+                text = base64.b64encode(without_texts(png)).decode()
+                output.data["image/png"] = text
+        stored = old.get(cell.id, {}).get("outputs", [])
+        if _comparable(cell.outputs) == _comparable(stored):
+            cell.outputs = stored
+    return notebook
+
+
+def without_texts(png: bytes) -> bytes:
+    """Return the PNG without its text chunks, which name matplotlib's version."""
+    signature, position = png[:8], 8
+    parts = [signature]
+    while position < len(png):
+        (length,) = struct.unpack(">I", png[position : position + 4])
+        end = position + 12 + length  # length, type, data, checksum
+        if png[position + 4 : position + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"tIME"):
+            parts.append(png[position:end])
+        position = end
+    return b"".join(parts)
+
+
+def _comparable(outputs: list[NotebookNode]) -> list[object]:
+    """Return the outputs with every text sanitised, in a form that can be compared."""
+    pairs = patterns()
+
+    def without_time(value: object) -> object:
+        if isinstance(value, str):
+            return sanitize(value, pairs)
+        if isinstance(value, dict):
+            return {key: without_time(item) for key, item in value.items()}
+        return value
+
+    return [without_time(dict(output)) for output in outputs]
+
+
+def store_lessons(
+    names: Sequence[str] = (),
+    workers: int | None = None,
+    folder: Path = lessons.NOTEBOOKS,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run lessons with their default parameters and store their outputs.
+
+    A lesson that fails is left as it was. Returns 0, 1 if one failed, 2 if there is
+    nothing to run.
+    """
+    console = make_console()
+    try:
+        paths = lessons.find_lessons(names, folder)
+    except lessons.NoSuchLesson as error:
+        console.print(str(error), markup=False)
+        return 2
+    if not paths:
+        console.print(f"There are no notebooks in {folder}.", markup=False)
+        return 2
+    if environment is None:
+        environment = stand_in_environment()
+    progress = Progress(paths, console)
+    executions = run_all(paths, environment, workers or default_workers(), progress)
+    for item in executions:
+        console.print(f"{item.path.name}: {_store(item)}", markup=False, soft_wrap=True)
+    return 1 if any(item.failure for item in executions) else 0
+
+
+def _store(item: Execution) -> str:
+    if item.failure:
+        return f"failed at {item.failure}; nothing stored"
+    before = item.path.read_text(encoding="utf-8")
+    normalise(item.notebook, lessons.read(item.path))
+    nbformat.validate(item.notebook)
+    text = nbformat.writes(item.notebook).rstrip("\n") + "\n"
+    if text == before:
+        return "unchanged"
+    item.path.write_text(text, encoding="utf-8")
+    return "stored"
