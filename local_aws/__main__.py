@@ -1,0 +1,81 @@
+"""The command line: serve the stand-in, or run a command that uses it."""
+
+import argparse
+import os
+import sys
+
+from local_aws.installation import InstallationError, require_posix
+from local_aws.lifetime import NotStarted
+
+COMMAND_NOT_FOUND = 127  # as a shell says it
+COMMAND_NOT_EXECUTABLE = 126
+
+DESCRIPTION = """\
+A stand-in for AWS on this machine. Without a command it serves in the foreground
+until Ctrl-C. State is kept in $LOCAL_AWS_HOME, by default .local_aws in the checkout.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_aws",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve (what is done without a command)")
+    serve.add_argument(
+        "--until-unused",
+        action="store_true",
+        help="end when the last user has gone, instead of on Ctrl-C",
+    )
+    run = commands.add_parser(
+        "exec", help="run a command against the stand-in, started if none runs"
+    )
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    options = parser.parse_args(arguments)
+    try:
+        require_posix()
+        if options.command == "exec":
+            words = options.words
+            if words[:1] == ["--"]:
+                words = words[1:]
+            if not words:
+                run.error("which command? python -m local_aws exec -- COMMAND ...")
+            return execute(words)
+        from local_aws.server import serve as serve_now
+
+        return serve_now(until_unused=getattr(options, "until_unused", False))
+    except (InstallationError, NotStarted) as error:
+        print(f"local_aws: {error}", file=sys.stderr)
+        return 1
+
+
+def execute(words: list[str]) -> int:
+    """Become the command `words`, with the stand-in running and reachable.
+
+    The command replaces this process, so its exit code, its signals and its terminal
+    are its own. It inherits the lock that counts it as a user, and so the stand-in
+    runs for as long as the command or a child that it left behind does. Returns only
+    on failure: 127 (no such command) or 126 (can't be run).
+    """
+    from local_aws import lifetime
+
+    environment = lifetime.join()
+    for descriptor in lifetime._held.values():
+        os.set_inheritable(descriptor, True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvpe(words[0], words, environment)  # noqa: S606 - no shell on purpose
+    except (FileNotFoundError, NotADirectoryError):
+        print(f"local_aws: {words[0]}: command not found", file=sys.stderr)
+        return COMMAND_NOT_FOUND
+    except OSError as error:
+        print(f"local_aws: {words[0]}: {error.strerror}", file=sys.stderr)
+        return COMMAND_NOT_EXECUTABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

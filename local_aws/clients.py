@@ -1,0 +1,65 @@
+"""boto3 clients by which the stand-in's own parts reach this same server.
+
+They get endpoint and keys handed in, and so depend on nothing in the environment.
+"""
+
+import threading
+from typing import Any
+
+from local_aws.installation import Installation
+
+
+class Clients:
+    """Clients per service and Region, made once. Safe to use from several threads."""
+
+    def __init__(self, installation: Installation, endpoint: str) -> None:
+        """`endpoint` is the server's address, for example http://127.0.0.1:4711."""
+        self._installation = installation
+        self._endpoint = endpoint
+        self._clients: dict[tuple[str, str], Any] = {}
+        # Clients are thread-safe, making one from a session is not (boto3 guide,
+        # "Multithreading or multiprocessing with clients").
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def s3(self, region: str) -> Any:
+        return self._client("s3", region)
+
+    def logs(self, region: str) -> Any:
+        return self._client("logs", region)
+
+    def cloudwatch(self, region: str) -> Any:
+        return self._client("cloudwatch", region)
+
+    def iam(self, region: str) -> Any:
+        return self._client("iam", region)
+
+    def _client(self, service: str, region: str) -> Any:
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._make(service, region)
+            return self._clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
+        # boto3 is not needed before the first job; importing it takes 0.1 s.
+        import boto3.session
+        from botocore.config import Config
+
+        if self._session is None:
+            self._session = boto3.session.Session(
+                aws_access_key_id=self._installation.access_key_id,
+                aws_secret_access_key=self._installation.secret_access_key,
+            )
+        config = Config(
+            max_pool_connections=32,
+            retries={"mode": "standard"},
+            s3={"addressing_style": "path"},
+            signature_version="s3v4" if service == "s3" else None,
+            proxies={},
+        )
+        return self._session.client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint,
+            config=config,
+        )

@@ -1,0 +1,305 @@
+"""The state folder of one installation: keys, client files, sealed environment.
+
+Everything that a client needs to reach the stand-in is a file that AWS itself
+documents (shared config, shared credentials, waiter model, SDK configuration), so
+no client has to be patched. The folder and its files can be read by their owner only.
+"""
+
+import configparser
+import json
+import os
+import secrets
+import string
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+ROLE_NAME = "SageMakerCourse"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/service-role/{ROLE_NAME}"
+BUCKET = f"sagemaker-{REGION}-{ACCOUNT_ID}"
+
+HOST = "127.0.0.1"
+HOME_VARIABLE = "LOCAL_AWS_HOME"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+# Variables that would lead a client (or moto) somewhere else.
+FOREIGN_PREFIXES = ("AWS_", "SAGEMAKER_", "MOTO_")
+
+
+class InstallationError(RuntimeError):
+    """The state folder can't be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One state folder and the keys that open the stand-in which uses it."""
+
+    home: Path
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    @property
+    def config_file(self) -> Path:
+        return self.home / "aws" / "config"
+
+    @property
+    def credentials_file(self) -> Path:
+        return self.home / "aws" / "credentials"
+
+    @property
+    def models_folder(self) -> Path:
+        return self.home / "aws" / "models"
+
+    @property
+    def sdk_config_file(self) -> Path:
+        return self.home / "sagemaker" / "config.yaml"
+
+    @property
+    def sdk_admin_config_file(self) -> Path:
+        return self.home / "sagemaker" / "admin.yaml"
+
+    @property
+    def port_file(self) -> Path:
+        return self.home / "port"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "server.log"
+
+    @property
+    def temporary_folder(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def users_lock(self) -> Path:
+        return self.home / "users.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        return self.home / "start.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        return self.home / "server.lock"
+
+    @property
+    def port(self) -> int | None:
+        """The port that the stand-in used last, None before its first start."""
+        try:
+            return int(self.port_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    @property
+    def endpoint(self) -> str | None:
+        """`http://127.0.0.1:<port>`, None before the first start."""
+        port = self.port
+        return None if port is None else f"http://{HOST}:{port}"
+
+
+def require_posix() -> None:
+    """Refuse native Windows, which has no flock and no process groups.
+
+    Raises InstallationError there.
+    """
+    if sys.platform == "win32":
+        raise InstallationError(
+            "local_aws runs on Linux and macOS. On Windows, use it inside WSL "
+            "(Windows Subsystem for Linux)."
+        )
+
+
+def open_installation(home: Path | None = None) -> Installation:
+    """The installation in `home`, made if it is not there.
+
+    `home` defaults to $LOCAL_AWS_HOME, then to `.local_aws` in this checkout. The
+    keys are generated once. Raises InstallationError when the folder is not ours.
+    """
+    require_posix()
+    if home is None:
+        home = Path(os.environ.get(HOME_VARIABLE) or CHECKOUT / ".local_aws")
+    home = home.expanduser().absolute()
+    private_folder(home)
+    home = home.resolve()
+    for name in ("aws", "sagemaker", "tmp"):
+        private_folder(home / name)
+    key_id, secret = _keys(home / "aws" / "credentials")
+    return Installation(home, key_id, secret)
+
+
+def private_folder(folder: Path) -> Path:
+    """Make `folder` if need be and close it to everybody but its owner.
+
+    Raises InstallationError when it belongs to somebody else or is no folder.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        text = f"Can't use the state folder {folder}: {error}"
+        raise InstallationError(text) from error
+    if status.st_uid != os.getuid():
+        raise InstallationError(
+            f"The state folder {folder} belongs to another user. "
+            f"Set {HOME_VARIABLE} to a folder of your own."
+        )
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to `path` at one go (never half a file), mode 0600."""
+    private_folder(path.parent)
+    # mkstemp makes the file with mode 0600.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    os.replace(name, path)
+
+
+def _keys(path: Path) -> tuple[str, str]:
+    """Access key id and secret from the credentials file, generated if missing."""
+    if not path.exists():
+        _generate_keys(path)
+    parser = configparser.RawConfigParser()
+    parser.read(path)
+    try:
+        section = parser["default"]
+        keys = section["aws_access_key_id"], section["aws_secret_access_key"]
+    except KeyError as error:
+        raise InstallationError(
+            f"{path} holds no keys; delete it, and new ones are made."
+        ) from error
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return keys
+
+
+def _generate_keys(path: Path) -> None:
+    """Write a fresh pair of keys, unless another process was quicker."""
+    # 20 characters A-Z 0-9 with AKIA in front is the form of a long-term access key
+    # (IAM User Guide, "IAM identifiers"); LOCAL tells a reader what this one opens.
+    letters = string.ascii_uppercase + "234567"
+    key_id = "AKIALOCAL" + "".join(secrets.choice(letters) for _ in range(11))
+    text = (
+        "# Keys of the local stand-in. They open nothing in AWS.\n"
+        "[default]\n"
+        f"aws_access_key_id = {key_id}\n"
+        f"aws_secret_access_key = {secrets.token_urlsafe(30)}\n"
+    )
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".credentials.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        os.link(name, path)  # fails if the file exists: the first writer wins
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(name)
+
+
+def write_client_files(installation: Installation, port: int) -> None:
+    """Write what clients read: port, AWS config, waiter model, SDK configuration."""
+    write_private(installation.config_file, _aws_config(port))
+    write_private(installation.sdk_config_file, _SDK_CONFIG)
+    write_private(installation.sdk_admin_config_file, "SchemaVersion: '1.0'\n")
+    waiters = installation.models_folder / "sagemaker" / "2017-07-24"
+    for folder in (installation.models_folder, waiters.parent, waiters):
+        private_folder(folder)
+    write_private(waiters / "waiters-2.json", json.dumps(quick_waiters()))
+    # Last, since its presence says that the others are there.
+    write_private(installation.port_file, f"{port}\n")
+
+
+def _aws_config(port: int) -> str:
+    # s3v4: botocore's presigned URLs are still SigV2 by default in us-east-1, which
+    # S3 refuses for buckets made since June 2020.
+    return f"""\
+# Written by local_aws at each start.
+[default]
+region = {REGION}
+endpoint_url = http://{HOST}:{port}
+cli_pager =
+retry_mode = standard
+max_attempts = 3
+s3 =
+    addressing_style = path
+    signature_version = s3v4
+"""
+
+
+_SDK_CONFIG = f"""\
+# Written by local_aws at each start. Configuration of the SageMaker Python SDK.
+SchemaVersion: '1.0'
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+      Session:
+        DefaultS3Bucket: {BUCKET}
+  TrainingJob:
+    RoleArn: {ROLE_ARN}
+  Model:
+    ExecutionRoleArn: {ROLE_ARN}
+"""
+
+
+def quick_waiters() -> dict:
+    """botocore's waiter model of SageMaker with a delay of one second each.
+
+    The number of attempts is scaled up, so that a waiter's patience in seconds stays
+    what it is. Source of names and matchers: the installed botocore.
+    """
+    from botocore.loaders import Loader
+
+    # include_default_search_paths would read ~/.aws/models first.
+    loader = Loader(
+        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
+        include_default_search_paths=False,
+    )
+    model = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
+    for waiter in model["waiters"].values():
+        waiter["maxAttempts"] *= waiter["delay"]
+        waiter["delay"] = 1
+    return model
+
+
+def client_environment(
+    installation: Installation, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """The sealed environment: `inherited`, but every AWS client reaches only us.
+
+    All AWS_*, SAGEMAKER_* and MOTO_* variables are dropped. The endpoint's address
+    is in the configuration file alone, so that it stays right when the port changes.
+    """
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if not name.upper().startswith(FOREIGN_PREFIXES)
+    }
+    environment[HOME_VARIABLE] = str(installation.home)
+    environment["AWS_CONFIG_FILE"] = str(installation.config_file)
+    environment["AWS_SHARED_CREDENTIALS_FILE"] = str(installation.credentials_file)
+    environment["AWS_DATA_PATH"] = str(installation.models_folder)
+    environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    environment["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(installation.sdk_config_file)
+    environment["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"] = str(
+        installation.sdk_admin_config_file
+    )
+    no_proxy = _no_proxy(inherited)
+    environment["NO_PROXY"] = environment["no_proxy"] = no_proxy
+    return environment
+
+
+def _no_proxy(inherited: Mapping[str, str]) -> str:
+    """The inherited exceptions from proxying plus loopback."""
+    hosts: list[str] = []
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts += [host.strip() for host in inherited.get(name, "").split(",")]
+    hosts += [HOST, "localhost"]
+    return ",".join(dict.fromkeys(host for host in hosts if host))
