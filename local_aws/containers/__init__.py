@@ -1,0 +1,1 @@
+"""Programs that stand for algorithm images. Each knows only the container contract."""

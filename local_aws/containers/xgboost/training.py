@@ -1,0 +1,314 @@
+"""The image's `train` program."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_aws.containers.xgboost import (
+    channels,
+    content_types,
+    data,
+    evaluation,
+    hyperparameters,
+    library,
+    log,
+)
+from local_aws.containers.xgboost.errors import (
+    AlgorithmError,
+    PlatformError,
+    UserError,
+    failure_text,
+)
+
+if TYPE_CHECKING:
+    from xgboost import Booster, DMatrix
+
+xgboost = library.load()
+
+MODEL_NAME = "xgboost-model"
+
+# xgboost's complaints that are about the data or the request, as the image lists them.
+_USER_ERRORS = (
+    "label must be in [0,1] for logistic regression",
+    "label must be in [0, num_class)",
+    "Target is multiclass but average='binary'",
+    "feature_names mismatch",
+    "Check failed: preds.size() == info.labels_.size()",
+    "Check failed: !auc_error AUC: the dataset only contains pos or neg samples",
+    "base_score must be in (0,1) for logistic loss",
+    "Check failed: label_correct PoissonRegression: label must be nonnegative",
+    "Check failed: label_correct TweedieRegression: label must be nonnegative",
+    "Parameter reg_lambda should be greater equal to 0",
+)
+
+# Warnings about how the image (and so this program) uses the library, not about the
+# request.
+_SILENT_WARNINGS = ("Text file input has been deprecated", "Saving model in the UBJSON")
+
+
+def main() -> int:
+    """Train as the container contract says; returns the exit code.
+
+    Reads SAGEMAKER_BASE_DIR (/opt/ml without it). A failure is written to
+    output/failure and logged; the code is then the error's errno, or 1. May be called
+    in a process that has imported this module long before.
+    """
+    root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    logger = log.configure()
+    try:
+        with _library_warnings_in_log():
+            train(root)
+    except Exception as error:  # noqa: BLE001  every failure goes into the file
+        text = failure_text(error)
+        logger.error("Reporting training FAILURE")
+        logger.error(text)
+        (root / "output").mkdir(parents=True, exist_ok=True)
+        (root / "output" / "failure").write_text(text)
+        number = getattr(error, "errno", None)
+        return number if isinstance(number, int) else 1
+    return 0
+
+
+def train(root: Path) -> None:
+    """Check the request, read the data, train and save model/xgboost-model.
+
+    root: the folder that stands for /opt/ml. Raises UserError, AlgorithmError or
+    PlatformError with the official texts.
+    """
+    logger = log.get()
+    config = root / "input" / "config"
+    given = _read_json(config / "hyperparameters.json")
+    logger.info("Imported framework sagemaker_xgboost_container.training")
+    _log_what_is_not_json(given)
+    logger.info("No GPUs detected (normal if no gpus installed)")
+    logger.info("Running XGBoost Sagemaker in algorithm mode")
+    values = hyperparameters.validate(given)
+    inputs = channels.validate(_read_json(config / "inputdataconfig.json"))
+    form = content_types.data_format(inputs["train"]["ContentType"])
+    folders = {
+        name: root / "input" / "data" / name
+        for name in ("train", "validation")
+        if name in inputs
+    }
+    if "validation" in folders:
+        data.warn_of_same_files(folders["train"], folders["validation"])
+    logger.info("Determined 0 GPU(s) available on the instance.")
+    _refuse_what_is_not_built(values, inputs["train"], form, _hosts(config))
+    matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp")
+    logger.info("Single node training.")
+    booster = _fit(values, matrices, root / "model")
+    (root / "model").mkdir(parents=True, exist_ok=True)
+    booster.save_model(root / "model" / MODEL_NAME)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def _hosts(config: Path) -> list[str]:
+    path = config / "resourceconfig.json"
+    if not path.exists():
+        return ["algo-1"]
+    return _read_json(path).get("hosts", [])
+
+
+def _log_what_is_not_json(given: dict[str, str]) -> None:
+    for name, text in given.items():
+        try:
+            json.loads(text)
+        except (ValueError, TypeError):
+            log.get().info(
+                f"Failed to parse hyperparameter {name} value {text} to Json.\n"
+                "Returning the value itself"
+            )
+
+
+def _refuse_what_is_not_built(
+    values: dict[str, Any], train: dict[str, Any], form: str, hosts: list[str]
+) -> None:
+    if not hosts:
+        raise PlatformError(
+            "Number of hosts should be an int greater than or equal to 1"
+        )
+    if train.get("TrainingInputMode") == "Pipe":
+        # The image's own words, for all formats that it would once read from a pipe.
+        raise UserError(
+            f"Pipe mode for {form.upper()} is no longer supported. "
+            "Please use Fast File mode (default) instead."
+        )
+    refused = {
+        "training on several instances (InstanceCount above 1)": len(hosts) > 1,
+        "k-fold cross validation (_kfold)": "_kfold" in values,
+        "GPU training (tree_method gpu_hist)": values.get("tree_method") == "gpu_hist",
+        "Dask GPU training (use_dask_gpu_training)": (
+            values.get("use_dask_gpu_training") == "true"
+        ),
+        f"training data in {form}": (
+            form not in (content_types.CSV, content_types.LIBSVM)
+        ),
+    }
+    for what, asked in refused.items():
+        if asked:
+            raise UserError(f"This local XGBoost container does not support {what}.")
+
+
+def _load(
+    folders: dict[str, Path], form: str, csv_weights: int, scratch: Path
+) -> dict[str, "DMatrix"]:
+    """The matrix of each channel, by name; UserError when a channel has no data."""
+    sizes = {name: data.size(folder) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        if sizes[name]:
+            data.check_first_lines(folder, form)
+    matrices = {
+        name: data.load(folder, form, csv_weights, scratch)
+        for name, folder in folders.items()
+        if sizes[name]
+    }
+    words = {"train": "training", "validation": "validation"}
+    for name, folder in folders.items():
+        if name not in matrices:
+            raise UserError(f"No data in {words[name]} channel path {folder}")
+    return matrices
+
+
+def _fit(
+    values: dict[str, Any], matrices: dict[str, "DMatrix"], model_folder: Path
+) -> "Booster":
+    """Train on the checked hyperparameters; one log line per round."""
+    parameters = dict(values)
+    rounds = parameters.pop("num_round")
+    save_always = parameters.pop("save_model_on_termination", "false") == "true"
+    stop_after = parameters.pop("early_stopping_rounds", None)
+    parameters.pop("use_dask_gpu_training", None)
+    names, own_names, watched = evaluation.choose(
+        parameters.pop("_tuning_objective_metric", None),
+        parameters.pop("eval_metric", None),
+    )
+    if names:
+        parameters["eval_metric"] = names
+    if "updater" in parameters:
+        parameters["updater"] = ",".join(parameters["updater"])
+    if "nthread" not in parameters and _threads():
+        parameters["nthread"] = _threads()
+
+    logger = log.get()
+    train = matrices["train"]
+    logger.info(
+        f"Train matrix has {train.num_row()} rows and {train.num_col()} columns"
+    )
+    if "validation" in matrices:
+        logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
+
+    callbacks = [xgboost.callback.EvaluationMonitor(logger=_print_line)]
+    own_metrics = evaluation.OwnMetrics(own_names) if own_names else None
+    if own_metrics:
+        callbacks.append(own_metrics)
+    if save_always:
+        callbacks.append(SaveEveryRound(model_folder))
+    if stop_after and watched and "validation" in matrices:
+        callbacks.append(
+            xgboost.callback.EarlyStopping(
+                rounds=stop_after,
+                data_name="validation",
+                metric_name=watched,
+                maximize=watched in hyperparameters.metrics.MAXIMIZE,
+                save_best=True,
+            )
+        )
+    stopping = _stop_with_model(model_folder) if save_always else _stop_at_once()
+    with stopping:
+        try:
+            return xgboost.train(
+                parameters,
+                train,
+                num_boost_round=rounds,
+                evals=[(matrix, name) for name, matrix in matrices.items()],
+                custom_metric=own_metrics,
+                callbacks=callbacks,
+                verbose_eval=False,
+            )
+        except Exception as error:
+            raise _training_error(error) from error
+
+
+def _training_error(error: Exception) -> UserError | AlgorithmError:
+    text = library.plain_message(error)
+    if any(known in str(error) for known in _USER_ERRORS):
+        return UserError(text)
+    return AlgorithmError(f"XGB train call failed with exception:\n {text}")
+
+
+def _threads() -> int | None:
+    """OMP_NUM_THREADS. A process that was forked from one with OpenMP running has its
+    OpenMP settled by the parent's environment, so the number is handed to xgboost."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def _print_line(line: str) -> None:
+    print(line.strip(), flush=True)
+
+
+class SaveEveryRound(xgboost.callback.TrainingCallback):
+    """Keeps model/xgboost-model up to date, so that a stopped job leaves a model."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Save beside the model and rename, so that the file is never half written."""
+        number, name = tempfile.mkstemp(dir=self._folder)
+        os.close(number)
+        model.save_model(name)
+        Path(name).replace(self._folder / MODEL_NAME)
+        return False
+
+
+@contextlib.contextmanager
+def _stop_with_model(folder: Path) -> Iterator[None]:
+    """While training: SIGTERM leaves the last whole model and exits with 0."""
+
+    def stop(*_: object) -> None:
+        for file in folder.iterdir():
+            if file.is_file() and not file.name.startswith(MODEL_NAME):
+                file.unlink()
+        os._exit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _stop_at_once() -> Iterator[None]:
+    """Without save_model_on_termination the image has no handler: SIGTERM kills."""
+    yield
+
+
+@contextlib.contextmanager
+def _library_warnings_in_log() -> Iterator[None]:
+    """Write xgboost's warnings as log lines, in plain words."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        text = library.plain_message(str(message))
+        if not any(silent in text for silent in _SILENT_WARNINGS):
+            log.get().warning(text)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
