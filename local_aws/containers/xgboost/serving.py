@@ -72,6 +72,7 @@ class Model:
     objective: str
     classes: int
     features: int
+    linear: bool
 
     def predict(self, features: payload.Features) -> np.ndarray:
         """(rows,) or (rows, classes) float32; the mean, or the vote, of all boosters.
@@ -87,10 +88,10 @@ class Model:
 
     def _predict_one(self, booster: Any, features: payload.Features) -> np.ndarray:
         if isinstance(features, np.ndarray):
-            if features.shape[1] == self.features and self.objective != "":
+            # A linear booster has no way in but a DMatrix. Fewer columns than the model
+            # has are accepted in a DMatrix, and are missing; more are refused.
+            if features.shape[1] == self.features and not self.linear:
                 return booster.inplace_predict(features, validate_features=False)
-            # A DMatrix with fewer columns than the model has is accepted: what is
-            # not there is missing. One with more is refused.
             features = xgboost.DMatrix(features)
         return booster.predict(features, validate_features=False)
 
@@ -130,6 +131,7 @@ def load_model(folder: Path, ensemble: bool = True) -> Model:
         objective,
         int(learner["learner_model_param"].get("num_class", 0)),
         boosters[0].num_features(),
+        learner["gradient_booster"]["name"] == "gblinear",
     )
 
 
@@ -219,9 +221,12 @@ class Application:
         else:
             result = await handler(scope, receive)
         content = result.body.encode()
-        headers = [(b"content-length", str(len(content)).encode())]
+        headers = []
         if result.status != 204:
-            headers.append((b"content-type", result.content_type.encode("latin-1")))
+            headers = [
+                (b"content-type", result.content_type.encode("latin-1")),
+                (b"content-length", str(len(content)).encode()),
+            ]
         start = {"status": result.status, "headers": headers}
         await send({"type": "http.response.start", **start})
         await send({"type": "http.response.body", "body": content})
