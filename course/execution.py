@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -123,14 +124,22 @@ async def execute(
         coalesce_streams=True,
         shutdown_kernel="immediate",
     )
-    try:
-        await client.async_execute(env=dict(environment))
-    except CellExecutionError as error:
-        execution.failure = _failure(execution, f"{error.ename}: {error.evalue}")
-    except (CellTimeoutError, DeadKernelError) as error:
-        execution.failure = _failure(execution, f"{type(error).__name__}: {error}")
-    else:
-        execution.cells_done = len(execution.notebook.cells)
+    # What the kernel's own machinery says (not the lesson's stderr, which is an output)
+    # is of use only when the kernel dies.
+    with tempfile.TemporaryFile("w+", errors="replace") as kernel_log:
+        try:
+            await client.async_execute(env=dict(environment), stderr=kernel_log)
+        except CellExecutionError as error:
+            execution.failure = _failure(execution, f"{error.ename}: {error.evalue}")
+        except CellTimeoutError as error:
+            execution.failure = _failure(execution, f"CellTimeoutError: {error}")
+        except DeadKernelError as error:
+            kernel_log.seek(0)
+            last = kernel_log.read().strip().splitlines()[-1:]
+            text = " ".join([f"DeadKernelError: {error}", *last])
+            execution.failure = _failure(execution, text)
+        else:
+            execution.cells_done = len(execution.notebook.cells)
     execution.seconds = time.monotonic() - started
     on_cell(execution)
     return execution

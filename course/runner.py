@@ -9,14 +9,18 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 import nbformat
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from course import lessons, pages
+from course.billing import Estimate, estimate
 from course.environment import ROOT
 from course.execution import Execution, execute
 
@@ -147,12 +151,26 @@ def run_lessons(
     if not paths:
         console.print(f"There are no notebooks in {folder}.", markup=False)
         return 2
+    costs: dict[Path, Estimate] = {}
+    started = datetime.now(UTC)
+    on_stand_in = environment is None
     if environment is None:
         environment = stand_in_environment()
     progress = Progress(paths, console)
     executions = run_all(paths, environment, workers or default_workers(), progress)
     _write_build(executions, folder, build)
-    console.print(_summary(executions))
+    if on_stand_in:
+        client = boto3.client("sagemaker")
+        for path in paths:
+            costs[path] = estimate(client, lessons.lesson_number(path), started)
+    console.print(_summary(executions, costs))
+    dates = [cost.read_on for cost in costs.values() if cost.read_on]
+    if dates:
+        console.print(
+            "Cost: the seconds for which this run's jobs ran here, at AWS's prices in "
+            f"us-east-1 as of {min(dates)}. An estimate: on AWS a job takes minutes.",
+            soft_wrap=True,
+        )
     failed = [item for item in executions if item.failure]
     for item in failed:
         console.print(
@@ -163,10 +181,18 @@ def run_lessons(
 
 
 def stand_in_environment() -> dict[str, str]:
-    """Become a user of the stand-in, starting it if need be; return its environment."""
+    """Become a user of the stand-in, starting it if need be; return its environment.
+
+    This process' own environment becomes the same, so that its clients reach nothing
+    else either.
+    """
     from local_aws import lifetime
 
-    return lifetime.join()
+    # On a SageMaker notebook instance a lesson would otherwise take itself to AWS.
+    sealed = {**lifetime.join(), "SAGEMAKER_COURSE_RUNS_ON": "local"}
+    os.environ.clear()
+    os.environ.update(sealed)
+    return sealed
 
 
 def make_console() -> Console:
@@ -193,12 +219,14 @@ def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> 
     pages.write_index(cards, build)
 
 
-def _summary(executions: Sequence[Execution]) -> Table:
-    table = Table("lesson", "result")
+def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) -> Table:
+    table = Table("lesson", "result", box=SIMPLE)
     table.add_column("seconds", justify="right")
+    table.add_column("cost on AWS, USD", justify="right")
     for item in executions:
         result = "[bold red]failed[/]" if item.failure else "passed"
-        table.add_row(item.path.stem, result, f"{item.seconds:.1f}")
+        cost = f"{costs[item.path].usd:.4f}" if item.path in costs else "-"
+        table.add_row(item.path.stem, result, f"{item.seconds:.1f}", cost)
     return table
 
 

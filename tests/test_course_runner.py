@@ -1,0 +1,516 @@
+"""Running lessons, the pages they leave, storing outputs, installing."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from lesson_fixture import good_lesson, small_notebook, write, write_course
+from nbformat.v4 import new_markdown_cell
+from rich.console import Console
+
+from course import environment, lessons, runner, store
+from course.billing import estimate
+from course.environment import ROOT, SetupError, check_version, uv_settings
+from course.execution import UnknownParameter, check_parameters, parameter_names
+
+LOADS = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+}
+
+
+def plain_console() -> Console:
+    return Console(file=io.StringIO(), width=120, force_terminal=False)
+
+
+def run(folder: Path, *names: str, workers: int = 2) -> tuple[int, str]:
+    console = plain_console()
+    code = runner.run_lessons(
+        names,
+        workers=workers,
+        folder=folder,
+        build=folder / "build",
+        environment=os.environ,
+        console=console,
+    )
+    return code, console.file.getvalue()
+
+
+def with_heading(text: str, *sources: str) -> nbformat.NotebookNode:
+    notebook = small_notebook(*sources)
+    notebook.cells.insert(1, new_markdown_cell(f"# {text}\n\n## 4 Train"))
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+    """Two lessons that pass (run at the same time) and one that fails."""
+    folder = tmp_path_factory.mktemp("lessons")
+    for path in write_course(folder):
+        notebook = lessons.read(path)
+        # The picture comes from the run itself: take matplotlib's.
+        for cell in notebook.cells:
+            if "display(Image" in cell.source:
+                cell.source = (
+                    "import matplotlib.pyplot as plt\n"
+                    "figure, axes = plt.subplots()\n"
+                    "axes.plot([1, 2, 3])\nprint(3)\nplt.show()"
+                )
+        write(notebook, path)
+    failing = with_heading("Broken", "print('kept')", "{}['no [such] key']\nx", "1")
+    write(failing, folder / "03_broken.ipynb")
+    code, text = run(folder)
+    return folder, code, text
+
+
+def test_a_failing_lesson_fails_the_run_and_stops_no_other(built) -> None:
+    _, code, text = built
+    assert code == 1
+    assert re.search(r"01_rivers +passed", text)
+    assert re.search(r"02_rivers +passed", text)
+    assert re.search(r"03_broken +failed", text)
+
+
+def test_the_failing_cell_is_named(built) -> None:
+    _, _, text = built
+    expected = (
+        '03_broken failed at cell 4, In [3] under "4 Train": '
+        "KeyError: 'no [such] key'"
+    )
+    assert expected in text.splitlines()
+
+
+def test_what_a_failing_lesson_did_is_kept(built) -> None:
+    folder, _, _ = built
+    notebook = lessons.read(folder / "build" / "notebooks" / "03_broken.ipynb")
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert outputs[1][0].text == "kept\n"
+    assert outputs[2][0].ename == "KeyError"
+    assert outputs[3] == []
+    page = (folder / "build" / "lessons" / "03_broken.html").read_text()
+    assert "This lesson stopped at cell 4" in page
+    assert "kept" in page
+
+
+def test_progress_names_lesson_step_and_elapsed(built) -> None:
+    _, _, text = built
+    assert re.search(r"^ *\d+\.\d s  03_broken: 4 Train$", text, re.MULTILINE)
+    assert re.search(r"^ *\d+\.\d s  01_rivers: 0 Set up$", text, re.MULTILINE)
+    assert re.search(r"^ *\d+\.\d s  01_rivers: done$", text, re.MULTILINE)
+
+
+def test_executed_notebooks_are_left(built) -> None:
+    folder, _, _ = built
+    notebook = lessons.read(folder / "build" / "notebooks" / "01_rivers.ipynb")
+    counts = [c.execution_count for c in notebook.cells if c.cell_type == "code"]
+    assert counts == list(range(1, 8))
+
+
+def test_the_index_has_a_picture_title_promise_and_minutes_for_each(built) -> None:
+    folder, _, _ = built
+    soup = BeautifulSoup((folder / "build" / "index.html").read_text(), "html.parser")
+    cards = soup.find_all("li", class_="card")
+    assert len(cards) == 3
+    first = cards[0]
+    assert "Rivers, high level" in first.h2.text
+    assert "You learn to say how long a river is." in first.text
+    assert "10 minutes of reading" in first.text
+    picture = folder / "build" / first.img["src"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (folder / "build" / first.a["href"]).exists()
+    assert "stopped at cell 4" in cards[2].text
+
+
+def pages_of(folder: Path) -> list[Path]:
+    found = sorted((folder / "build").rglob("*.html"))
+    assert found
+    return found
+
+
+def foreign_loads(page: str) -> list[str]:
+    """Return what a browser would fetch from elsewhere when it opens the page."""
+    soup = BeautifulSoup(page, "html.parser")
+    found = [
+        tag[attribute]
+        for name, attribute in LOADS.items()
+        for tag in soup.find_all(name)
+        if re.match(r"(https?:)?//", tag.get(attribute, ""))
+    ]
+    styles = " ".join(tag.text for tag in soup.find_all("style"))
+    return found + re.findall(r"(?:@import|url\()[^;)]*//[^;)]*", styles)
+
+
+def test_pages_load_nothing_from_elsewhere(built) -> None:
+    for page in pages_of(built[0]):
+        assert foreign_loads(page.read_text()) == [], page.name
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://cdn.example/require.js"></script>',
+        '<script src="//cdn.example/require.js"></script>',
+        '<link rel="stylesheet" href="http://cdn.example/x.css">',
+        "<style>@import 'https://cdn.example/x.css';</style>",
+        "<style>a { background: url(https://cdn.example/x.png) }</style>",
+    ],
+)
+def test_a_foreign_load_is_found(tag: str) -> None:
+    assert foreign_loads(f"<html><head>{tag}</head></html>")
+
+
+def test_pages_can_be_read_by_everybody(built) -> None:
+    for page in pages_of(built[0]):
+        soup = BeautifulSoup(page.read_text(), "html.parser")
+        assert soup.html["lang"] == "en"
+        assert soup.title.text
+        assert soup.find("main", id="main")
+        assert len(soup.find_all("h1")) == 1
+        for image in soup.find_all("img"):
+            assert len(image["alt"]) > 10
+            assert "No description" not in image["alt"]
+        ids = [tag["id"] for tag in soup.find_all(id=True)]
+        assert len(ids) == len(set(ids))
+
+
+def test_links_between_lessons_lead_to_pages(built) -> None:
+    folder, _, _ = built
+    page = folder / "build" / "lessons" / "01_rivers.html"
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    targets = [tag["href"] for tag in soup.find_all("a") if tag["href"][0] != "#"]
+    assert "02_rivers.html" in targets
+    for target in targets:
+        assert (page.parent / target).exists(), target
+
+
+def test_a_run_of_one_lesson_keeps_the_others_in_the_index(built) -> None:
+    folder, _, _ = built
+    code, text = run(folder, "02")
+    assert code == 0
+    assert "01_rivers" not in text
+    soup = BeautifulSoup((folder / "build" / "index.html").read_text(), "html.parser")
+    assert len(soup.find_all("li", class_="card")) == 3
+
+
+def test_an_unknown_lesson_is_an_error(tmp_path: Path) -> None:
+    write_course(tmp_path)
+    code, text = run(tmp_path, "17")
+    assert code == 2
+    assert "There is no lesson '17'. Lessons: 01, 02." in text
+
+
+def test_a_dead_kernel_is_a_failure_and_no_hang(tmp_path: Path) -> None:
+    notebook = with_heading(
+        "Dies", "import os, sys\nos.write(2, b'why it died\\n')\nos._exit(3)"
+    )
+    write(notebook, tmp_path / "01_dies.ipynb")
+    code, text = run(tmp_path)
+    assert code == 1
+    assert 'cell 3, In [2] under "4 Train": DeadKernelError' in text
+    assert "why it died" in text
+
+
+def test_ctrl_c_ends_run_and_kernels(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    source = (
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(300)"
+    )
+    write(small_notebook(source), tmp_path / "01_slow.ipynb")
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom course import runner\n"
+        "folder = Path(sys.argv[1])\n"
+        "try:\n"
+        "    runner.run_lessons(folder=folder, build=folder / 'build',"
+        " environment=os.environ)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            wait_for(lambda: pid_file.exists() and pid_file.read_text())
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in output
+    kernel = int(pid_file.read_text())
+    wait_for(lambda: not is_running(kernel))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.05)
+
+
+def test_parameters_are_read_from_the_tagged_cell() -> None:
+    notebook = small_notebook("other = 1", parameters="size = 3\nname: str = 'a'")
+    assert parameter_names(notebook) == {"size", "name"}
+    check_parameters(notebook, {"size": 4})
+    with pytest.raises(UnknownParameter, match=r"other.*which sets name, size"):
+        check_parameters(notebook, {"other": 2})
+
+
+class FakeSageMaker:
+    """Answers as boto3's client does, for jobs of two lessons."""
+
+    def __init__(self, jobs: dict[str, dict]) -> None:
+        self.jobs = jobs
+
+    def get_paginator(self, operation: str):
+        self.operation = operation
+        return self
+
+    def paginate(self, NameContains: str, CreationTimeAfter: datetime):
+        kind = "Training" if "training" in self.operation else "Transform"
+        key = f"{kind}JobName"
+        names = [
+            name
+            for name, job in self.jobs.items()
+            if NameContains in name and f"{kind}JobStatus" in job
+        ]
+        yield {f"{kind}JobSummaries": [{key: name} for name in names]}
+
+    def describe_training_job(self, TrainingJobName: str) -> dict:
+        return self.jobs[TrainingJobName]
+
+    def describe_transform_job(self, TransformJobName: str) -> dict:
+        return self.jobs[TransformJobName]
+
+
+def test_cost_is_billed_seconds_times_prices() -> None:
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
+    training = {"TrainingJobStatus": "Completed", "ResourceConfig": resources}
+    transform = {
+        "TransformJobStatus": "Completed",
+        "TransformResources": resources,
+        "TransformStartTime": datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC),
+        "TransformEndTime": datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC),
+    }
+    client = FakeSageMaker(
+        {
+            "lesson01-abcdef-a": {**training, "BillableTimeInSeconds": 60},
+            "lesson01-abcdef-b": transform,
+            "lesson01-abcdef-stopped": training,
+            "lesson02-abcdef-a": {**training, "BillableTimeInSeconds": 3600},
+        }
+    )
+    cost = estimate(client, "01", datetime.now(UTC))
+    assert cost.usd == pytest.approx((60 + 30) * 2 * 0.115 / 3600)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", cost.read_on)
+    assert estimate(client, "05", datetime.now(UTC)).usd == 0
+
+
+# --- storing --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    source = (
+        "import matplotlib.pyplot as plt, time\n"
+        "stamp = time.strftime('%Y-%m-%d:%H:%M:%S')\n"
+        "print(f'[{stamp}:INFO] Running')\nprint(3)\n"
+        "plt.plot([1, 2])\nplt.show()"
+    )
+    notebook = small_notebook(source)
+    notebook.cells[1].metadata["execution"] = {"iopub.status.busy": "now"}
+    notebook.metadata["papermill"] = {"duration": 1}
+    write(notebook, tmp_path / "01_a.ipynb")
+    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 0
+    return tmp_path / "01_a.ipynb"
+
+
+def test_stored_outputs_hold_nothing_of_one_run(stored: Path) -> None:
+    notebook = lessons.read(stored)
+    assert [cell.execution_count for cell in notebook.cells] == [1, 2]
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert "version" not in notebook.metadata.language_info
+    assert [dict(c.metadata) for c in notebook.cells] == [{"tags": ["parameters"]}, {}]
+    (_, png), *_ = lessons.figures(notebook)
+    assert b"matplotlib" not in png
+    assert store.without_texts(png) == png
+
+
+def test_storing_again_changes_no_bytes(stored: Path) -> None:
+    before = stored.read_bytes()
+    assert b":INFO] Running" in before
+    time.sleep(1.1)  # so that the printed time is another one
+    assert store.store_lessons(folder=stored.parent, environment=os.environ) == 0
+    assert stored.read_bytes() == before
+
+
+def test_a_changed_number_is_stored(stored: Path) -> None:
+    stored.write_text(stored.read_text().replace("print(3)", "print(4)"))
+    store.store_lessons(folder=stored.parent, environment=os.environ)
+    assert "4\\n" in stored.read_text()
+
+
+def test_a_failing_lesson_is_left_as_it_was(tmp_path: Path) -> None:
+    path = write(small_notebook("1 / 0"), tmp_path / "01_a.ipynb")
+    before = path.read_bytes()
+    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 1
+    assert path.read_bytes() == before
+
+
+def test_a_picture_without_texts_is_the_same_picture() -> None:
+    from PIL import Image, PngImagePlugin
+
+    image = Image.new("RGB", (3, 2), "navy")
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Software", "Some program 1.2")
+    file = io.BytesIO()
+    image.save(file, "png", pnginfo=texts)
+    bare = store.without_texts(file.getvalue())
+    assert b"Software" not in bare
+    assert Image.open(io.BytesIO(bare)).tobytes() == image.tobytes()
+
+
+# --- installing -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13), (3, 14)])
+def test_these_pythons_are_accepted(version) -> None:
+    check_version(version)
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 10), (3, 15), (4, 0)])
+def test_other_pythons_are_refused_with_a_sentence(version) -> None:
+    dotted = ".".join(map(str, version))
+    with pytest.raises(
+        SetupError, match=rf"needs Python 3.11 to 3.14; this is {dotted}"
+    ):
+        check_version(version)
+
+
+def test_a_refusal_names_a_python_that_will_do(monkeypatch) -> None:
+    names = {"python3.13", "python3.12"}
+    monkeypatch.setattr(environment.shutil, "which", lambda name: name in names)
+    with pytest.raises(SetupError, match=r"PYTHON=python3\.13"):
+        check_version((3, 10))
+
+
+def test_uv_gets_the_settings_that_pip_has() -> None:
+    listing = (
+        ":env:.index-url='https://first.example/simple'\n"
+        "global.index-url='https://second.example/simple'\n"
+        "global.extra-index-url='https://a.example https://b.example'\n"
+        "install.find-links='wheels\\nmore'\n"
+        "global.cert='ca.pem'\n"
+        "global.disable-pip-version-check='1'\n"
+        "list.format='columns'\n"
+    )
+    assert uv_settings(listing, {"SSL_CERT_FILE": "mine.pem"}) == {
+        "UV_DEFAULT_INDEX": "https://first.example/simple",
+        "UV_INDEX": "https://a.example https://b.example",
+        "UV_FIND_LINKS": "wheels,more",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+    assert uv_settings("", {}) == {}
+
+
+def test_nothing_is_done_when_the_lock_is_installed(
+    tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "requirements.lock").write_text("a==1\n")
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", ".venv"],
+        cwd=tmp_path,
+        check=True,
+    )
+    stamp = tmp_path / ".venv" / "installed-lock.txt"
+    made = environment.fingerprint(tmp_path / "requirements.lock", tmp_path / ".venv")
+    stamp.write_text(made)
+    calls = []
+    monkeypatch.setattr(environment, "_run", lambda *args, **kw: calls.append(args[2]))
+    environment.install(tmp_path)
+    assert calls == []
+    (tmp_path / "requirements.lock").write_text("a==2\n")
+    environment.install(tmp_path)
+    assert calls[0] == "Installing uv"
+    assert stamp.read_text() != made
+
+
+def test_a_failing_installation_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        SetupError, match=r"(?s)why it failed.*pip config list.*--require"
+    ):
+        environment._run(
+            [sys.executable, "-c", "import sys; sys.exit('why it failed')"],
+            os.environ,
+            "Installing",
+            cwd=tmp_path,
+        )
+
+
+def test_the_set_up_can_be_read_by_old_pythons() -> None:
+    """An older Python must get as far as the sentence that refuses it."""
+    import ast
+
+    for name in ("__init__.py", "__main__.py", "environment.py"):
+        text = (ROOT / "course" / name).read_text(encoding="utf-8")
+        ast.parse(text, feature_version=(3, 8))
+
+
+def test_make_refuses_a_python_that_is_not_there() -> None:
+    done = subprocess.run(
+        ["make", "install", "PYTHON=python3.0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "python3.0 is not on this machine" in done.stderr
+
+
+def test_make_help_lists_every_command() -> None:
+    done = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for name in phony[1].split():
+        assert f"make {name} " in done.stdout
+
+
+def test_the_good_lesson_runs_as_it_is_stored(tmp_path: Path) -> None:
+    """The linter's good lesson is a real one: its code prints what it stores."""
+    notebook = good_lesson()
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("display(Image(data=b''))", "")
+    write(notebook, tmp_path / "01_rivers.ipynb")
+    code, _ = run(tmp_path)
+    assert code == 0
+    ran = lessons.read(tmp_path / "build" / "notebooks" / "01_rivers.ipynb")
+    for cell, executed in zip(notebook.cells, ran.cells, strict=True):
+        texts = [out.text for out in cell.get("outputs", []) if "text" in out]
+        assert [o.text for o in executed.get("outputs", []) if "text" in o] == texts
