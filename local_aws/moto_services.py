@@ -39,6 +39,24 @@ SERVICES = {
     "logs": "logs",
     "monitoring": "cloudwatch",
 }
+# Parts of S3 that moto does not know. It would take a request for one of them for a
+# plain GET, PUT or DELETE of the bucket or object (query names: botocore s3 model).
+S3_NOT_BUILT = {
+    "abac",
+    "analytics",
+    "annotation",
+    "intelligent-tiering",
+    "metadataAnnotationTable",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "renameObject",
+    "requestPayment",
+    "session",
+    "torrent",
+}
 MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 SESSION_NAME = "SageMaker"
 # A simulation that is asked for without MaxItems gets up to 100 (IAM API Reference).
@@ -91,6 +109,10 @@ class MotoServices:
             parameters = _form(head, body.read())
             operation = parameters.get("Action", "")
             body.seek(0)
+        if service == "s3":
+            names = {pair.partition("=")[0] for pair in head.query.split("&")}
+            if absent := names & S3_NOT_BUILT:
+                raise _not_built("s3", f"{head.method} ?{min(absent)}")
         with self._locks[service]:
             if service == "iam" and operation == "SimulatePrincipalPolicy":
                 try:
@@ -150,11 +172,26 @@ class MotoServices:
 
         app = create_backend_app(SERVICES[service])
         app.debug = False
+        if service == "s3":
+            app.request_class = _plain_body(app.request_class)
         app.config["PROPAGATE_EXCEPTIONS"] = True
         if service in ("iam", "sts"):
             with self._locks["iam"]:
                 _seed(self._installation)
         return app
+
+
+def _plain_body(request_class: type) -> type:
+    """A request whose body is never read as a form, whatever its content type is.
+
+    An object of type application/x-www-form-urlencoded, which is what curl sends by
+    default, would arrive empty.
+    """
+
+    class PlainBodyRequest(request_class):
+        want_form_data_parsed = False
+
+    return PlainBodyRequest
 
 
 def _seed(installation: Installation) -> None:
@@ -247,7 +284,11 @@ def _environ(head: Head, claim: Claim, body: IO[bytes], size: int) -> dict[str, 
     environ: dict[str, Any] = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(head.raw_path).decode("latin-1"),
+        # Flask chooses the view by this; S3's patterns fit undecoded keys better, since
+        # a decoded one may hold line breaks.
+        "PATH_INFO": head.raw_path
+        if claim.service == "s3"
+        else unquote_to_bytes(head.raw_path).decode("latin-1"),
         "QUERY_STRING": head.query,
         "RAW_URI": head.raw_path + (f"?{head.query}" if head.query else ""),
         "SERVER_NAME": HOST,
@@ -256,7 +297,7 @@ def _environ(head: Head, claim: Claim, body: IO[bytes], size: int) -> dict[str, 
         "REMOTE_ADDR": HOST,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": body,
+        "wsgi.input": _ReadOnly(body),
         "wsgi.input_terminated": True,
         "wsgi.errors": _LogErrors(),
         "wsgi.multithread": True,
@@ -282,6 +323,22 @@ def _environ(head: Head, claim: Claim, body: IO[bytes], size: int) -> dict[str, 
     environ["CONTENT_LENGTH"] = str(size)
     environ["moto.preserved_header_names"] = originals
     return environ
+
+
+class _ReadOnly:
+    """A spooled file that says it is for reading.
+
+    gzip looks at `mode` (botocore compresses a large PutMetricData), and a spooled
+    file's is w+b.
+    """
+
+    mode = "rb"
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _wsgi_name(header: str) -> str:

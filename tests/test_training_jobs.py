@@ -1,6 +1,7 @@
 """Training jobs through boto3: states, times, logs, metrics, artifacts, refusals."""
 
 import io
+import itertools
 import re
 import tarfile
 
@@ -58,7 +59,7 @@ def test_it_goes_through_the_real_states(completed):
         "Uploading",
         "Completed",
     ]
-    for before, after in zip(transitions, transitions[1:], strict=False):
+    for before, after in itertools.pairwise(transitions):
         assert before["StartTime"] <= before["EndTime"] == after["StartTime"]
     assert (
         completed["CreationTime"]
@@ -73,7 +74,7 @@ def test_it_goes_through_the_real_states(completed):
 
 
 def test_the_artifact_is_the_model_that_bare_xgboost_trains(stand_in, completed, data):
-    bucket, train, validation, test = data
+    bucket, train, _, test = data
     uri = completed["ModelArtifacts"]["S3ModelArtifacts"]
     name = completed["TrainingJobName"]
     assert uri == f"s3://{bucket}/output/{name}/output/model.tar.gz"
@@ -82,9 +83,8 @@ def test_the_artifact_is_the_model_that_bare_xgboost_trains(stand_in, completed,
     )["Body"]
     with tarfile.open(fileobj=io.BytesIO(body.read())) as tar:
         assert tar.getnames() == ["xgboost-model"]
-        model = xgb.Booster(
-            model_file=bytearray(tar.extractfile("xgboost-model").read())
-        )
+        content = tar.extractfile("xgboost-model").read()
+    model = xgb.Booster(model_file=bytearray(content))
     expected = xgb.train(
         {"objective": "reg:squarederror", "max_depth": 4, "eta": 0.3},
         xgb.DMatrix(train.drop(columns="MEDV").to_numpy(), train["MEDV"]),

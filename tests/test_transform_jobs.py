@@ -245,13 +245,7 @@ def test_stopping_discards_the_output(sagemaker, s3, model):
         BatchStrategy="SingleRecord",
     )
     sagemaker.create_transform_job(**request)
-    boston.wait(
-        lambda: {
-            "n": len(outputs(s3, {"TransformOutput": request["TransformOutput"]}))
-        },
-        "n",
-        (1,),
-    )
+    boston.wait(lambda: {"written": outputs(s3, request)}, "written", (["a.csv.out"],))
     sagemaker.stop_transform_job(TransformJobName=name)
     job = boston.wait_for_transform(sagemaker, name)
     assert job["TransformJobStatus"] == "Stopped"

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from local_aws.errors import validation_exception
 
@@ -52,16 +53,20 @@ def _wanted(record: dict, request: dict, name: str, status: str | None) -> bool:
     modified = record.get("LastModifiedTime", created)
     return (
         request.get("NameContains", "").lower() in record[name].lower()
-        and created > request.get("CreationTimeAfter", float("-inf"))
-        and created < request.get("CreationTimeBefore", float("inf"))
-        and modified > request.get("LastModifiedTimeAfter", float("-inf"))
-        and modified < request.get("LastModifiedTimeBefore", float("inf"))
+        and _after(created, request.get("CreationTimeAfter"))
+        and not _after(created, request.get("CreationTimeBefore"), default=False)
+        and _after(modified, request.get("LastModifiedTimeAfter"))
+        and not _after(modified, request.get("LastModifiedTimeBefore"), default=False)
         and (
             "StatusEquals" not in request
             or status is None
             or record[status] == request["StatusEquals"]
         )
     )
+
+
+def _after(seconds: float, time: datetime | None, default: bool = True) -> bool:
+    return default if time is None else seconds > time.timestamp()
 
 
 def _token(position: list) -> str:
