@@ -355,7 +355,9 @@ def bind(installation: Installation) -> socket.socket:
     for port in (installation.port, 0):
         if port is None:
             continue
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With the protocol named, asyncio switches Nagle's algorithm off on what is
+        # accepted; without, an answer of two packets takes 44 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         # A port whose old connections are still fading (TIME_WAIT) counts as free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
