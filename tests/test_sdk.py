@@ -46,7 +46,7 @@ PROGRAM = """
     ]
     trainer.train(input_data_config=channels, wait=False)
     job = trainer._latest_training_job
-    job.wait(poll=0.1, logs=True)
+    job.wait(poll=1, logs=True)
     job.refresh()
     assert job.training_job_status == "Completed", job.failure_reason
     metrics = {m.metric_name: m.value for m in job.final_metric_data_list}
@@ -70,7 +70,7 @@ PROGRAM = """
         f"s3://{bucket}/boston/test/test.csv", content_type="text/csv",
         split_type="Line", wait=False,
     )
-    transformer.latest_transform_job.wait(poll=0.1, logs=True)
+    transformer.latest_transform_job.wait(poll=1, logs=True)
     text = session.read_s3_file(bucket, "batch/test.csv.out")
     print("rows", len(pd.read_csv(io.StringIO(text), header=None)))
     model.delete()

@@ -42,6 +42,7 @@ class ContainerProcess:
         self._on_exit = on_exit
         self._ended = threading.Event()
         self.exit_code: int | None = None
+        self._output_error: Exception | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "local_aws.jobs.container_main", module, command],
             stdin=subprocess.PIPE,
@@ -63,13 +64,27 @@ class ContainerProcess:
     def _follow(self) -> None:
         output = self._process.stdout
         while chunk := os.read(output.fileno(), READ_SIZE):
-            self._on_output(chunk)
+            self._deliver(chunk)
         self.exit_code = self._process.wait()
         self._signal(signal.SIGKILL)  # whatever it left running in its group
         output.close()
         self._process.stdin.close()
         self._ended.set()
         self._on_exit(self.exit_code)
+
+    def _deliver(self, chunk: bytes) -> None:
+        """Hand output on; a container whose output can't be kept is ended."""
+        if self._output_error is None:
+            try:
+                self._on_output(chunk)
+            except Exception as error:  # noqa: BLE001 - raised again by check_output
+                self._output_error = error
+                self.kill()
+
+    def check_output(self) -> None:
+        """Raise what `on_output` raised, if it did."""
+        if self._output_error is not None:
+            raise self._output_error
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code, or None when it still runs after `timeout` seconds."""

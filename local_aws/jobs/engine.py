@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from local_aws.clients import Clients
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 # Jobs beyond this wait in Starting, as on AWS when no instance is free yet.
 MAX_RUNNING = max(4, os.cpu_count() or 1)
+
+# What a job may take to notice that the stand-in ends; its containers end anyway.
+CLOSE_SECONDS = 5
 
 LIVES = {training.KIND: training, transform.KIND: transform}
 
@@ -40,6 +43,7 @@ class JobEngine:
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str, str], Job] = {}
         self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
+        self._futures: set[Future] = set()
         self._closing = False
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
@@ -66,7 +70,8 @@ class JobEngine:
         job = Job(kind, region, name, self._store, self._clients, folder, 1)
         with self._lock:
             self._running[kind, region, name] = job
-        self._pool.submit(self._run, job, run)
+            self._futures.add(future := self._pool.submit(self._run, job, run))
+        future.add_done_callback(self._futures.discard)
 
     def _run(self, job: Job, run: Callable[[Job], None]) -> None:
         try:
@@ -87,7 +92,9 @@ class JobEngine:
         finally:
             shutil.rmtree(job.folder, ignore_errors=True)
             with self._lock:
-                del self._running[job.kind, job.region, job.name]
+                # A job of the same name may have begun since this one was deleted.
+                if self._running.get((job.kind, job.region, job.name)) is job:
+                    del self._running[job.kind, job.region, job.name]
 
     def _thread_budget(self) -> int:
         """Cores shared among the jobs that run: more threads than cores make
@@ -102,6 +109,7 @@ class JobEngine:
             job = self._running.get((kind, region, name))
         if job is not None:
             job.events.put(("stop",))
+            job.interrupt()
 
     def close(self) -> None:
         """End all jobs at once; those that ran become Failed."""
@@ -110,5 +118,7 @@ class JobEngine:
             jobs = list(self._running.values())
         for job in jobs:
             job.events.put(("close",))
-        self._pool.shutdown(wait=True)
+            job.interrupt()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(self._futures, CLOSE_SECONDS)
         self._fail_unfinished()

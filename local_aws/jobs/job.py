@@ -1,5 +1,6 @@
 """What a running job is to the engine and to the code that runs it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,7 +34,8 @@ class Job:
     """One training or transform job while it runs.
 
     `events` carries what the job waits for: ("exit", code) of its container, ("stop",)
-    and ("close",) when the stand-in shuts down.
+    and ("close",) when the stand-in shuts down. `interrupt` ends a call to a container
+    that is under way when such an event comes.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Job:
     folder: Path
     threads: int
     events: SimpleQueue = field(default_factory=SimpleQueue)
+    interrupt: Callable[[], None] = lambda: None
 
     def record(self) -> dict:
         """The job's record as it is now."""

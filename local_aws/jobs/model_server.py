@@ -38,7 +38,7 @@ class ModelServer:
         on_output: Callable[[bytes], None],
     ) -> None:
         # A Unix socket's path holds about a hundred characters; `root` may be longer.
-        self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-", dir="/tmp"))
         socket = self._folder / "socket"
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(socket)),
@@ -91,10 +91,11 @@ class ModelServer:
         )
 
     def stop(self) -> None:
-        """End the container and remove its socket."""
+        """End the container and remove its socket; raises what its log raised."""
         self._container.stop(SERVING_GRACE_SECONDS)
         self._client.close()
         shutil.rmtree(self._folder)
+        self._container.check_output()
 
     def kill(self) -> None:
         """End the container at once; calls under way fail."""

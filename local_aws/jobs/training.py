@@ -221,8 +221,10 @@ def _run_container(
     except BaseException:
         container.kill()
         raise
+    code = container.wait()
+    container.check_output()
     log.close()
-    return container.wait(), outcome
+    return code, outcome
 
 
 def _wait_for_end(job: Job, record: dict, container: ContainerProcess) -> str:

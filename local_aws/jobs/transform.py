@@ -125,6 +125,7 @@ class Transform:
         """`cleanup` gets what must be undone at the end, however it comes."""
         self.job = job
         self.cleanup = cleanup
+        job.interrupt = self._kill_servers
         self.s3 = job.clients.s3(job.region)
         self.record = job.record()
         self.written: list[tuple[str, str]] = []
@@ -249,6 +250,7 @@ class Transform:
             try:
                 self._transform_object(server, parameters, bucket, key, name)
             except FileFailed as error:
+                self._check_events()  # a server that was killed on purpose
                 faults.append(error.fault)
                 for line in error.lines:
                     self._say(f"{bucket}/{key}: {line}")
@@ -363,10 +365,13 @@ class Transform:
             raise JobFailed(f"ClientError: Output upload failed:{error}") from error
         self.written.append((bucket, key))
 
-    def _discard(self) -> None:
-        """A stopped job leaves no output (StopTransformJob)."""
+    def _kill_servers(self) -> None:
         for server in self.servers:
             server.kill()
+
+    def _discard(self) -> None:
+        """A stopped job leaves no output (StopTransformJob)."""
+        self._kill_servers()
         for bucket, key in self.written:
             logging.getLogger(__name__).info("discarding the output %s", key)
             self.s3.delete_object(Bucket=bucket, Key=key)
