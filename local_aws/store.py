@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local_aws.installation import InstallationError
+
 # A state file of another version is refused, never converted silently.
 SCHEMA_VERSION = 1
 
@@ -33,7 +35,7 @@ CREATE TABLE IF NOT EXISTS tags (
 """
 
 
-class StateFileError(Exception):
+class StateFileError(InstallationError):
     """The state file can't be used; the text says which, why and what to do."""
 
 
