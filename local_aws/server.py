@@ -70,7 +70,7 @@ CHUNK = MEGABYTE
 WORKERS = 32
 KEEP_ALIVE_S = 75
 SHUTDOWN_S = 2
-WATCH_S = 1.0
+WATCH_S = 0.5
 
 _RUNTIME_PATH = re.compile(r"/endpoints/[^/]+/(async-)?invocations.*")
 _QUERY_VERSIONS = {
@@ -362,6 +362,9 @@ def bind(installation: Installation) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            # At once: with SO_REUSEADDR, a port that is bound but not yet listened at
+            # can be given to somebody else too.
+            listener.listen()
         except OSError:
             listener.close()
             if port == 0:
