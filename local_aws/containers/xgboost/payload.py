@@ -42,7 +42,8 @@ def parse(body: bytes, content_type: str | None) -> Features:
         raise UnreadablePayload(f"Content-type {content_type} is not supported.")
     try:
         return reader(body.strip().decode("utf-8"))
-    except (ValueError, IndexError, csv.Error, xgboost.core.XGBoostError) as error:
+    except Exception as error:
+        # Whatever goes wrong with a payload is told to its sender, as the image does.
         raise UnreadablePayload(
             f"Loading {advice} data failed with Exception, please ensure data is in "
             f"{advice} format:\n {type(error)}\n {library.plain_message(error)}"

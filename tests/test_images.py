@@ -1,0 +1,164 @@
+"""Which image addresses stand for a local program."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from sagemaker.core import image_uris
+
+from local_aws.containers import images
+from local_aws.containers.images import UnknownImage, find_image
+
+US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+
+
+def regions_of_the_sdk():
+    config = image_uris.config_for_framework("xgboost")
+    return config["training"]["versions"]["3.2-0"]["registries"]
+
+
+def test_the_registries_are_those_of_the_sdk():
+    assert regions_of_the_sdk() == images._XGBOOST_REGISTRIES
+    assert len(regions_of_the_sdk()) > 30
+
+
+@pytest.mark.parametrize("region", sorted(regions_of_the_sdk()))
+def test_every_region_has_the_image(region):
+    image = find_image(image_uris.retrieve("xgboost", region, "3.2-0"))
+    assert (image.algorithm, image.tag) == ("xgboost", "3.2-0")
+    assert image.module == "local_aws.containers.xgboost"
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["0.90-1", "0.90-2", "1.0-1", "1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5"],
+)
+def test_other_tags_are_refused_with_the_one_to_use(version):
+    more = {"py_version": "py3", "instance_type": "ml.m5.large"}
+    old = image_uris.retrieve("xgboost", "us-east-1", version, **more)
+    with pytest.raises(UnknownImage) as error:
+        find_image(old)
+    name = old.split("/")[1]
+    assert str(error.value) == (
+        f'The XGBoost image "{name}" has no local program. '
+        f'Use tag 3.2-0: "{US_EAST_1}".'
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (
+            image_uris.retrieve("xgboost", "eu-west-1", "1"),
+            'The XGBoost image "xgboost:1" has no local program. Use tag 3.2-0: '
+            '"141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0".',
+        ),
+        (
+            image_uris.retrieve("xgboost", "us-east-1", "latest"),
+            'The XGBoost image "xgboost:latest" has no local program. Use tag 3.2-0: '
+            f'"{US_EAST_1}".',
+        ),
+        (
+            image_uris.retrieve("linear-learner", "us-east-1"),
+            'The image "linear-learner" has no local program. The built-in XGBoost '
+            f'has: "{US_EAST_1}".',
+        ),
+        (
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",
+            'The image "my-image" has no local program. The built-in XGBoost has: '
+            f'"{US_EAST_1}".',
+        ),
+        (
+            US_EAST_1.replace("us-east-1", "us-west-2"),
+            "AWS keeps the XGBoost image of us-west-2 in registry 246618743249, "
+            "not 683313688378.",
+        ),
+        (
+            US_EAST_1.replace("683313688378", "123456789012"),
+            "AWS keeps the XGBoost image of us-east-1 in registry 683313688378, "
+            "not 123456789012.",
+        ),
+        (
+            US_EAST_1.replace("us-east-1", "us-south-9"),
+            'AWS has no XGBoost image in the Region "us-south-9".',
+        ),
+        (
+            "python:3.12",
+            '"python:3.12" is not the address of an AWS image. One looks like '
+            f'"{US_EAST_1}".',
+        ),
+    ],
+)
+def test_other_images_are_refused_with_a_sentence(address, sentence):
+    with pytest.raises(UnknownImage) as error:
+        find_image(address)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        US_EAST_1 + "\n",
+        " " + US_EAST_1,
+        US_EAST_1.removesuffix(":3.2-0"),
+        US_EAST_1.replace(":3.2-0", "@sha256:" + "0" * 64),
+        US_EAST_1.replace("amazonaws.com", "example.com"),
+        US_EAST_1.replace("dkr.ecr", "dkr-ecr"),
+        US_EAST_1.replace("683313688378", "68331368837"),
+    ],
+)
+def test_what_is_no_address(address):
+    with pytest.raises(UnknownImage, match="is not the address of an AWS image"):
+        find_image(address)
+
+
+LINE = "[41]#011train-rmse:0.50000#011train-mae:1e-05#011validation-rmse:3.25000"
+
+
+def measured(line):
+    """The metrics that the definitions find in a line: name to value."""
+    found = {}
+    for definition in find_image(US_EAST_1).metric_definitions:
+        match = re.search(definition["Regex"], line)
+        if match:
+            found[definition["Name"]] = float(match[1])
+    return found
+
+
+def test_metric_definitions_find_every_metric_of_a_log_line():
+    expected = {"train:rmse": 0.5, "train:mae": 1e-5, "validation:rmse": 3.25}
+    assert measured(LINE) == expected
+    tail = "#011validation-auc:0.9#011validation-aucpr:0.8"
+    more = {"validation:auc": 0.9, "validation:aucpr": 0.8}
+    assert measured(LINE + tail) == {**expected, **more}
+
+
+@pytest.mark.parametrize(
+    "line", [LINE.replace("#011", "\t"), LINE[3:], "Train matrix has 41 rows", ""]
+)
+def test_metric_definitions_find_nothing_in_other_lines(line):
+    assert measured(line) == {}
+
+
+def test_metric_names_and_the_recorded_regex():
+    definitions = find_image(US_EAST_1).metric_definitions
+    names = [definition["Name"] for definition in definitions]
+    assert len(names) == len(set(names)) == 66
+    by_name = {d["Name"]: d["Regex"] for d in definitions}
+    # As DescribeTrainingJob answered for a job of the built-in image in 2025.
+    assert by_name["train:gamma-nloglik"] == (
+        r".*\[[0-9]+\].*#011train-gamma-nloglik:"
+        r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*"
+    )
+    assert max(map(len, by_name.values())) <= 500
+
+
+def test_to_know_an_image_nothing_heavy_is_imported():
+    code = (
+        "import sys; import local_aws.containers.images; "
+        "print({'numpy', 'xgboost', 'sagemaker', 'boto3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n"

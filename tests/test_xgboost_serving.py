@@ -1,0 +1,604 @@
+"""The XGBoost container's serve program, against the image's texts and xgboost."""
+
+import http.client
+import json
+import os
+import pickle
+import signal
+import socket
+import stat
+import time
+
+import numpy as np
+import pytest
+from xgboost_jobs import csv_text, start, table
+
+from local_aws.containers.xgboost import answer, library, payload, serving
+
+xgboost = library.load()
+
+OBJECTIVES = {
+    "reg:squarederror": "number",
+    "reg:tweedie": "number",
+    "binary:logistic": "binary",
+    "binary:logitraw": "binary",
+    "binary:hinge": "binary",
+    "multi:softmax": "classes",
+    "multi:softprob": "classes",
+    "count:poisson": "number",
+}
+
+
+def trained(objective="reg:squarederror", **more):
+    """A small booster of four features."""
+    rows = table(labels=OBJECTIVES[objective])
+    labels = np.abs(rows[:, 0])
+    parameters = {"objective": objective, "nthread": 1, **more}
+    if objective.startswith("multi:"):
+        parameters["num_class"] = 3
+    return xgboost.train(parameters, xgboost.DMatrix(rows[:, 1:], label=labels), 5)
+
+
+@pytest.fixture(scope="session")
+def boosters():
+    return {objective: trained(objective) for objective in OBJECTIVES}
+
+
+@pytest.fixture
+def model(tmp_path, boosters):
+    """Load a booster as the server does: from the file that training leaves."""
+
+    def load(objective="reg:squarederror"):
+        folder = tmp_path / "model"
+        folder.mkdir(exist_ok=True)
+        boosters[objective].save_model(folder / "model.ubj")
+        (folder / "model.ubj").rename(folder / "xgboost-model")
+        return serving.load_model(folder)
+
+    return load
+
+
+def ask(model, body, content_type="text/csv", accept=None, **settings):
+    if isinstance(body, str):
+        body = body.encode()
+    return serving.invoke(
+        model, serving.Settings(**settings), body, content_type, accept
+    )
+
+
+def as_the_image_reads(text, delimiter=","):
+    """csv as the image's own decoder takes it: a matrix of numbers, empty is nan."""
+    fields = [line.split(delimiter) for line in text.strip().split("\n")]
+    rows = [["nan" if field == "" else field for field in row] for row in fields]
+    return xgboost.DMatrix(np.array(rows, dtype=float))
+
+
+FEATURES = csv_text(table(50, seed=7)[:, 1:])
+WITH_GAPS = "0.5,,1.5,\n,,,\n,1,2,3\n1,2,3,4\n,,0,\n"
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(
+    "text", [FEATURES, WITH_GAPS, "1,2,3,4", "\n 1,-2,3e-3,nan \n"]
+)
+def test_predictions_are_xgboosts_own(model, boosters, objective, text):
+    expected = boosters[objective].predict(as_the_image_reads(text))
+    real_time = ask(model(objective), text)
+    assert real_time.status == 200
+    assert real_time.content_type == "text/csv; charset=utf-8"
+    rows = expected.tolist() if expected.ndim == 2 else [[x] for x in expected.tolist()]
+    assert real_time.body == "".join(",".join(map(str, row)) + "\n" for row in rows)
+    batch = ask(model(objective), text, batch=True, accept="application/json")
+    assert batch.body == "\n".join(map(str, expected.tolist())) + "\n"
+    assert batch.content_type == "application/json"
+    as_json = ask(model(objective), text, accept="application/json")
+    scores = [{"score": value} for value in expected.tolist()]
+    assert json.loads(as_json.body) == {"predictions": scores}
+    assert as_json.content_type == "application/json"
+
+
+def test_a_linear_booster_answers_too(tmp_path):
+    booster = trained(booster="gblinear")
+    booster.save_model(tmp_path / "xgboost-model.ubj")
+    answered = ask(serving.load_model(tmp_path), FEATURES)
+    expected = booster.predict(as_the_image_reads(FEATURES)).tolist()
+    assert answered.body == "".join(f"{value}\n" for value in expected)
+
+
+def test_numbers_have_the_digits_of_64_bits():
+    assert answer.encode(np.array([0.1, 19, 1e-7], dtype=np.float32), "text/csv") == (
+        "0.10000000149011612\n19.0\n1.0000000116860974e-07\n"
+    )
+
+
+def csv_variants():
+    generator = np.random.default_rng(11)
+    for number in range(150):
+        shape = generator.integers(1, 6, 2)
+        rows = generator.normal(size=shape) * 10.0 ** generator.integers(-8, 8, shape)
+        form = ["%.6g", "%.17g", "%d", "%+.3e", "%.2f"][number % 5]
+        fields = [[form % value for value in row] for row in rows]
+        for row in fields:
+            for place in range(len(row)):
+                if generator.random() < 0.2:
+                    row[place] = ["", "nan", "NaN", " 1 ", "-0"][number % 5]
+        end = ["\n", "\r\n"][number % 2]
+        yield end.join(",".join(row) for row in fields)
+
+
+@pytest.mark.parametrize("text", list(csv_variants()))
+def test_the_fast_csv_reader_sees_what_the_slow_one_sees(text, monkeypatch):
+    def outcome():
+        try:
+            return payload.parse(text.encode(), "text/csv").tolist()
+        except payload.UnreadablePayload as error:
+            return str(error)
+
+    fast = outcome()
+    monkeypatch.setattr(payload, "_fast_table", lambda *_: None)
+    assert str(fast) == str(outcome())
+
+
+def test_the_fast_reader_is_used_for_gaps_too(monkeypatch):
+    calls = []
+    monkeypatch.setattr(payload.np, "array", lambda *a, **k: calls.append(a))
+    payload.parse(WITH_GAPS.encode(), "text/csv")
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1;2;3;4", [[1, 2, 3, 4]]),
+        ("1\t2\t3\t4\n5\t6\t7\t8", [[1, 2, 3, 4], [5, 6, 7, 8]]),
+        ("7", [[7]]),
+        ("7\n8", [[7], [8]]),
+    ],
+)
+def test_delimiters(text, rows):
+    assert payload.parse(text.encode(), "text/csv").tolist() == rows
+
+
+LIBSVM = "0:1.5 2:0.25\n1:2\n\n1 3:-1"
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/libsvm", "text/x-libsvm", "libsvm"]
+)
+def test_libsvm(model, boosters, content_type):
+    nan = np.nan
+    rows = [[1.5, nan, 0.25, nan], [nan, 2, nan, nan], [nan] * 4, [nan, nan, nan, -1]]
+    expected = boosters["reg:squarederror"].predict(xgboost.DMatrix(np.array(rows)))
+    body = ask(model(), LIBSVM, content_type).body
+    assert body == "".join(f"{value}\n" for value in expected.tolist())
+
+
+ACCEPTS = (
+    "Please use supported accept types: ['application/json', 'application/jsonlines', "
+    "'application/x-recordio-protobuf', 'text/csv']."
+)
+TYPES = (
+    "is not an accepted ContentType: csv, libsvm, parquet, recordio-protobuf, "
+    "text/csv, text/libsvm, text/x-libsvm, application/x-parquet, "
+    "application/x-recordio-protobuf."
+)
+CSV_ADVICE = (
+    "Loading csv data failed with Exception, please ensure data is in csv format:\n"
+    " <class 'ValueError'>\n "
+)
+RAGGED = (
+    "setting an array element with a sequence. The requested array has an "
+    "inhomogeneous shape after 1 dimensions. The detected shape was (2,) + "
+    "inhomogeneous part."
+)
+LIBSVM_ADVICE = (
+    "Loading libsvm data failed with Exception, please ensure data is in libsvm "
+    "format:\n <class 'ValueError'>\n "
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status", "text"),
+    [
+        ("", "text/csv", None, 204, ""),
+        ("", "no/such", "no/such", 204, ""),
+        ("1,2,3,4", "application/json", None, 415, f"application/json {TYPES}"),
+        ("1,2,3,4", "Text/HTML; x=1", None, 415, f"Text/HTML; x=1 {TYPES}"),
+        (
+            "1,2,3,4",
+            "text/csv; label_size=0",
+            None,
+            415,
+            "text/csv; label_size=0 is not an accepted csv ContentType. Optional "
+            "parameter label_size must be equal to 1",
+        ),
+        (
+            "1,2,3,4",
+            "application/x-parquet",
+            None,
+            415,
+            "Content-type application/x-parquet is not supported.",
+        ),
+        (
+            "a,b,c,d\n1,2,3,4",
+            "text/csv",
+            None,
+            415,
+            CSV_ADVICE + "could not convert string to float: 'a'",
+        ),
+        ("1,2,3,4\n1,2,3", "text/csv", None, 415, CSV_ADVICE + RAGGED),
+        (
+            "1,2,3,4\n\n1,2,3,4",
+            "text/csv",
+            None,
+            415,
+            CSV_ADVICE + RAGGED.replace("(2,)", "(3,)"),
+        ),
+        ("9" * 40 + ":1", "text/libsvm", None, 415, None),
+        (
+            "a:1",
+            "text/libsvm",
+            None,
+            415,
+            LIBSVM_ADVICE + "invalid literal for int() with base 10: 'a'",
+        ),
+        (
+            "inf,2,3,4",
+            "text/csv",
+            None,
+            415,
+            "Loading csv data failed with Exception, please ensure data is in csv "
+            "format:\n <class 'xgboost.core.XGBoostError'>\n Check failed: valid: "
+            "Input data contains `inf` or a value too large, while `missing` is not "
+            "set to `inf`",
+        ),
+        (
+            "1,2,3,4,5",
+            "text/csv",
+            None,
+            400,
+            "Unable to evaluate payload provided: Check failed: "
+            "learner_model_param_.num_feature >= p_fmat->Info().num_col_ (4 vs. 5) : "
+            "Number of columns does not match number of features in booster.",
+        ),
+        ("1,2,3", "text/csv", None, 200, None),
+        (
+            "1,2,3,4",
+            "text/csv",
+            "text/plain",
+            406,
+            f"Accept type text/plain is not supported. {ACCEPTS}",
+        ),
+        (
+            "1,2,3,4",
+            "text/csv",
+            "application/jsonlines",
+            500,
+            "Content type application/jsonlines is not supported by this framework.",
+        ),
+        # The data is looked at before Accept is.
+        ("x", "text/csv", "text/plain", 415, None),
+        ("1,2,3,4,5", "text/csv", "text/plain", 400, None),
+        ("1,2,3,4", "TEXT/CSV;charset=utf-8", "Application/JSON; q=1", 200, None),
+        ("1,2,3,4", "csv", "*/*", 200, None),
+    ],
+)
+def test_statuses_and_texts(model, body, content_type, accept, status, text):
+    result = ask(model(), body, content_type, accept)
+    assert result.status == status
+    if text is not None:
+        assert result.body == text
+
+
+def test_the_default_of_accept(model):
+    for accept in (None, "", "*/*"):
+        result = ask(
+            model(), "1,2,3,4", accept=accept, default_accept="application/json"
+        )
+        assert result.content_type == "application/json"
+    chosen = ask(
+        model(), "1,2,3,4", accept="text/csv", default_accept="application/json"
+    )
+    assert chosen.content_type == "text/csv; charset=utf-8"
+
+
+def test_garbage_never_gets_a_stack_trace(model):
+    generator = np.random.default_rng(2)
+    loaded = model()
+    signs = np.frombuffer(b'0123456789.,,,,,:::;-+eE  \n\n"na', dtype=np.uint8)
+    types = ["text/csv", "text/libsvm", None, "application/x-recordio-protobuf"]
+    statuses = set()
+    for number in range(400):
+        body = generator.choice(signs, generator.integers(1, 20)).tobytes()
+        if number % 7 == 0:
+            body = generator.bytes(50)
+        result = ask(loaded, body, types[number % 4])
+        statuses.add(result.status)
+        for sign in ("Traceback", "Stack trace", "[bt]", ".so(", "/workspace/", ".py"):
+            assert sign not in result.body
+    assert statuses == {200, 400, 415}
+
+
+# Selectable inference -------------------------------------------------------------
+
+ALL_KEYS = [
+    "predicted_label",
+    "labels",
+    "probability",
+    "probabilities",
+    "raw_score",
+    "raw_scores",
+    "predicted_score",
+]
+
+
+@pytest.mark.parametrize(
+    ("objective", "valid"),
+    [
+        ("reg:squarederror", ["predicted_score"]),
+        ("reg:tweedie", ["predicted_score"]),
+        ("binary:logistic", ALL_KEYS[:6]),
+        ("multi:softprob", ALL_KEYS[:6]),
+        ("binary:logitraw", ["predicted_label", "labels", "raw_score", "raw_scores"]),
+        ("binary:hinge", ["predicted_label", "labels", "raw_score", "raw_scores"]),
+        ("multi:softmax", ["predicted_label", "labels", "raw_score", "raw_scores"]),
+    ],
+)
+def test_which_content_an_objective_has(model, objective, valid):
+    options = {"selected_keys": ALL_KEYS, "accept": "application/json"}
+    result = ask(model(objective), FEATURES, **options)
+    rows = json.loads(result.body)["predictions"]
+    assert len(rows) == 50
+    for row in rows:
+        assert list(row) == ALL_KEYS
+        real = [key for key, value in row.items() if value == value]
+        assert real == valid
+
+
+def test_the_content_is_made_from_the_predictions(model, boosters):
+    expected = (
+        boosters["binary:logistic"].predict(as_the_image_reads(FEATURES)).tolist()
+    )
+    options = {"selected_keys": ALL_KEYS[:6], "accept": "application/jsonlines"}
+    result = ask(model("binary:logistic"), FEATURES, **options)
+    rows = [json.loads(line) for line in result.body.splitlines()]
+    for row, p in zip(rows, expected, strict=True):
+        pair = [1 - p, p]
+        assert list(row.values()) == [int(p > 0.5), [0, 1], p, pair, p, pair]
+    many = boosters["multi:softprob"].predict(as_the_image_reads(FEATURES)).tolist()
+    result = ask(model("multi:softprob"), FEATURES, **options)
+    rows = [json.loads(line) for line in result.body.splitlines()]
+    for row, p in zip(rows, many, strict=True):
+        top = max(p)
+        assert list(row.values()) == [p.index(top), [0, 1, 2], top, p, top, p]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_selected_csv_is_in_the_order_of_the_keys(model, boosters, batch):
+    expected = (
+        boosters["binary:logistic"].predict(as_the_image_reads(FEATURES)).tolist()
+    )
+    keys = ["probabilities", "predicted_label"]
+    result = ask(model("binary:logistic"), FEATURES, selected_keys=keys, batch=batch)
+    lines = [f'"{[1 - p, p]}",{int(p > 0.5)}' for p in expected]
+    assert result.body == "\n".join(lines) + ("\n" if batch else "")
+
+
+def test_an_objective_without_selectable_content(model):
+    result = ask(model("count:poisson"), FEATURES, selected_keys=["predicted_score"])
+    assert (result.status, result.body) == (
+        500,
+        "Objective `count:poisson` unsupported for selectable inference predictions.",
+    )
+
+
+def test_settings_of_the_environment():
+    environment = {
+        "MAX_CONTENT_LENGTH": "100",
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_INFERENCE_OUTPUT": "Predicted_Label, probability",
+        "SAGEMAKER_INFERENCE_ENSEMBLE": "false",
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "application/json",
+    }
+    expected = serving.Settings(
+        max_content_length=100,
+        batch=True,
+        default_accept="application/json",
+        selected_keys=["predicted_label", "probability"],
+        ensemble=False,
+    )
+    assert serving.read_settings(environment) == expected
+    assert serving.read_settings({}) == serving.Settings()
+
+
+# Models ---------------------------------------------------------------------------
+
+
+def test_several_models_give_their_mean_or_their_vote(tmp_path, boosters):
+    text = "1,2,3,4\n-1,0,1,0"
+    matrix = as_the_image_reads(text)
+    for number in range(3):
+        booster = trained(max_depth=number + 1)
+        booster.save_model(tmp_path / f"xgboost-model-{number}.ubj")
+    (tmp_path / ".hidden").write_text("no model")
+    loaded = serving.load_model(tmp_path)
+    all_of_them = [b.predict(matrix) for b in loaded.boosters]
+    body = ask(loaded, text).body
+    assert body == answer.encode(np.mean(all_of_them, axis=0), "text/csv")
+    one = ask(serving.load_model(tmp_path, ensemble=False), text).body
+    assert one == answer.encode(all_of_them[0], "text/csv")
+    votes = np.array([[0, 2], [1, 2], [1, 0]], dtype=np.float32)
+    voting = [_Always(vote) for vote in votes]
+    several = serving.Model(voting, "multi:softmax", 3, 4, linear=False)
+    assert ask(several, text).body == "1.0\n2.0\n"
+
+
+class _Always:
+    """A booster that always predicts the same."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def inplace_predict(self, features, validate_features):
+        return self._values
+
+
+class Trap:
+    def __reduce__(self):
+        return (os.mkdir, (os.environ["TRAP"],))
+
+
+@pytest.mark.parametrize("kind", ["nothing", "text", "pickle", "no folder"])
+def test_a_model_that_can_not_be_loaded(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("TRAP", str(tmp_path / "sprung"))
+    folder = tmp_path / "model"
+    if kind != "no folder":
+        folder.mkdir()
+    if kind == "text":
+        (folder / "xgboost-model").write_text("this is no model")
+    if kind == "pickle":
+        (folder / "xgboost-model").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(serving.ModelNotLoaded) as error:
+        serving.load_model(folder)
+    result = ask(error.value, "1,2,3,4")
+    assert result.status == 500
+    assert result.body.startswith("Unable to load model: ")
+    assert "Stack trace" not in result.body
+    assert not (tmp_path / "sprung").exists()
+
+
+# Processes ------------------------------------------------------------------------
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=20)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def answered(connection, method, path, body=None, **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
+def wait_until_it_listens(connect, process):
+    for _ in range(400):
+        assert process.poll() is None, process.stdout.read()
+        try:
+            connection = connect()
+            connection.connect()
+        except OSError:
+            time.sleep(0.025)
+        else:
+            return connection
+    raise TimeoutError("the server does not listen")
+
+
+@pytest.fixture
+def serve(tmp_path, boosters):
+    """Start a server on a Unix socket: its process and a connection to it."""
+    processes = []
+
+    def start_server(objective="reg:squarederror", **variables):
+        folder = tmp_path / "model"
+        folder.mkdir()
+        if objective:
+            boosters[objective].save_model(folder / "xgboost-model.ubj")
+        path = str(tmp_path / "s")
+        variables = {"SAGEMAKER_BIND_TO_UNIX_SOCKET": path, **variables}
+        process = start("serve", tmp_path, **variables)
+        processes.append(process)
+        return process, wait_until_it_listens(lambda: UnixConnection(path), process)
+
+    yield start_server
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_server_from_start_to_end(serve, boosters, tmp_path):
+    process, connection = serve(MAX_CONTENT_LENGTH="70000")
+    mode = stat.S_IMODE((tmp_path / "s").stat().st_mode)
+    assert mode == 0o600
+    assert answered(connection, "GET", "/ping") == (200, "")
+    expected = boosters["reg:squarederror"].predict(as_the_image_reads(FEATURES))
+    body = "".join(f"{value}\n" for value in expected.tolist())
+    invoke = ("POST", "/invocations")
+    for _ in range(2):
+        found = answered(connection, *invoke, FEATURES, content_type="text/csv")
+        assert found == (200, body)
+    large = FEATURES * 30
+    assert 64 * 1024 > len(large) > 32 * 1024
+    larger = large + FEATURES * 5
+    found = answered(connection, *invoke, larger[:69999], content_type="text/csv")
+    assert found[0] in (200, 415)
+    assert answered(connection, *invoke, b"") == (204, "")
+    status, text = answered(connection, *invoke, "x,y", content_type="text/csv")
+    assert (status, text.split("\n")[1]) == (415, " <class 'ValueError'>")
+    status, text = answered(connection, "GET", "/execution-parameters")
+    assert json.loads(text) == {
+        "MaxConcurrentTransforms": os.cpu_count(),
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 0,
+    }
+    assert answered(connection, "GET", "/invocations")[0] == 405
+    assert answered(connection, "POST", "/ping")[0] == 405
+    assert answered(connection, "GET", "/else")[0] == 404
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert f":INFO] Loading the model from {tmp_path}/model/xgboost-model.ubj" in output
+    assert ":INFO] Model objective : reg:squarederror" in output
+    assert ":ERROR] Loading csv data failed with Exception" in output
+
+
+def test_a_body_over_the_limit(serve):
+    _, connection = serve(MAX_CONTENT_LENGTH="1000")
+    for body in (b"1" * 1001, b"1" * 5_000_000, iter([b"1" * 600] * 2)):
+        status, text = answered(connection, "POST", "/invocations", body)
+        assert status == 413
+        assert "The data value transmitted exceeds the capacity limit." in text
+    body = b"1,2,3,4\n" * 125
+    invoke = ("POST", "/invocations")
+    assert answered(connection, *invoke, body, content_type="text/csv")[0] == 200
+
+
+def test_a_server_without_a_model_says_so(serve):
+    _, connection = serve(objective=None)
+    status, text = answered(connection, "GET", "/ping")
+    assert status == 500
+    status, text = answered(connection, "POST", "/invocations", "0:1")
+    assert status == 500
+    assert text.startswith("Unable to load model: ")
+    # What is wrong with the request is found first.
+    invoke = ("POST", "/invocations", "x")
+    assert answered(connection, *invoke, content_type="text/csv")[0] == 415
+
+
+def test_batch_answers_and_the_tcp_port(tmp_path, boosters):
+    (tmp_path / "model").mkdir()
+    boosters["multi:softprob"].save_model(tmp_path / "model" / "xgboost-model.ubj")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BATCH": "true"}
+    process = start("serve", tmp_path, **variables)
+    try:
+        connection = wait_until_it_listens(
+            lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20), process
+        )
+        status, text = answered(
+            connection, "POST", "/invocations", FEATURES, content_type="text/csv"
+        )
+        predicted = boosters["multi:softprob"].predict(as_the_image_reads(FEATURES))
+        assert (status, text) == (200, "\n".join(map(str, predicted.tolist())) + "\n")
+    finally:
+        process.kill()
+        process.communicate()
