@@ -16,6 +16,12 @@ _ADDRESS = re.compile(
     r"/(?P<repository>[a-z0-9][a-z0-9._/-]*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*)"
 )
 
+# What the programs' processes need, for a fork server to import once for all of them.
+PRELOADED = (
+    "local_aws.containers.xgboost.training",
+    "local_aws.containers.xgboost.serving",
+)
+
 XGBOOST_TAG = "3.2-0"
 
 # AWS's public registry accounts of sagemaker-xgboost, by Region (image_uris of the

@@ -1,32 +1,45 @@
-"""The first code of a container's process: `MODULE COMMAND` are its arguments.
+"""The first code of a container's process: it becomes the container's program."""
 
-Standard input is a pipe whose other end only the stand-in holds. When the stand-in
-dies, however it dies, the pipe closes and this process ends itself together with
-all that it has started; that is why each container leads a process group.
-"""
-
+import importlib
 import os
-import runpy
 import signal
 import sys
 import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
 
 
-def _end_with_the_stand_in(pipe: int) -> None:
-    os.read(pipe, 1)  # nothing is ever written: this returns when the pipe closes
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+def run_container(
+    module: str,
+    command: str,
+    root: str,
+    environment: Mapping[str, str],
+    output: Connection,
+    life: Connection,
+) -> None:
+    """Become `python -m MODULE COMMAND` in the folder `root`; ends with SystemExit.
 
-
-def main() -> None:
-    """Watch the pipe, then become the container's program."""
-    module, command = sys.argv[1:3]
-    pipe = os.dup(0)
+    Standard output and error go to `output`. The other end of `life` is held by the
+    stand-in alone: when the stand-in dies, however it dies, the pipe closes and this
+    process ends itself with all that it has started; for that it leads a process
+    group.
+    """
+    os.setsid()
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    threading.Thread(target=_end_with_the_stand_in, args=(pipe,), daemon=True).start()
+    for descriptor in (1, 2):
+        os.dup2(output.fileno(), descriptor)
+    output.close()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(root)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the fork server ignores it
+    threading.Thread(target=_end_with_the_stand_in, args=(life,), daemon=True).start()
+    program = importlib.import_module(f"{module}.__main__")
     sys.argv = [module, command]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit(program.main([command]))
 
 
-if __name__ == "__main__":
-    main()
+def _end_with_the_stand_in(life: Connection) -> None:
+    os.read(life.fileno(), 1)  # nothing is ever written: it returns at the end
+    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,14 +1,15 @@
 """One container: a process of its own, in a folder that stands for /opt/ml."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from local_aws.jobs.container_main import run_container
+from local_aws.jobs.dispatcher import Dispatcher
 
 # How long a container may take to end after SIGTERM (StopTrainingJob, botocore
 # sagemaker service model; AWS page: Use your own inference code with hosting).
@@ -17,16 +18,22 @@ SERVING_GRACE_SECONDS = 30
 
 # What a container inherits from the stand-in's own environment. No AWS setting is
 # among it: a container has no credentials here.
-INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 READ_SIZE = 65536
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """This process's dispatcher, started at the first call."""
+    return Dispatcher()
 
 
 class ContainerProcess:
     """Started on construction; `on_output` is called with bytes as they are printed.
 
-    `on_output` and `on_exit` run on threads of this object. `on_exit` is called with
-    the exit code (negative: the signal) after the last output was delivered.
+    `on_output` runs on a thread of this object, `on_exit` too: it is called with the
+    exit code (negative: the signal) after the last output was delivered.
     """
 
     def __init__(
@@ -41,34 +48,39 @@ class ContainerProcess:
         self._on_output = on_output
         self._on_exit = on_exit
         self._ended = threading.Event()
+        self._exited = threading.Event()
         self.exit_code: int | None = None
         self._output_error: Exception | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "local_aws.jobs.container_main", module, command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=root,
-            env={
-                **{key: os.environ[key] for key in INHERITED if key in os.environ},
-                "HOME": str(root),
-                "PYTHONPATH": str(PROJECT),
-                "PYTHONUNBUFFERED": "1",
-                "SAGEMAKER_BASE_DIR": str(root),
-                **environment,
-            },
-            start_new_session=True,
-        )
+        self._output, output = multiprocessing.Pipe(duplex=False)
+        life, self._life = multiprocessing.Pipe(duplex=False)
+        complete = {
+            **{key: os.environ[key] for key in INHERITED if key in os.environ},
+            "HOME": str(root),
+            "TMPDIR": str(root),
+            "PYTHONUNBUFFERED": "1",
+            "SAGEMAKER_BASE_DIR": str(root),
+            **environment,
+        }
+        with output, life:
+            self._pid = dispatcher().start(
+                run_container,
+                (module, command, str(root), complete, output, life),
+                self._note_exit,
+            )
         threading.Thread(target=self._follow, daemon=True).start()
 
+    def _note_exit(self, code: int) -> None:
+        self.exit_code = code
+        # What it left running in its group would hold the output open.
+        self._signal_group(signal.SIGKILL)
+        self._exited.set()
+
     def _follow(self) -> None:
-        output = self._process.stdout
-        while chunk := os.read(output.fileno(), READ_SIZE):
+        while chunk := os.read(self._output.fileno(), READ_SIZE):
             self._deliver(chunk)
-        self.exit_code = self._process.wait()
-        self._signal(signal.SIGKILL)  # whatever it left running in its group
-        output.close()
-        self._process.stdin.close()
+        self._exited.wait()
+        self._output.close()
+        self._life.close()
         self._ended.set()
         self._on_exit(self.exit_code)
 
@@ -88,8 +100,7 @@ class ContainerProcess:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code, or None when it still runs after `timeout` seconds."""
-        self._ended.wait(timeout)
-        return self.exit_code
+        return self.exit_code if self._ended.wait(timeout) else None
 
     def stop(self, grace: float) -> int:
         """SIGTERM, then SIGKILL after `grace` seconds; returns the exit code."""
@@ -104,8 +115,18 @@ class ContainerProcess:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
+        if not self._exited.is_set() and not self._signal_group(number):
+            # It has not come so far as to lead a group.
+            try:
+                os.kill(self._pid, number)
+            except ProcessLookupError:
+                return
+
+    def _signal_group(self, number: int) -> bool:
+        """Whether there was such a group."""
         try:
-            os.killpg(self._process.pid, number)
+            os.killpg(self._pid, number)
         except (ProcessLookupError, PermissionError):
             # Gone already; macOS says EPERM for a group of which only a zombie is left.
-            return
+            return False
+        return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from local_aws.clients import Clients
 from local_aws.installation import ACCOUNT_ID, Installation
+from local_aws.jobs.container_process import dispatcher
 from local_aws.jobs.engine import JobEngine
 from local_aws.operations import (
     endpoints,
@@ -65,6 +66,7 @@ class SageMaker:
 
 def open_context(installation: Installation, clients: Clients) -> SageMaker:
     """Open the installation's state; raises StateFileError."""
+    dispatcher()  # its fork server imports while the rest starts
     store = Store(installation.home / "sagemaker.sqlite")
     return SageMaker(
         store, JobEngine(store, clients, installation.home / "jobs"), clients

@@ -1,0 +1,90 @@
+"""Starts container processes and learns how they ended, on one thread.
+
+On Linux a fork server has imported what the containers need, so that a process is
+ready in a few hundredths of a second. It has never trained or predicted: a process
+that is forked from one where OpenMP's threads ran hangs. Elsewhere processes are
+spawned. One thread does it all, since starting and joining processes of a fork
+server from several threads now and then loses an exit status.
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
+
+from local_aws.containers.images import PRELOADED
+
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+
+# Threads of one process that wait for work give up the core to another's.
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive"}
+
+
+class Dispatcher:
+    """The one thread that starts processes and waits for their ends."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context(METHOD)
+        self._requests: SimpleQueue = SimpleQueue()
+        self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
+        self._on_exit: dict[int, tuple[BaseProcess, Callable[[int], None]]] = {}
+        if METHOD == "forkserver":
+            self._start_fork_server()
+        threading.Thread(target=self._run, daemon=True, name="dispatcher").start()
+
+    def _start_fork_server(self) -> None:
+        """Start it now: its imports are done by the time the first job comes."""
+        from multiprocessing import forkserver
+
+        self._context.set_forkserver_preload(list(PRELOADED))
+        before = {name: os.environ.get(name) for name in PATIENT_THREADS}
+        os.environ.update(PATIENT_THREADS)
+        try:
+            forkserver.ensure_running()
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+    def start(
+        self, target: Callable, arguments: tuple, on_exit: Callable[[int], None]
+    ) -> int:
+        """Run `target(*arguments)` in a process of its own; returns its id.
+
+        `on_exit` is called on the dispatcher's thread with the exit code (negative:
+        the signal). Raises what starting the process raised.
+        """
+        started: Future[int] = Future()
+        process = self._context.Process(target=target, args=arguments)
+        self._requests.put((process, on_exit, started))
+        self._wake_writer.send_bytes(b".")
+        return started.result()
+
+    def _run(self) -> None:
+        while True:
+            for ready in wait([self._wake_reader, *self._on_exit]):
+                if ready is self._wake_reader:
+                    self._wake_reader.recv_bytes()
+                    self._start_one()
+                else:
+                    process, on_exit = self._on_exit.pop(ready)
+                    process.join()
+                    on_exit(process.exitcode)
+                    process.close()
+
+    def _start_one(self) -> None:
+        process, on_exit, started = self._requests.get()
+        try:
+            process.start()
+        except Exception as error:  # noqa: BLE001 - handed to the caller of start
+            started.set_exception(error)
+            return
+        self._on_exit[process.sentinel] = (process, on_exit)
+        started.set_result(process.pid)
