@@ -63,8 +63,7 @@ def execute(words: list[str]) -> int:
     from local_aws import lifetime
 
     environment = lifetime.join()
-    for descriptor in lifetime._held.values():
-        os.set_inheritable(descriptor, True)
+    lifetime.pass_on_to_command()
     sys.stdout.flush()
     sys.stderr.flush()
     try:

@@ -15,6 +15,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -249,19 +253,23 @@ SageMaker:
 """
 
 
+def own_data_loader() -> "Loader":
+    """A loader of the data that botocore ships; never of ~/.aws/models."""
+    from botocore.loaders import Loader
+
+    return Loader(
+        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
+        include_default_search_paths=False,
+    )
+
+
 def quick_waiters() -> dict:
     """botocore's waiter model of SageMaker with a delay of one second each.
 
     The number of attempts is scaled up, so that a waiter's patience in seconds stays
     what it is. Source of names and matchers: the installed botocore.
     """
-    from botocore.loaders import Loader
-
-    # include_default_search_paths would read ~/.aws/models first.
-    loader = Loader(
-        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
-        include_default_search_paths=False,
-    )
+    loader = own_data_loader()
     model = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
     for waiter in model["waiters"].values():
         waiter["maxAttempts"] *= waiter["delay"]

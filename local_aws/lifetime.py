@@ -82,6 +82,12 @@ def hold_users_lock(installation: Installation) -> int:
     return _held[installation.home]
 
 
+def pass_on_to_command() -> None:
+    """Let a program that replaces this process stay a user in its place."""
+    for descriptor in _held.values():
+        os.set_inheritable(descriptor, True)
+
+
 def try_server_lock(installation: Installation) -> int | None:
     """Take server.lock for good; None if another server holds it."""
     import fcntl

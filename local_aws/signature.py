@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from local_aws.errors import AwsError, Protocol
+from local_aws.installation import own_data_loader
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -328,12 +329,13 @@ def _claim(
 
 @lru_cache(maxsize=1)
 def known_regions() -> frozenset[str]:
-    """AWS's Regions, of all partitions (botocore's endpoint data)."""
-    from botocore.loaders import Loader
-
-    data = Loader().load_data("endpoints")
+    """AWS's Regions, of all partitions (botocore's partition data)."""
+    data = own_data_loader().load_data("partitions")
     return frozenset(
-        region for partition in data["partitions"] for region in partition["regions"]
+        region
+        for partition in data["partitions"]
+        for region in partition["regions"]
+        if not region.endswith("-global")
     )
 
 

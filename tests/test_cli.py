@@ -7,6 +7,7 @@ import sys
 import pytest
 from conftest import CHECKOUT
 
+from local_aws.__main__ import main
 from local_aws.installation import HOME_VARIABLE, ROLE_NAME
 
 
@@ -89,6 +90,12 @@ def test_a_folder_that_can_not_be_used_is_named(stand_in) -> None:
     assert result.returncode == 1
     assert path in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_windows_is_sent_to_wsl(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    assert main(["exec", "--", "true"]) == 1
+    assert "WSL" in capsys.readouterr().err
 
 
 def test_the_foreground_server_says_where_it_is(stand_in) -> None:
