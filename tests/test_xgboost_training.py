@@ -555,6 +555,10 @@ def test_a_folder_name_that_means_something_to_the_loader(load):
     assert matrix.get_label().tolist() == [1, 3]
 
 
+def test_an_empty_marker_file_is_no_data(load):
+    assert load({"_SUCCESS": "", "part-0": "1,2\n"}).get_label().tolist() == [1]
+
+
 def test_weights_in_the_second_column(load):
     matrix = load({"a.csv": "1,0.5,7\n2,1.5,8\n"}, weights=1)
     assert matrix.get_weight().tolist() == [0.5, 1.5]
@@ -854,6 +858,24 @@ def test_class_metrics_refuse_numbers_that_are_no_classes(run):
         "\nXGB train call failed with exception:\n Classification metrics can't "
         "handle a mix of continuous and binary targets"
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tree_method": "hist", "monotone_constraints": "(1,0,-1,0)"},
+        {"tree_method": "hist", "interaction_constraints": "[[1, 2], [2, 3]]"},
+        {"booster": "gblinear", "updater": "coord_descent"},
+        {"updater": "grow_colmaker,prune", "gamma": "50"},
+        {"booster": "dart", "sample_type": "weighted", "one_drop": "1"},
+        {"min_split_loss": "0.1", "reg_alpha": "1", "max_bin": "16"},
+    ],
+)
+def test_other_hyperparameters_reach_the_library(run, given):
+    job = run({**REGRESSION, **given}, files(table()))
+    assert job.code == 0, job.output
+    plain = run(REGRESSION, files(table()), name="plain")
+    assert metric_lines(job.output) != metric_lines(plain.output)
 
 
 def test_own_metrics_see_scores_and_not_probabilities(run):

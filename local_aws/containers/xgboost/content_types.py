@@ -1,8 +1,5 @@
 """The content types that the image names, and what each of them means."""
 
-from email.message import Message
-from functools import lru_cache
-
 from local_aws.containers.xgboost.errors import UserError
 
 CSV = "csv"
@@ -26,13 +23,11 @@ FILE_MODE = list(_FORMATS)
 PIPE_MODE = [name for name, form in _FORMATS.items() if form != LIBSVM]
 
 
-@lru_cache(maxsize=64)
 def media_type(header: str) -> tuple[str, dict[str, str]]:
     """A header such as `text/csv; label_size=1` as its type and its parameters."""
-    message = Message()
-    message["content-type"] = header
-    parameters = message.get_params(failobj=[("", "")])
-    return parameters[0][0].strip(), dict(parameters[1:])
+    name, *rest = header.split(";")
+    pairs = [part.partition("=") for part in rest]
+    return name.strip(), {key.strip(): value.strip(' "') for key, _, value in pairs}
 
 
 def data_format(content_type: str | None) -> str:

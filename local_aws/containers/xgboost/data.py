@@ -141,7 +141,8 @@ def load(folder: Path, form: str, csv_weights: int, scratch: Path) -> "DMatrix":
         _log.info(f"files path: {links}")
         options = "format=libsvm"
         if form == CSV:
-            with sorted(links.iterdir())[0].open(errors="ignore") as lines:
+            files = [file for file in sorted(links.iterdir()) if file.stat().st_size]
+            with files[0].open(errors="ignore") as lines:
                 delimiter = csv_delimiter(lines.readline())
             options = f"format=csv&label_column=0&delimiter={delimiter}"
             if csv_weights == 1:

@@ -23,6 +23,16 @@ _log = logging.getLogger("sagemaker-xgboost")
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
+# Objectives whose prediction is the raw score itself.
+_NO_LINK = (
+    "reg:squarederror",
+    "reg:linear",
+    "reg:squaredlogerror",
+    "reg:absoluteerror",
+    "reg:pseudohubererror",
+    "binary:logitraw",
+)
+
 
 def mse(labels: np.ndarray, margins: np.ndarray) -> float:
     """Mean squared error of the raw scores."""
@@ -170,9 +180,10 @@ class OwnMetrics(xgboost.callback.TrainingCallback):
     of this class learns which booster is being trained, to ask it for those.
     """
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], objective: str) -> None:
         super().__init__()
         self._names = names
+        self._has_link = objective not in _NO_LINK
         self._booster: Any = None
 
     def before_training(self, model: Any) -> Any:
@@ -183,7 +194,9 @@ class OwnMetrics(xgboost.callback.TrainingCallback):
         self, predictions: np.ndarray, matrix: "DMatrix"
     ) -> list[tuple[str, float]]:
         """Name and value of each metric for the rows of one data set."""
-        margins = self._booster.predict(matrix, output_margin=True)
+        margins = predictions
+        if self._has_link:
+            margins = self._booster.predict(matrix, output_margin=True)
         labels = matrix.get_label()
         return [(name, OWN_METRICS[name](labels, margins)) for name in self._names]
 

@@ -311,6 +311,7 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=60,
         timeout_graceful_shutdown=10,
     )
     # uvicorn ends its work at SIGTERM and then raises the signal again.

@@ -198,6 +198,10 @@ def _fit(
         parameters["eval_metric"] = names
     if "updater" in parameters:
         parameters["updater"] = ",".join(parameters["updater"])
+    if "interaction_constraints" in parameters:
+        # The library takes a list as names of features, and text as their numbers.
+        constraints = parameters["interaction_constraints"]
+        parameters["interaction_constraints"] = json.dumps(constraints)
     if "nthread" not in parameters and _threads():
         parameters["nthread"] = _threads()
 
@@ -210,8 +214,10 @@ def _fit(
         logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
 
     callbacks = [xgboost.callback.EvaluationMonitor(logger=_print_line)]
-    own_metrics = evaluation.OwnMetrics(own_names) if own_names else None
-    if own_metrics:
+    own_metrics = None
+    if own_names:
+        objective = parameters.get("objective", "reg:squarederror")
+        own_metrics = evaluation.OwnMetrics(own_names, objective)
         callbacks.append(own_metrics)
     if save_always:
         callbacks.append(SaveEveryRound(model_folder))
