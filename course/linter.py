@@ -416,9 +416,13 @@ def _results(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield section[0], f'exercise "{words} ..." does not say what to expect'
 
 
-@rule("L116", "a section Further reading names pages")
+@rule("L116", "a section Further reading names pages, in a list or in italics")
 def _reading(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    yield from _list_of(lesson, "Further reading", 1, 12)
+    section = lesson.section("Further reading")
+    if section is None:
+        yield None, "has no section Further reading; add it"
+    elif not _items(section[2]) and not re.search(r"\*[^*]{4,}\*", section[2]):
+        yield section[0], "section Further reading names no page; name one"
 
 
 @rule("L117", "text before a slow or billable cell says how long it takes and its cost")
@@ -555,8 +559,9 @@ def _source_paths(lesson: Lesson, every: Sequence[Path]) -> Iterator:
 
 # --- L3: the outputs ------------------------------------------------------------------
 
+# /home/ec2-user is the same on every SageMaker notebook instance.
 MACHINE_PATH = re.compile(
-    r"(?<![\w.<>/:])(/(?:tmp|var/folders|private|home|root|Users|work)/[\w.-]+"
+    r"(?<![\w.<>/:])(/(?:tmp|var/folders|private|home|root|Users|work)/(?!ec2-user)[\w.-]+"
     r"|[A-Z]:\\\\?Users)"
 )
 ANSI = re.compile(r"\x1b\[")

@@ -1,0 +1,630 @@
+"""The proof gates: every lesson passes each of them, a broken notebook fails it.
+
+Each lesson runs three times, and all of its gates look at these runs:
+
+first      nbval, strict, default parameters, on a stand-in that is shared
+second     papermill in AWS mode, default parameters, on the same stand-in
+elsewhere  papermill from another directory, other parameters, with a dead proxy and in
+           a network namespace without a way out, on a stand-in of its own
+"""
+
+import functools
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from boston import IMAGE
+from conftest import StandIn
+from leftovers import LISTS, local_files, snapshot
+from lesson_fixture import printed, small_notebook, write
+from packaging.requirements import Requirement
+
+from course import lessons
+from course.environment import LOCK, ROOT
+from course.execution import without_outputs
+from course.linter import TWELVE_DIGITS, lint
+from course.sanitize import SANITIZE_FILE, patterns, sanitize
+from local_aws.installation import ROLE_ARN
+
+LESSONS = lessons.find_lessons()
+TIMEOUT_S = 900
+
+# Other values for each lesson's parameters than those in its parameters cell.
+OTHER_PARAMETERS = {
+    "00": {"notebook_type": "ml.m5.xlarge"},
+    "01": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
+    "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
+}
+
+
+def by_lesson(function: Callable) -> Callable:
+    """Run a test for every lesson; all tests of one lesson in the same process."""
+    values = [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=pytest.mark.xdist_group(f"lesson-{lessons.lesson_number(path)}"),
+        )
+        for path in LESSONS
+    ]
+    return pytest.mark.parametrize("path", values)(function)
+
+
+# --- running --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one run of a notebook."""
+
+    error: str | None
+    left: list[str]
+    outside: bool = True
+    notebook: nbformat.NotebookNode | None = None
+
+
+def fresh_environment(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """Nothing of the developer's own Jupyter and IPython may play a part."""
+    return environment | {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+    }
+
+
+def run_nbval(path: Path, stand_in: StandIn, folder: Path) -> Run:
+    """Compare a notebook's stored outputs with those of a run, strictly."""
+    lesson = lessons.lesson_number(path)
+    before = snapshot(stand_in.client, lesson)
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--color=no"]
+    command += ["--nbval-sanitize-with", str(SANITIZE_FILE), "-p", "no:cacheprovider"]
+    command += ["--nbval-cell-timeout", "600", "--rootdir", str(path.parent)]
+    command += ["-c", os.devnull, str(path)]
+    done = subprocess.run(
+        command,
+        env=fresh_environment(stand_in.environment, folder),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    left = sorted(snapshot(stand_in.client, lesson) - before)
+    return Run(done.stdout + done.stderr if done.returncode else None, left)
+
+
+def run_headless(
+    path: Path,
+    environment: dict[str, str],
+    folder: Path,
+    parameters: dict | None = None,
+    cwd: Path | None = None,
+    join: bool = False,
+    prefix: tuple[str, ...] = (),
+) -> Run:
+    """Run a notebook by papermill in a process of its own."""
+    output = folder / path.name
+    task = {
+        "notebook": str(path),
+        "output": str(output),
+        "parameters": parameters or {},
+        "cwd": str(cwd or path.parent),
+        "lesson": lessons.lesson_number(path),
+        "join": join,
+    }
+    script = str(ROOT / "tests" / "headless_lesson.py")
+    done = subprocess.run(
+        [*prefix, sys.executable, script, json.dumps(task)],
+        env=fresh_environment(environment, folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"the run broke off:\n{done.stdout}{done.stderr}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    notebook = lessons.read(output) if output.exists() else None
+    return Run(result["error"], result["left"], result["outside"], notebook)
+
+
+@functools.cache
+def no_way_out() -> tuple[str, ...]:
+    """Return the command that closes all ways but loopback, or () where not allowed."""
+    prefix = ("unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return ()
+    done = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    return () if done.returncode else prefix
+
+
+def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
+    """Send what is not meant for loopback to a port where nobody listens."""
+    dead = "http://127.0.0.1:9"
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    dead_ends = {name: dead for name in names} | {name.lower(): dead for name in names}
+    loopback = "127.0.0.1,localhost"
+    return environment | dead_ends | {"NO_PROXY": loopback, "no_proxy": loopback}
+
+
+def run_elsewhere(path: Path, folder: Path, parameters: dict) -> Run:
+    """Other parameters, another directory, no way out, a stand-in of its own."""
+    home = Path(tempfile.mkdtemp(prefix="la-")).resolve()
+    cwd = folder / "somewhere" / "else entirely"
+    cwd.mkdir(parents=True)
+    environment = with_dead_proxy(dict(os.environ) | {"LOCAL_AWS_HOME": str(home)})
+    try:
+        run = run_headless(
+            path,
+            environment,
+            folder,
+            parameters=parameters,
+            cwd=cwd,
+            join=True,
+            prefix=no_way_out(),
+        )
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    left = [f"file: {item.relative_to(folder)}" for item in cwd.rglob("*")]
+    return Run(run.error, run.left + left, run.outside, run.notebook)
+
+
+def run_in_aws_mode(path: Path, stand_in: StandIn, folder: Path) -> Run:
+    """Fake the file of a notebook instance, and point its clients at the stand-in."""
+    sagemaker = stand_in.client("sagemaker")
+    name = f"gate-{folder.name.replace('_', '-')}"[:63].rstrip("-")
+    answer = sagemaker.create_notebook_instance(
+        NotebookInstanceName=name, InstanceType="ml.t3.medium", RoleArn=ROLE_ARN
+    )
+    metadata = folder / "resource-metadata.json"
+    arn = answer["NotebookInstanceArn"]
+    metadata.write_text(json.dumps({"ResourceArn": arn, "ResourceName": name}))
+    environment = stand_in.environment | {
+        "SAGEMAKER_COURSE_METADATA_FILE": str(metadata)
+    }
+    try:
+        return run_headless(path, environment, folder)
+    finally:
+        delete_notebook_instance(sagemaker, name)
+
+
+def delete_notebook_instance(sagemaker: Any, name: str) -> None:
+    quickly = {"NotebookInstanceName": name, "WaiterConfig": {"Delay": 1}}
+    sagemaker.get_waiter("notebook_instance_in_service").wait(**quickly)
+    sagemaker.stop_notebook_instance(NotebookInstanceName=name)
+    sagemaker.get_waiter("notebook_instance_stopped").wait(**quickly)
+    sagemaker.delete_notebook_instance(NotebookInstanceName=name)
+
+
+class Runs:
+    """The runs of each lesson, made when the first gate asks for them."""
+
+    def __init__(self, stand_in: StandIn, folder: Path) -> None:
+        self.stand_in, self.folder = stand_in, folder
+        self.made: dict[tuple[str, Path], Run] = {}
+
+    def _once(self, kind: str, path: Path, make: Callable[[Path], Run]) -> Run:
+        if (kind, path) not in self.made:
+            folder = self.folder / f"{kind}-{path.stem[:20]}"
+            folder.mkdir()
+            self.made[kind, path] = make(folder)
+        return self.made[kind, path]
+
+    def first(self, path: Path) -> Run:
+        """Default parameters, compared with what is stored where that is meaningful."""
+        if why_not_strict():
+            make = functools.partial(run_headless, path, self.stand_in.environment)
+        else:
+            make = functools.partial(run_nbval, path, self.stand_in)
+        return self._once("first", path, make)
+
+    def second(self, path: Path) -> Run:
+        """The same again on the same stand-in, now in AWS mode."""
+        self.first(path)
+        make = functools.partial(run_in_aws_mode, path, self.stand_in)
+        return self._once("second", path, make)
+
+    def elsewhere(self, path: Path) -> Run:
+        parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
+        make = functools.partial(run_elsewhere, path, parameters=parameters)
+        return self._once("elsewhere", path, make)
+
+
+@pytest.fixture(scope="session")
+def runs(stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(stand_in, tmp_path_factory.mktemp("runs"))
+
+
+@functools.cache
+def why_not_strict() -> str:
+    """Say why outputs can't be compared strictly here, or "".
+
+    Numbers may differ in their last digits with another platform, Python or package.
+    """
+    if sys.version_info[:2] != (3, 11) or platform.system() != "Linux":
+        return "stored outputs are those of Linux with Python 3.11"
+    for line in LOCK.read_text(encoding="utf-8").splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            requirement = Requirement(line.rstrip(" \\"))
+            if requirement.marker and not requirement.marker.evaluate():
+                continue
+            try:
+                installed = version(requirement.name)
+            except PackageNotFoundError:
+                return f"{requirement.name} of the lock is not installed"
+            if not requirement.specifier.contains(installed, prereleases=True):
+                return f"{requirement.name} {installed} is not the lock's"
+    return ""
+
+
+# --- the gates ------------------------------------------------------------------------
+
+
+def test_there_are_lessons() -> None:
+    numbers = {lessons.lesson_number(path) for path in LESSONS}
+    assert {"00", "01", "02"} <= numbers
+    assert set(OTHER_PARAMETERS) == numbers
+
+
+@by_lesson
+def test_its_form_is_that_of_a_lesson(path: Path) -> None:
+    assert [str(problem) for problem in lint(path, LESSONS)] == []
+
+
+@by_lesson
+def test_a_run_prints_what_is_stored(path: Path, runs: Runs) -> None:
+    if reason := why_not_strict():
+        pytest.skip(reason)
+    assert runs.first(path).error is None, runs.first(path).error
+
+
+@by_lesson
+def test_it_runs_twice_on_the_same_stand_in(path: Path, runs: Runs) -> None:
+    first, second = runs.first(path), runs.second(path)
+    assert first.error is None, first.error
+    assert second.error is None, second.error
+
+
+@by_lesson
+def test_it_runs_in_aws_mode(path: Path, runs: Runs) -> None:
+    run = runs.second(path)
+    assert run.error is None, run.error
+    assert what_is_wrong_in_aws_mode(run.notebook) == ""
+
+
+@by_lesson
+def test_it_runs_with_other_parameters_from_another_directory(
+    path: Path, runs: Runs
+) -> None:
+    changed = OTHER_PARAMETERS[lessons.lesson_number(path)]
+    for name, value in changed.items():
+        assert f"{name} = {value!r}" not in parameters_cell(lessons.read(path)).source
+    run = runs.elsewhere(path)
+    assert run.error is None, run.error
+    injected = next(
+        cell.source
+        for cell in run.notebook.cells
+        if "injected-parameters" in cell.metadata.get("tags", [])
+    )
+    for name, value in changed.items():
+        assert f"{name} = " in injected
+        assert str(value) in injected
+
+
+@by_lesson
+def test_it_needs_no_way_out(path: Path, runs: Runs) -> None:
+    run = runs.elsewhere(path)
+    assert run.error is None, run.error
+    if not no_way_out():
+        pytest.skip("no network namespaces here: only the dead proxy was in the way")
+    assert not run.outside
+
+
+@by_lesson
+def test_it_leaves_nothing(path: Path, runs: Runs) -> None:
+    for run in (runs.first(path), runs.second(path), runs.elsewhere(path)):
+        assert run.error is None, run.error
+        assert run.left == []
+
+
+def parameters_cell(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    return next(
+        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+    )
+
+
+def what_is_wrong_in_aws_mode(notebook: nbformat.NotebookNode) -> str:
+    """Say what a lesson that ran in AWS mode should have printed, or ""."""
+    text = "\n".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    )
+    if TWELVE_DIGITS.search(re.sub(r"\d{12}\.dkr\.ecr", "", text)):
+        return "an account number is shown"
+    account_end = ROLE_ARN.split(":")[4][-4:]
+    if not re.search(rf"Region us-east-1.*\s.*\b{account_end}\b", text):
+        return "neither Region nor the account's last four digits are shown"
+    return ""
+
+
+# --- the negative controls ------------------------------------------------------------
+
+
+def makes_a_model(name: str, stand_in: StandIn, bucket: str) -> str:
+    """Return code that makes a model and leaves it."""
+    stand_in.client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=b"")
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz"}
+    return (
+        "import boto3\n\nsagemaker = boto3.client('sagemaker')\n"
+        f"sagemaker.create_model(ModelName={name!r}, ExecutionRoleArn={ROLE_ARN!r},\n"
+        f"                       PrimaryContainer={container!r});\n"
+    )
+
+
+TIME = "[2026-01-31:13:05:59:INFO]"
+
+
+def stored(notebook: nbformat.NotebookNode, *texts: str) -> nbformat.NotebookNode:
+    """Store counts and outputs, one text for each code cell ("" for none)."""
+    for count, (cell, text) in enumerate(
+        zip(notebook.cells, texts, strict=True), start=1
+    ):
+        cell.execution_count = count
+        cell.outputs = [printed(text)] if text else []
+    return notebook
+
+
+def a_log(rmse: str, time: str = TIME) -> str:
+    return f"{time} Train matrix has 228 rows\n[7]#011train-rmse:{rmse}\n"
+
+
+def printing(text: str) -> nbformat.NotebookNode:
+    return small_notebook(f"print({text!r}, end='')")
+
+
+def test_nbval_accepts_what_is_stored(stand_in: StandIn, tmp_path: Path) -> None:
+    later = TIME.replace("13:05", "14:25")
+    notebook = stored(printing(a_log("2.31")), "", a_log("2.31", time=later))
+    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    assert run.error is None, run.error
+
+
+def test_nbval_refuses_another_metric(stand_in: StandIn, tmp_path: Path) -> None:
+    notebook = stored(printing(a_log("2.31")), "", a_log("2.32"))
+    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    assert "Cell outputs differ" in run.error
+
+
+def test_nbval_refuses_an_error(stand_in: StandIn, tmp_path: Path) -> None:
+    notebook = stored(small_notebook("1 / 0"), "", "")
+    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    assert "ZeroDivisionError" in run.error
+
+
+def test_a_stripped_lesson_is_refused_by_the_linter(tmp_path: Path) -> None:
+    """In a stripped notebook nbval compares nothing."""
+    notebook = without_outputs(lessons.read(LESSONS[1]))
+    path = write(notebook, tmp_path / LESSONS[1].name)
+    assert "L301" in {problem.code for problem in lint(path, [path])}
+
+
+@pytest.mark.parametrize(
+    ("source", "parameters", "error"),
+    [
+        ("1", {"sise": 4}, "sise: not in the parameters cell"),
+        ("assert size == 3, 'written for 3'", {"size": 4}, "written for 3"),
+        ("open('../notebooks/01_a.ipynb')", {"size": 4}, "FileNotFoundError"),
+    ],
+)
+def test_papermill_refuses(
+    source: str, parameters: dict, error: str, tmp_path: Path
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    path = write(small_notebook(source), tmp_path / "notebooks" / "01_a.ipynb")
+    assert error in run_elsewhere(path, tmp_path, parameters).error
+
+
+def test_a_lesson_that_runs_only_once_is_refused(
+    stand_in: StandIn, bucket: str, tmp_path: Path
+) -> None:
+    notebook = small_notebook(makes_a_model("runs-once", stand_in, bucket))
+    path = write(notebook, tmp_path / "01_a.ipynb")
+    (tmp_path / "out").mkdir()
+    first = run_headless(path, stand_in.environment, tmp_path / "out")
+    second = run_headless(path, stand_in.environment, tmp_path / "out")
+    assert first.error is None, first.error
+    stand_in.client("sagemaker").delete_model(ModelName="runs-once")
+    assert "Cannot create already existing model" in second.error
+
+
+def test_a_lesson_that_leaves_something_is_refused(
+    stand_in: StandIn, bucket: str, tmp_path: Path
+) -> None:
+    source = (
+        makes_a_model("left-over", stand_in, bucket)
+        + "s3 = boto3.client('s3')\n"
+        + "s3.create_bucket(Bucket='sagemaker-left-over')\n"
+        + "s3.put_object(Bucket='sagemaker-left-over', Key='left', Body=b'1')\n"
+        + "sagemaker.create_notebook_instance(NotebookInstanceName='left-over',\n"
+        + f"    InstanceType='ml.t3.medium', RoleArn={ROLE_ARN!r});"
+    )
+    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
+    (tmp_path / "out").mkdir()
+    run = run_headless(path, stand_in.environment, tmp_path / "out")
+    assert run.error is None, run.error
+    sagemaker, s3 = stand_in.client("sagemaker"), stand_in.client("s3")
+    sagemaker.delete_model(ModelName="left-over")
+    s3.delete_object(Bucket="sagemaker-left-over", Key="left")
+    s3.delete_bucket(Bucket="sagemaker-left-over")
+    delete_notebook_instance(sagemaker, "left-over")
+    assert run.left == [
+        "bucket: sagemaker-left-over",
+        "model: left-over",
+        "notebook instance: left-over",
+        "object: left",
+    ]
+
+
+def test_a_running_job_is_left_over_and_a_finished_one_is_not() -> None:
+    class Client:
+        def get_paginator(self, operation: str):
+            self.operation = operation
+            return self
+
+        def paginate(self, **conditions):
+            jobs = [
+                {"TrainingJobName": "runs", "TrainingJobStatus": "InProgress"},
+                {"TrainingJobName": "stops", "TrainingJobStatus": "Stopping"},
+                {"TrainingJobName": "is-done", "TrainingJobStatus": "Completed"},
+            ]
+            every = {key: [] for _, key, _ in LISTS}
+            if self.operation == "list_training_jobs":
+                every["TrainingJobSummaries"] = jobs
+            return [every]
+
+        def list_buckets(self):
+            return {"Buckets": []}
+
+        def list_roles(self):
+            return {"Roles": []}
+
+    client = Client()
+    found = snapshot(lambda service: client, "99") - local_files("99")
+    assert found == {"training job: runs", "training job: stops"}
+
+
+def test_local_files_of_the_lesson_are_found(tmp_path: Path) -> None:
+    for name in ("01_a.ipynb", "scratch/lesson01-abc/x.csv", "scratch/lesson02-d/y"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert local_files("01", tmp_path) == {
+        "file: 01_a.ipynb",
+        "file: scratch/lesson01-abc",
+        "file: scratch/lesson01-abc/x.csv",
+    }
+
+
+def test_a_file_in_the_directory_of_start_is_left_over(tmp_path: Path) -> None:
+    notebook = small_notebook("open('left.csv', 'w').close()")
+    path = write(notebook, tmp_path / "01_a.ipynb")
+    run = run_elsewhere(path, tmp_path, {"size": 4})
+    assert run.error is None, run.error
+    assert run.left == ["file: somewhere/else entirely/left.csv"]
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """A port of this machine, which is outside for a network namespace."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_lesson_that_goes_out_is_refused(listener: int, tmp_path: Path) -> None:
+    if not no_way_out():
+        pytest.skip("no network namespaces here")
+    source = f"import socket\nsocket.create_connection(('127.0.0.1', {listener}), 5)"
+    exec(source, {})  # without the namespace it gets through
+    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
+    assert "ConnectionRefusedError" in run_elsewhere(path, tmp_path, {}).error
+
+
+def test_a_lesson_that_downloads_is_refused(tmp_path: Path) -> None:
+    source = "import urllib.request as r\nr.urlopen('http://192.0.2.1/data.csv')"
+    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
+    error = run_elsewhere(path, tmp_path, {}).error
+    assert "Connection refused" in error  # of the proxy, where nobody listens
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("connect('01')", ""),
+        ("connect('01', 'local')", "neither Region nor the account's last four"),
+        ("print(connect('01').account)", "an account number is shown"),
+    ],
+)
+def test_aws_mode_refuses(
+    source: str, reason: str, stand_in: StandIn, tmp_path: Path
+) -> None:
+    lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})"]
+    lines += ["import shutil", "from utils.connect import connect", f"c = {source}"]
+    lines += ["if c: shutil.rmtree(c.folder)"]
+    path = write(small_notebook("\n".join(lines)), tmp_path / "01_a.ipynb")
+    (tmp_path / "out").mkdir()
+    run = run_in_aws_mode(path, stand_in, tmp_path / "out")
+    assert run.error is None, run.error
+    assert reason in what_is_wrong_in_aws_mode(run.notebook)
+    assert bool(reason) == bool(what_is_wrong_in_aws_mode(run.notebook))
+
+
+# --- the sanitise file ----------------------------------------------------------------
+
+METRIC_LINES = [
+    "[{round}]#011train-rmse:{value}#011validation-rmse:{value}",
+    "[{round}]\ttrain-rmse:{value}\tvalidation-rmse:{value}",
+    TIME + " #quality_metric: host=algo-1, train rmse <loss>={value}",
+    TIME + " validation-rmse:{value}",
+    TIME + "{value}",
+    "validation:rmse {value}",
+    "RMSE: {value} (2026-01-31:13:05:59:INFO)",
+    '{{"rmse": {value}, "time": "2026-01-31T13:05:59"}}',
+    "    {value}  2026-01-31",
+]
+
+
+def test_at_most_six_patterns_each_for_a_time_at_the_start_of_a_line() -> None:
+    found = patterns()
+    assert 1 <= len(found) <= 6
+    assert len(found) == SANITIZE_FILE.read_text().count("\nregex: ")
+    for pattern, replacement in found:
+        assert pattern.pattern.startswith("(?m)^")
+        # Nothing that can match a text of any length.
+        assert not re.search(r"\.[*+]|\\S|\\d[*+]|\\w[*+](?!\)\\\])", pattern.pattern)
+        assert "<time>" in replacement
+    assert sanitize(f"{TIME} a line") == "[<time>:INFO] a line"
+    assert sanitize(f"a {TIME}") == f"a {TIME}"
+
+
+def test_no_pattern_swallows_a_metric() -> None:
+    """Lines that differ in a metric's value still differ when they are sanitised."""
+    assert swallowed(patterns()) == []
+
+
+def test_a_pattern_that_swallows_a_metric_is_found() -> None:
+    for regex in (r"(?m)^\[.*$", r"(?m)^.*INFO\].*", r"\d+\.\d+", r"rmse:\S+"):
+        assert swallowed([(re.compile(regex), "<time>")])
+
+
+def swallowed(pairs: list[tuple[re.Pattern, str]], tries: int = 200) -> list[str]:
+    """Return the lines whose values can be changed without anybody noticing."""
+    draw = random.Random(7)
+    found = []
+    for template in METRIC_LINES:
+        for _ in range(tries):
+            digits = draw.choice([0, 2, 5, 12])
+            value = round(draw.uniform(0, 10 ** draw.randint(0, 14)), digits)
+            other = value + 10.0 ** -draw.randint(0, digits)
+            if repr(value) == repr(other):
+                continue
+            number = draw.randint(0, 999)
+            line = template.format(round=number, value=value)
+            changed = template.format(round=number, value=other)
+            if sanitize(f"{line}\n", pairs) == sanitize(f"{changed}\n", pairs):
+                found.append(line)
+    return found
