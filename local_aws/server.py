@@ -13,8 +13,8 @@ import os
 import re
 import signal
 import socket
-import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +70,7 @@ CHUNK = MEGABYTE
 WORKERS = 32
 KEEP_ALIVE_S = 75
 SHUTDOWN_S = 2
+EXIT_S = 3.0
 WATCH_S = 0.5
 
 _RUNTIME_PATH = re.compile(r"/endpoints/[^/]+/(async-)?invocations.*")
@@ -427,12 +428,12 @@ def serve(until_unused: bool) -> int:
         asyncio.run(_serve(server, listener, installation, watch))
     finally:
         contexts.close()
-    # A thread that is still busy (a long upload, say) would hold up the interpreter's
-    # end; all that had to be closed has been.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    logging.shutdown()
-    os._exit(0)
+    # A thread that is still busy (a long upload, say) holds up the interpreter's end;
+    # all that had to be closed has been.
+    watchdog = threading.Timer(EXIT_S, os._exit, [0])
+    watchdog.daemon = True
+    watchdog.start()
+    return 0
 
 
 def _seal_process(installation: Installation) -> None:
@@ -446,8 +447,6 @@ def _seal_process(installation: Installation) -> None:
     for left_over in folder.iterdir():
         if left_over.is_file():
             left_over.unlink()
-    # moto keeps the bytes of big objects in temporary files.
-    tempfile.tempdir = str(folder)
 
 
 async def _serve(
