@@ -1,0 +1,1 @@
+"""The course's data, and the small programs that made it."""

@@ -1,0 +1,529 @@
+"""The lessons' helper: where a lesson runs, as whom, what it costs, what is left."""
+
+import ast
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import matplotlib.image
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import utils
+from utils import cleanup, connect, cost, plots
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+UTILS = sorted((CHECKOUT / "utils").glob("*.py"))
+ROLE = "arn:aws:iam::123456789012:role/service-role/SageMakerCourse"
+# What a notebook instance gets: requirements of the lessons, and what they bring.
+ON_AWS = {"boto3", "botocore", "matplotlib", "numpy", "pandas", "rich", "utils"}
+
+
+def course_of(
+    session: boto3.Session | None = None, **changes: object
+) -> connect.Course:
+    """A course as `connect` gives it, in a Region and with a run id of the test's."""
+    values = {
+        "where": "local",
+        "region": "us-east-1",
+        "role": ROLE,
+        "bucket": "sagemaker-us-east-1-123456789012",
+        "prefix": "sagemaker-course/lesson01/abc123",
+        "run_id": "abc123",
+        "account": "123456789012",
+        "folder": Path("nowhere"),
+        "lesson": "01",
+        "boto_session": session,
+    }
+    return connect.Course(**(values | changes))
+
+
+def run_connect(environment: dict[str, str], *, runs_on: str = "auto") -> dict:
+    """Call connect in a process of its own, as a kernel does; return what it found."""
+    program = f"""
+import json, os, shutil, sys
+sys.path.insert(0, {str(CHECKOUT)!r})
+from utils.connect import connect
+course = connect(lesson="98", runs_on={runs_on!r})
+shutil.rmtree(course.folder)
+found = dict(
+    where=course.where, region=course.region, role=course.role, bucket=course.bucket,
+    prefix=course.prefix, run_id=course.run_id, shown=repr(course),
+    stand_in="local_aws" in sys.modules,
+    aws=sorted(name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))),
+)
+print("FOUND", json.dumps(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    text, _, found = done.stdout.partition("FOUND ")
+    return json.loads(found) | {"printed": text}
+
+
+def on_aws(stand_in, tmp_path: Path, metadata: dict | None = None) -> dict[str, str]:
+    """The environment of a machine on AWS whose endpoints are the stand-in's."""
+    environment = stand_in.environment
+    for name in [name for name in environment if name.startswith("SAGEMAKER_")]:
+        del environment[name]
+    if metadata is not None:
+        file = tmp_path / "resource-metadata.json"
+        file.write_text(json.dumps(metadata))
+        environment["SAGEMAKER_COURSE_METADATA_FILE"] = str(file)
+    return environment
+
+
+# --- where a lesson runs --------------------------------------------------------------
+
+
+@pytest.fixture
+def no_metadata(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAGEMAKER_COURSE_METADATA_FILE", str(tmp_path / "none.json"))
+    monkeypatch.delenv("SAGEMAKER_COURSE_RUNS_ON", raising=False)
+
+
+@pytest.fixture
+def metadata(monkeypatch, tmp_path):
+    file = tmp_path / "resource-metadata.json"
+    file.write_text('{"ResourceName": "x"}')
+    monkeypatch.setenv("SAGEMAKER_COURSE_METADATA_FILE", str(file))
+    monkeypatch.delenv("SAGEMAKER_COURSE_RUNS_ON", raising=False)
+
+
+@pytest.mark.usefixtures("no_metadata")
+def test_local_is_the_default():
+    assert connect.where_to_run() == "local"
+
+
+@pytest.mark.usefixtures("metadata")
+def test_a_notebook_instance_means_aws():
+    assert connect.where_to_run() == "AWS"
+
+
+@pytest.mark.usefixtures("no_metadata")
+@pytest.mark.parametrize("named", ["aws", "AWS"])
+def test_aws_elsewhere_only_by_name(monkeypatch, named):
+    assert connect.where_to_run(named) == "AWS"
+    monkeypatch.setenv("SAGEMAKER_COURSE_RUNS_ON", named)
+    assert connect.where_to_run() == "AWS"
+
+
+@pytest.mark.usefixtures("metadata")
+def test_local_by_name_on_a_notebook_instance(monkeypatch):
+    assert connect.where_to_run("local") == "local"
+    monkeypatch.setenv("SAGEMAKER_COURSE_RUNS_ON", "local")
+    assert connect.where_to_run() == "local"
+
+
+@pytest.mark.usefixtures("no_metadata")
+def test_the_parameter_beats_the_variable(monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_COURSE_RUNS_ON", "aws")
+    assert connect.where_to_run("local") == "local"
+
+
+@pytest.mark.usefixtures("no_metadata")
+@pytest.mark.parametrize("word", ["cloud", "", "true"])
+def test_other_words_are_refused(word):
+    with pytest.raises(ValueError, match="runs_on"):
+        connect.where_to_run(word)
+
+
+# --- connecting -----------------------------------------------------------------------
+
+
+def test_connect_locally(stand_in, tmp_path):
+    hostile = os.environ | {
+        "LOCAL_AWS_HOME": str(stand_in.home),
+        "SAGEMAKER_COURSE_METADATA_FILE": str(tmp_path / "none.json"),
+        "AWS_PROFILE": "production",
+        "AWS_ENDPOINT_URL_S3": "https://example.com",
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+    }
+    found = run_connect(hostile)
+    assert found["where"] == "local"
+    assert found["stand_in"]
+    assert found["role"] == ROLE
+    assert found["region"] == "us-east-1"
+    assert found["bucket"] == "sagemaker-us-east-1-123456789012"
+    assert found["prefix"] == f"sagemaker-course/lesson98/{found['run_id']}"
+    assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID"} & set(
+        found["aws"]
+    )
+    assert "locally" in found["printed"]
+
+
+def test_what_is_shown_of_a_course_can_be_stored(stand_in, tmp_path):
+    found = run_connect(on_aws(stand_in, tmp_path), runs_on="aws")
+    for secret in ["123456789012", found["run_id"]]:
+        assert secret not in found["printed"] + found["shown"]
+
+
+def test_connect_on_a_notebook_instance(stand_in, tmp_path):
+    # A role that nothing else has, so that it can come from one place only.
+    iam = stand_in.client("iam")
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sagemaker.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+    )
+    role = iam.create_role(
+        RoleName="OfTheInstance", AssumeRolePolicyDocument=trust, Path="/service-role/"
+    )["Role"]["Arn"]
+    stand_in.client("sagemaker").create_notebook_instance(
+        NotebookInstanceName="faked", InstanceType="ml.t3.medium", RoleArn=role
+    )
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:notebook-instance/faked"
+    metadata = {"ResourceArn": arn, "ResourceName": "faked"}
+    found = run_connect(on_aws(stand_in, tmp_path, metadata))
+    assert found["where"] == "AWS"
+    assert found["role"] == role
+    assert not found["stand_in"], "on AWS, the stand-in must not be imported"
+    assert "us-east-1" in found["printed"]
+    assert "9012" in found["printed"]
+    assert "123456789012" not in found["printed"]
+
+
+def test_connect_in_studio(stand_in, tmp_path):
+    metadata = {"DomainId": "d-x", "ResourceName": "y", "ExecutionRoleArn": f"{ROLE}2"}
+    found = run_connect(on_aws(stand_in, tmp_path, metadata))
+    assert found["role"] == f"{ROLE}2"
+
+
+def test_connect_on_aws_by_name_uses_the_assumed_role(stand_in, tmp_path):
+    found = run_connect(on_aws(stand_in, tmp_path), runs_on="aws")
+    assert found["where"] == "AWS"
+    assert found["role"] == ROLE
+
+
+def test_a_role_can_be_named(stand_in, tmp_path):
+    environment = on_aws(stand_in, tmp_path) | {"SAGEMAKER_COURSE_ROLE": f"{ROLE}3"}
+    assert run_connect(environment, runs_on="aws")["role"] == f"{ROLE}3"
+
+
+def test_another_region_gets_a_bucket_there(stand_in, tmp_path):
+    environment = on_aws(stand_in, tmp_path) | {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "SAGEMAKER_COURSE_ROLE": ROLE,
+    }
+    for _ in range(2):  # made, then found
+        found = run_connect(environment, runs_on="aws")
+        assert found["bucket"] == "sagemaker-eu-west-1-123456789012"
+    place = stand_in.client("s3", "eu-west-1").get_bucket_location(
+        Bucket=found["bucket"]
+    )
+    assert place["LocationConstraint"] == "eu-west-1"
+
+
+def test_the_instance_names_the_region_if_nothing_else_does(monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "x")  # so that it is put back
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(RuntimeError, match="AWS_DEFAULT_REGION"):
+        connect._take_region_from({})
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:notebook-instance/n"
+    connect._take_region_from({"ResourceArn": arn})
+    assert os.environ["AWS_DEFAULT_REGION"] == "eu-central-1"
+
+
+class OneIdentity:
+    """A session whose every client knows one caller and nothing else."""
+
+    def __init__(self, arn: str) -> None:
+        self.arn = arn
+
+    def client(self, service: str) -> "OneIdentity":
+        assert service == "sts", f"{service} must not be asked"
+        return self
+
+    def get_caller_identity(self) -> dict:
+        return {"Arn": self.arn}
+
+
+def test_a_user_is_told_to_name_a_role():
+    user = OneIdentity("arn:aws:iam::123456789012:user/somebody")
+    with pytest.raises(RuntimeError, match="SAGEMAKER_COURSE_ROLE"):
+        connect._execution_role(user, {})
+
+
+# --- names and text -------------------------------------------------------------------
+
+
+def test_names_fit_every_kind_of_resource():
+    name = course_of().name("xgboost")
+    assert name == "lesson01-abc123-xgboost"
+    # The strictest: a tuning job's name (botocore sagemaker service model).
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", name)
+
+
+def test_public_hides_account_and_run_id():
+    course = course_of()
+    uri = f"s3://{course.bucket}/{course.prefix}/a.csv"
+    assert course.public(uri) == (
+        "s3://sagemaker-us-east-1-<account>/sagemaker-course/lesson01/<run id>/a.csv"
+    )
+
+
+# --- the first cell -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("3.27.0", True),
+        ("3.99", True),
+        ("3.26.9", False),
+        ("4.0.0", False),
+        ("2.232.2", False),
+        ("3.27.0rc1", True),
+    ],
+)
+def test_versions_within_bounds(number, expected):
+    assert utils.within(number, ">=3.27,<4") is expected
+
+
+def test_versions_of_this_environment(capsys):
+    utils.check_versions()
+    assert "sagemaker 3." in capsys.readouterr().out
+
+
+def test_a_wrong_version_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(utils.NEEDED, "boto3", ">=9.0,<10")
+    monkeypatch.setitem(utils.NEEDED, "no-such-package", ">=1,<2")
+    with pytest.raises(RuntimeError, match=r"%pip install.*restart") as caught:
+        utils.check_versions()
+    assert "boto3 is 1." in str(caught.value)
+    assert "no-such-package is missing" in str(caught.value)
+
+
+def test_an_old_python_is_named(monkeypatch):
+    monkeypatch.setattr(utils, "OLDEST_PYTHON", (99, 0))
+    with pytest.raises(RuntimeError, match=r"Python 99\.0 or newer"):
+        utils.check_versions()
+
+
+def test_the_bounds_are_those_of_the_requirements_and_of_lesson_00():
+    requirements = (CHECKOUT / "requirements.txt").read_text().splitlines()
+    for package, bounds in utils.NEEDED.items():
+        assert f"{package}{bounds}" in requirements
+    quoted = " ".join(
+        f'"{package}{bounds}"' for package, bounds in utils.NEEDED.items()
+    )
+    notebook = nbformat.read(CHECKOUT / "notebooks/00_start_here.ipynb", 4)
+    assert any(f"%pip install {quoted}\n" in cell.source for cell in notebook.cells)
+
+
+def test_utils_needs_nothing_that_aws_does_not_have():
+    for path in UTILS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            for name in names:
+                package = name.split(".")[0]
+                if package == "local_aws":
+                    # Inside a function: only when the lesson runs locally.
+                    assert path.name == "connect.py"
+                    assert node.col_offset > 0
+                else:
+                    assert package in ON_AWS | sys.stdlib_module_names, path.name
+
+
+# --- job logs -------------------------------------------------------------------------
+
+
+def test_job_logs_are_plain_lines(capsys):
+    connect.show_job_logs(every=10)
+    log = logging.getLogger("sagemaker.core.resources")
+    stream = "lesson01-abc123-xgboost/algo-1-1700000000"
+    log.info("Creating training_job resource.")
+    log.info(f"{stream}:\nTrain matrix has 227 rows and 12 columns")
+    log.info(f"{stream}:\ncreating symlink between Path a and destination b")
+    for number in range(25):
+        log.info(f"{stream}:\n[{number}]#011train-rmse:1.00000")
+    log.info("Final Resource Status: [bold]Completed")
+    assert capsys.readouterr().out.splitlines() == [
+        "Train matrix has 227 rows and 12 columns",
+        "[0]#011train-rmse:1.00000",
+        "[10]#011train-rmse:1.00000",
+        "[20]#011train-rmse:1.00000",
+        "Final Resource Status: Completed",
+    ]
+
+
+def test_job_logs_are_shown_once_if_asked_twice(capsys):
+    connect.show_job_logs()
+    connect.show_job_logs()
+    logging.getLogger("sagemaker.core.resources").info("job/algo-1:\nhello")
+    assert capsys.readouterr().out == "hello\n"
+
+
+# --- cost -----------------------------------------------------------------------------
+
+
+def test_every_price_has_a_source_and_a_date():
+    prices = cost.load_prices()
+    assert len({(price.type, price.component) for price in prices}) == len(prices)
+    for price in prices:
+        assert price.usd_per_hour > 0
+        assert price.source
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", price.read_on)
+
+
+def test_cost_is_seconds_times_price_rounded_up(capsys):
+    xlarge = cost.price_of("ml.m5.xlarge", "training").usd_per_hour
+    used = [("ml.m5.xlarge", "training", 3600), ("ml.m5.xlarge", "training", 1)]
+    assert cost.show_cost(used) == pytest.approx(xlarge + 0.01)
+    printed = capsys.readouterr().out
+    assert f"{xlarge + 0.01:.2f} USD" in printed
+    assert "check the AWS price page" in printed
+
+
+def test_an_unknown_price_is_no_price(capsys):
+    with pytest.raises(LookupError, match=r"ml\.none"):
+        cost.price_of("ml.none", "training")
+    assert cost.show_cost([("ml.none", "training", 5)]) is None
+    assert "USD" not in capsys.readouterr().out
+
+
+# --- plots ----------------------------------------------------------------------------
+
+
+def drawn(figure: Figure) -> np.ndarray:
+    """The figure's pixels, as a notebook shows them: height x width x 4."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    file.seek(0)
+    return matplotlib.image.imread(file)
+
+
+FIGURES = {
+    "predicted": lambda: plots.predicted_against_actual([5, 20, 50], [6, 18, 44], 3.8),
+    "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5, 5.5]),
+    "map": plots.map_of_parts,
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_not_blank_and_always_the_same(name):
+    first, second = drawn(FIGURES[name]()), drawn(FIGURES[name]())
+    assert len(np.unique(first.reshape(-1, 4), axis=0)) > 10
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize("name", ["predicted", "rounds"])
+def test_axes_are_labelled_with_units(name):
+    (axes,) = FIGURES[name]().axes
+    assert "thousand dollars" in axes.get_ylabel()
+    assert axes.get_xlabel()
+    assert axes.get_title()
+
+
+def test_the_best_round_is_the_one_with_the_least_validation_error():
+    (axes,) = FIGURES["rounds"]().axes
+    assert [text.get_text() for text in axes.texts] == ["best: round 2"]
+
+
+# --- clean-up -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lived_in(stand_in, tmp_path):
+    """A course with an object, a local file, a notebook instance, and a neighbour."""
+    session = boto3.Session(
+        aws_access_key_id=stand_in.installation.access_key_id,
+        aws_secret_access_key=stand_in.installation.secret_access_key,
+        region_name="us-east-1",
+    )
+    make_client = session.client
+    session.client = lambda service: make_client(
+        service, endpoint_url=stand_in.endpoint
+    )
+    folder = tmp_path / "lesson97-run097"
+    folder.mkdir()
+    (folder / "train.csv").write_text("1,2\n")
+    course = course_of(
+        session,
+        folder=folder,
+        run_id="run097",
+        prefix="sagemaker-course/lesson97/run097",
+    )
+    s3 = session.client("s3")
+    s3.create_bucket(Bucket=course.bucket)
+    s3.put_object(Bucket=course.bucket, Key=f"{course.prefix}/a.csv", Body=b"1")
+    s3.put_object(Bucket=course.bucket, Key=f"{course.prefix}x/b.csv", Body=b"1")
+    session.client("sagemaker").create_notebook_instance(
+        NotebookInstanceName=course.name("book"),
+        InstanceType="ml.t3.medium",
+        RoleArn=ROLE,
+    )
+    return course
+
+
+def test_left_over_finds_what_is_there_and_delete_files_only_its_own(lived_in, capsys):
+    course = lived_in
+    assert cleanup.left_over(course) == [
+        f"notebook instance: {course.name('book')}",
+        f"object in S3: {course.prefix}/a.csv",
+        "local folder: lesson97-run097",
+    ]
+    cleanup.delete_files(course)
+    printed = capsys.readouterr().out
+    assert printed == "Deleted: 1 objects in S3, 1 files on this machine.\n"
+    assert cleanup.left_over(course) == [f"notebook instance: {course.name('book')}"]
+
+    sagemaker = course.boto_session.client("sagemaker")
+    sagemaker.stop_notebook_instance(NotebookInstanceName=course.name("book"))
+    sagemaker.delete_notebook_instance(NotebookInstanceName=course.name("book"))
+    assert cleanup.left_over(course) == []
+    # The neighbour's prefix begins alike; it must be untouched.
+    neighbour = f"{course.prefix}x/b.csv"
+    course.boto_session.client("s3").head_object(Bucket=course.bucket, Key=neighbour)
+
+
+def test_a_running_job_is_left_over(stand_in, lived_in):
+    """Every list that left_over asks for is asked by run id, running jobs by status."""
+    asked = []
+
+    class Listing:
+        def get_paginator(self, operation: str) -> "Listing":
+            self.operation = operation
+            return self
+
+        def paginate(self, **conditions: str) -> list[dict]:
+            asked.append((self.operation, conditions))
+            if conditions.get("StatusEquals") != "Stopping":
+                return [{key: [] for _, _, key, _ in cleanup.LISTS}]
+            name = {"TrainingJobName": "t", "TransformJobName": "b"}
+            return [{key: [name] for _, _, key, _ in cleanup.LISTS}]
+
+    class Session:
+        def client(self, service: str) -> object:
+            real = lived_in.boto_session.client(service)
+            return Listing() if service == "sagemaker" else real
+
+    course = course_of(Session(), run_id="zzz999", prefix="none")
+    assert cleanup.left_over(course) == ["training job: t", "transform job: b"]
+    assert all(conditions["NameContains"] == "zzz999" for _, conditions in asked)
+    assert len(asked) == len(cleanup.LISTS)

@@ -1,0 +1,251 @@
+"""Where does the lesson run, as whom, and where do its files go?
+
+`connect` answers this once, in a lesson's first cells. Everything after it is plain
+boto3 and the plain SageMaker SDK.
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import string
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+COURSE_HOME = Path(__file__).resolve().parent.parent
+# SageMaker puts this file on each of its notebook instances and into Studio.
+# (AWS page: Get Notebook Instance Metadata.)
+METADATA_FILE = "/opt/ml/metadata/resource-metadata.json"
+BUCKET_FOLDER = "sagemaker-course"
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a lesson needs to know of its surroundings. Hidden fields aren't shown."""
+
+    where: str  # "local" or "AWS"
+    region: str
+    role: str = field(repr=False)  # the ARN of the execution role
+    bucket: str = field(repr=False)
+    prefix: str = field(repr=False)  # where in the bucket this run's objects are
+    run_id: str = field(repr=False)  # six letters and digits, new in every run
+    account: str = field(repr=False)
+    folder: Path = field(repr=False)  # this run's local files, ignored by git
+    lesson: str
+    boto_session: boto3.Session = field(repr=False)
+
+    def name(self, what: str) -> str:
+        """Name a resource of this run: unique, and found again by its run id."""
+        return f"lesson{self.lesson}-{self.run_id}-{what}"
+
+    def public(self, text: object) -> str:
+        """Give the text without account number and run id: fit to be shared.
+
+        It keeps a stored notebook the same from run to run, and your account number
+        out of a notebook that you hand on.
+        """
+        text = str(text).replace(self.account, "<account>")
+        return text.replace(self.run_id, "<run id>")
+
+
+def connect(lesson: str, runs_on: str = "auto") -> Course:
+    """Find out where the lesson runs, reach it, and print the answer.
+
+    lesson: its number, such as "01". runs_on: "local", "aws", or "auto": AWS on a
+    SageMaker notebook instance and in Studio, local everywhere else. The environment
+    variable SAGEMAKER_COURSE_RUNS_ON does the same for all lessons.
+
+    Raises ValueError for another word, RuntimeError if no execution role can be found,
+    and botocore's ClientError where AWS refuses.
+    """
+    where = where_to_run(runs_on)
+    _calm_the_sdk()
+    metadata = {}
+    if where == "local":
+        _join_the_stand_in()
+    else:
+        metadata = _notebook_metadata() or {}
+        _take_region_from(metadata)
+    # The SDK makes some clients from boto3's default session: give it a fresh one.
+    boto3.setup_default_session()
+    session = boto3.Session()
+    account = session.client("sts").get_caller_identity()["Account"]
+    run_id = "".join(
+        secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6)
+    )
+    course = Course(
+        where=where,
+        region=session.region_name,
+        role=_execution_role(session, metadata),
+        bucket=_default_bucket(session, account),
+        prefix=f"{BUCKET_FOLDER}/lesson{lesson}/{run_id}",
+        run_id=run_id,
+        account=account,
+        folder=COURSE_HOME / "notebooks" / "scratch" / f"lesson{lesson}-{run_id}",
+        lesson=lesson,
+        boto_session=session,
+    )
+    course.folder.mkdir(parents=True)
+    if where == "local":
+        print("This lesson runs locally, against the course's stand-in for AWS.")
+        print("It needs no account and costs nothing.")
+    else:
+        print(f"This lesson runs on AWS, in Region {course.region}.")
+        print(f"It is billed to the account whose number ends in {account[-4:]}.")
+    return course
+
+
+def where_to_run(runs_on: str = "auto") -> str:
+    """Decide between "local" and "AWS". Local unless there is a reason: AWS costs."""
+    if runs_on == "auto":
+        runs_on = os.environ.get("SAGEMAKER_COURSE_RUNS_ON", "auto")
+    if runs_on == "auto":
+        return "local" if _notebook_metadata() is None else "AWS"
+    if runs_on.lower() not in {"local", "aws"}:
+        raise ValueError(f'runs_on is "{runs_on}"; use "auto", "local" or "aws"')
+    return "local" if runs_on.lower() == "local" else "AWS"
+
+
+def _notebook_metadata() -> dict | None:
+    """Read what SageMaker says of this notebook instance; None anywhere else."""
+    file = Path(os.environ.get("SAGEMAKER_COURSE_METADATA_FILE", METADATA_FILE))
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _join_the_stand_in() -> None:
+    """Start the stand-in if none runs; point this process at it and nowhere else."""
+    if str(COURSE_HOME) not in sys.path:
+        sys.path.insert(0, str(COURSE_HOME))
+    from local_aws import lifetime  # only here: on AWS there is no stand-in
+
+    sealed = lifetime.join()
+    for name in set(os.environ) - set(sealed):
+        del os.environ[name]
+    os.environ.update(sealed)
+    # The sealed environment forgets it; a second `connect` must not.
+    os.environ["SAGEMAKER_COURSE_RUNS_ON"] = "local"
+    # `!aws ...` in a cell must find the AWS CLI that came with this Python.
+    programs = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    if programs not in path.split(os.pathsep):
+        os.environ["PATH"] = programs + os.pathsep + path
+    # The SDK's moving panel, shown while it waits, leaves its traces in a stored
+    # notebook. Here jobs take seconds; on AWS the panel is a sign of life and stays.
+    import rich
+
+    rich.reconfigure(force_jupyter=False, force_terminal=False)
+
+
+def _take_region_from(metadata: dict) -> None:
+    """Use the notebook instance's own Region if nothing else names one."""
+    if boto3.Session().region_name is None and "ResourceArn" in metadata:
+        os.environ["AWS_DEFAULT_REGION"] = metadata["ResourceArn"].split(":")[3]
+    if boto3.Session().region_name is None:
+        raise RuntimeError(
+            "No AWS Region is set. Set the environment variable AWS_DEFAULT_REGION, "
+            'for example to "us-east-1", and restart the kernel.'
+        )
+
+
+def _execution_role(session: boto3.Session, metadata: dict) -> str:
+    """Find the ARN of the role that SageMaker's jobs run as.
+
+    The SDK's get_execution_role knows notebook instances and assumed roles; it reaches
+    STS at a fixed address, which a stand-in can't answer. The order here is its own,
+    with one setting before it.
+    """
+    if named := os.environ.get("SAGEMAKER_COURSE_ROLE"):
+        return named
+    if "ExecutionRoleArn" in metadata:  # Studio
+        return metadata["ExecutionRoleArn"]
+    if "ResourceName" in metadata and "DomainId" not in metadata:  # notebook instance
+        return session.client("sagemaker").describe_notebook_instance(
+            NotebookInstanceName=metadata["ResourceName"]
+        )["RoleArn"]
+    identity = session.client("sts").get_caller_identity()["Arn"]
+    assumed = re.fullmatch(r"arn:[\w-]+:sts::\d{12}:assumed-role/([^/]+)/.+", identity)
+    if assumed is None:
+        raise RuntimeError(
+            "Your AWS identity is a user, not a role, so SageMaker can't run jobs as "
+            "it. Set the environment variable SAGEMAKER_COURSE_ROLE to the ARN of a "
+            "SageMaker execution role, and restart the kernel."
+        )
+    # The role's path is not part of an assumed role's ARN, so IAM is asked.
+    return session.client("iam").get_role(RoleName=assumed[1])["Role"]["Arn"]
+
+
+def _default_bucket(session: boto3.Session, account: str) -> str:
+    """Name SageMaker's default bucket; make it if it is missing, as the SDK does."""
+    bucket = f"sagemaker-{session.region_name}-{account}"
+    s3 = session.client("s3")
+    try:
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            raise
+        # us-east-1 is S3's first Region and the one that must not be named.
+        elsewhere = {"LocationConstraint": session.region_name}
+        if session.region_name == "us-east-1":
+            s3.create_bucket(Bucket=bucket)
+        else:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=elsewhere)
+    return bucket
+
+
+def _calm_the_sdk() -> None:
+    """Keep the SDK's and boto3's chatter out of the lesson; errors still show.
+
+    The root logger gets a handler before the SDK is imported, since one of the SDK's
+    modules would otherwise turn on everybody's INFO lines (sagemaker 3.27).
+    """
+    warnings.filterwarnings("ignore", message='install "ipywidgets"')
+    errors = logging.StreamHandler()
+    errors.setLevel(logging.ERROR)
+    logging.basicConfig(handlers=[errors])
+
+
+class _JobLogLine(logging.Formatter):
+    """The SDK logs "<stream>:<newline><line>"; a learner wants the line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage().replace("[bold]", "")
+        stream, separator, line = message.partition(":\n")
+        return line if separator and "/" in stream else message
+
+
+# What SageMaker's XGBoost logs about its own files, settings and the machine, and what
+# the SDK logs about each of its calls.
+HOUSEKEEPING = re.compile(
+    r"symlink|smlink|[Ff]iles? path|to Json|Returning the value|delimiter|GPU"
+    r"|^Creating |^Deleting "
+)
+
+
+def show_job_logs(every: int = 1) -> None:
+    """Show a job's log as plain lines while the SDK waits for the job.
+
+    The SDK sends these lines to Python's logging, where by default nobody listens.
+    every: of the lines "[round] ..." that XGBoost prints, show each n-th. Lines on
+    housekeeping are left out, all others shown.
+    """
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        boosting = re.search(r"^\[(\d+)\]", message, re.MULTILINE)
+        if boosting is not None:
+            return int(boosting[1]) % every == 0
+        return HOUSEKEEPING.search(message) is None
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JobLogLine())
+    handler.addFilter(is_wanted)
+    logger = logging.getLogger("sagemaker.core.resources")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

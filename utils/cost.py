@@ -1,0 +1,62 @@
+"""What instance time costs on AWS, from a dated table: prices.json."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Price:
+    """One row of prices.json. component: what the instance is used for."""
+
+    type: str
+    component: str
+    usd_per_hour: float
+    source: str
+    read_on: str
+
+
+def load_prices() -> list[Price]:
+    """Read the price table: us-east-1, on demand, USD per instance and hour."""
+    rows = json.loads(Path(__file__).with_name("prices.json").read_text())
+    return [Price(**row) for row in rows]
+
+
+def price_of(instance_type: str, component: str) -> Price:
+    """Look one price up. LookupError if the table does not have it."""
+    for price in load_prices():
+        if (price.type, price.component) == (instance_type, component):
+            return price
+    raise LookupError(f"The price table has no {instance_type} for {component}")
+
+
+def show_prices() -> None:
+    """Print the table: what an instance costs for an hour, used or idle."""
+    prices = load_prices()
+    for price in prices:
+        print(f"{price.type:13} {price.component:10} {price.usd_per_hour:5.3f} USD")
+    oldest = min(price.read_on for price in prices)
+    print(f"per hour in us-east-1, as of {oldest}; check the AWS price page")
+
+
+def show_cost(used: Iterable[tuple[str, str, float]]) -> float | None:
+    """Print and return what the used time costs on AWS, in USD rounded up to a cent.
+
+    used: (instance type, component, billed seconds), the seconds already multiplied
+    by the number of instances. AWS bills by the second. None if a price is missing.
+    """
+    total, read_on = 0.0, []
+    for instance_type, component, seconds in used:
+        try:
+            price = price_of(instance_type, component)
+        except LookupError as error:
+            print(f"{error}; check the AWS price page.")
+            return None
+        total += seconds * price.usd_per_hour / 3600
+        read_on.append(price.read_on)
+    dollars = math.ceil(total * 100) / 100
+    print(f"Instance time at AWS's prices: at most {dollars:.2f} USD")
+    print(f"(us-east-1, as of {min(read_on)}; check the AWS price page)")
+    return dollars

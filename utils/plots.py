@@ -1,0 +1,170 @@
+"""The one style of the course's figures, and the figures that several lessons draw."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# From Okabe and Ito's palette, which people with any colour vision tell apart.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+
+STYLE = {
+    "figure.figsize": (6.4, 4.8),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+PRICE_UNIT = "thousand dollars, about 1970"
+
+
+def predicted_against_actual(
+    actual: Sequence[float], predicted: Sequence[float], rmse: float
+) -> Figure:
+    """Draw one point per house price: actual to the right, predicted upwards.
+
+    actual, predicted: n values each, in thousands of dollars; rmse in the same unit.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.6, 5.6))
+        top = 1.05 * max(*actual, *predicted)
+        line = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
+        axes.plot([0, top], [0, top], label="predicted = actual", **line)
+        axes.scatter(actual, predicted, s=26, color=BLUE, alpha=0.65, linewidths=0)
+        axes.set(
+            xlim=(0, top),
+            ylim=(0, top),
+            aspect="equal",
+            xlabel=f"Actual median value ({PRICE_UNIT})",
+            ylabel=f"Predicted median value ({PRICE_UNIT})",
+            title=f"Boston test set: {len(actual)} tracts, RMSE {rmse:.2f}",
+        )
+        axes.legend(loc="upper left")
+        plt.close(figure)
+    return figure
+
+
+def error_by_round(train: Sequence[float], validation: Sequence[float]) -> Figure:
+    """Draw the error after each boosting round; mark the best validation round.
+
+    train, validation: RMSE per round, from round 0, in thousands of dollars.
+    """
+    best = min(range(len(validation)), key=lambda i: validation[i])
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots()
+        axes.plot(train, color=BLUE, label="train")
+        axes.plot(validation, color=ORANGE, label="validation", linestyle="-.")
+        axes.plot(best, validation[best], "o", color=ORANGE)
+        axes.annotate(
+            f"best: round {best}",
+            (best, validation[best]),
+            xytext=(0, 16),
+            textcoords="offset points",
+            ha="center",
+        )
+        axes.set(
+            ylim=(0, None),
+            xlabel="Boosting round",
+            ylabel=f"RMSE ({PRICE_UNIT})",
+            title="Error after each round",
+        )
+        axes.legend()
+        plt.close(figure)
+    return figure
+
+
+# Part: (text, column, row) in a grid of three columns; rows count from the top.
+PARTS = {
+    "notebook": ("notebook instance\nor your laptop", 0.0, 0.0),
+    "data": ("data in S3", 1.0, 0.0),
+    "training": ("training job\n(or tuning job)", 1.0, 1.0),
+    "artifact": ("artifact in S3\nmodel.tar.gz", 1.0, 2.0),
+    "model": ("model\nimage + artifact", 1.0, 3.0),
+    "config": ("endpoint\nconfiguration", 2.0, 3.0),
+    "endpoint": ("endpoint", 2.0, 2.0),
+    "transform": ("batch transform\njob", 0.0, 3.0),
+    "results": ("results in S3", 0.0, 2.0),
+    "app": ("your application", 2.0, 1.0),
+}
+# From, to, what passes.
+FLOWS = (
+    ("notebook", "data", "uploads"),
+    ("notebook", "training", "starts"),
+    ("data", "training", "is read by"),
+    ("training", "artifact", "writes"),
+    ("artifact", "model", "is part of"),
+    ("model", "transform", "is run by"),
+    ("transform", "results", "writes"),
+    ("model", "config", "is named by"),
+    ("config", "endpoint", "describes"),
+    ("app", "endpoint", "calls"),
+)
+BILLED = {"notebook", "training", "transform", "endpoint"}
+
+
+def map_of_parts() -> Figure:
+    """Draw SageMaker's parts and what flows between them; shaded parts run machines."""
+    width, height = 2.9, 1.5
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(8.4, 5.6))
+        for text, column, row in PARTS.values():
+            billed = any(PARTS[name][0] == text for name in BILLED)
+            axes.annotate(
+                text,
+                (column * width, -row * height),
+                ha="center",
+                va="center",
+                bbox={
+                    "boxstyle": "round,pad=0.5",
+                    "facecolor": "#F7D9C4" if billed else "white",
+                    "edgecolor": ORANGE if billed else GREY,
+                },
+            )
+        for source, target, label in FLOWS:
+            _arrow(axes, PARTS[source][1:], PARTS[target][1:], label, width, height)
+        axes.set(xlim=(-1.3, 7.1), ylim=(-5.1, 0.6))
+        axes.axis("off")
+        plt.close(figure)
+    return figure
+
+
+def _arrow(
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    label: str,
+    width: float,
+    height: float,
+) -> None:
+    """Draw a labelled arrow between two parts, ending short of their boxes."""
+    (x0, y0), (x1, y1) = ((c * width, -r * height) for c, r in (start, end))
+    across = y0 == y1
+    gap = 24 if x0 == x1 else 62  # points: boxes are wider than they are high
+    axes.annotate(
+        "",
+        (x1, y1),
+        xytext=(x0, y0),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": GREY,
+            "shrinkA": gap,
+            "shrinkB": gap,
+        },
+    )
+    axes.text(
+        (x0 + x1) / 2 + (0.12 if x0 == x1 else 0),
+        (y0 + y1) / 2 + (0.08 if across else 0),
+        label,
+        ha="left" if x0 == x1 else "center",
+        va="bottom" if across else "center",
+        fontsize=9,
+        color=GREY,
+        backgroundcolor="none" if across or x0 == x1 else "white",
+    )
