@@ -142,6 +142,21 @@ trainer = ModelTrainer(training_image="image", role="{ROLE_ARN}")
 assert trainer.role == "{ROLE_ARN}", trainer.role
 named_nothing = ModelTrainer(training_image="image")
 assert named_nothing.role == "{ROLE_ARN}", named_nothing.role
+
+# The check is a real one: a role without policies is refused.
+import json
+from sagemaker.core.helper.iam_role_resolver import RoleValidationError
+iam = boto3.client("iam")
+trust = iam.get_role(RoleName="{ROLE_NAME}")["Role"]["AssumeRolePolicyDocument"]
+stripped = iam.create_role(
+    RoleName="stripped", AssumeRolePolicyDocument=json.dumps(trust)
+)["Role"]["Arn"]
+try:
+    ModelTrainer(training_image="image", role=stripped)
+except RoleValidationError as error:
+    assert "ec2:CreateNetworkInterface" in str(error)
+else:
+    raise AssertionError("the stripped role was accepted")
 print("done")
 """
 
