@@ -1,5 +1,6 @@
 """Batch transform through boto3: splitting, batching, outputs, failures."""
 
+import csv
 import gzip
 import json
 import re
@@ -252,6 +253,56 @@ def test_stopping_discards_the_output(sagemaker, s3, model):
     assert outputs(s3, job) == []
 
 
+def test_the_id_goes_around_the_model(sagemaker, s3, model, whole):
+    """AWS's own recipe: $[1:] in, joined, $[0,-1] out."""
+    bucket, _, test = model
+    features = test.drop(columns="MEDV")
+    features.insert(0, "id", [f'tract "{number}", x' for number in range(len(test))])
+    prefix = boston.name("ids")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/ids.csv", Body=boston.csv(features))
+    job = run(
+        sagemaker,
+        model,
+        TransformInput=source(f"s3://{bucket}/{prefix}/"),
+        TransformOutput={"Accept": "text/csv", "AssembleWith": "Line"},
+        DataProcessing={
+            "InputFilter": "$[1:]",
+            "JoinSource": "Input",
+            "OutputFilter": "$[0,-1]",
+        },
+    )
+    assert job["TransformJobStatus"] == "Completed", job
+    rows = list(csv.reader(output(s3, job, "ids.csv.out").decode().splitlines()))
+    assert [row[0] for row in rows] == list(features["id"])
+    assert [row[1] for row in rows] == whole.decode().split()
+
+
+@pytest.mark.parametrize(
+    ("processing", "words"),
+    [
+        ({"InputFilter": "$.name"}, "no names, only indexes"),
+        ({"OutputFilter": "$[?(@>1)]"}, "is not a JSONPath"),
+        ({"InputFilter": "$..x"}, "does not begin with $"),
+        ({"InputFilter": "$[1:][0]"}, "deeper"),
+        ({"InputFilter": "[1:]"}, "does not begin with $"),
+    ],
+)
+def test_a_filter_that_can_not_work_is_refused(sagemaker, model, processing, words):
+    request = boston.transform_request(
+        model[0],
+        boston.name(),
+        model[1],
+        TransformOutput={
+            "S3OutputPath": f"s3://{model[0]}/filtered",
+            "Accept": "text/csv",
+            "AssembleWith": "Line",
+        },
+        DataProcessing=processing,
+    )
+    code, message = refused(sagemaker.create_transform_job, **request)
+    assert (code, words in message) == ("ValidationException", True), message
+
+
 def refused(call, **request):
     with pytest.raises(ClientError) as caught:
         call(**request)
@@ -266,7 +317,7 @@ def refused(call, **request):
         ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "50"),
         (
             {"DataProcessing": {"InputFilter": "$[1:]"}},
-            "does not reproduce",
+            "DataProcessing needs ContentType and Accept to be the same",
         ),
         (
             {"TransformInput": source("s3://sagemaker-no-such-bucket/x")},

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 from boto3.exceptions import S3UploadFailedError
@@ -24,7 +24,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from local_aws.containers.images import find_image
 from local_aws.errors import validation_exception
-from local_aws.jobs import archives, s3_objects
+from local_aws.jobs import archives, batches, s3_objects
+from local_aws.jobs.batches import FileFailed
 from local_aws.jobs.job import (
     INTERNAL_ERROR,
     MAX_FAILURE_REASON,
@@ -35,6 +36,9 @@ from local_aws.jobs.job import (
 )
 from local_aws.jobs.log_stream import LogStream, epoch_seconds
 from local_aws.jobs.model_server import ModelServer, NotHealthy
+
+if TYPE_CHECKING:
+    from local_aws.jobs.data_processing import DataProcessing
 
 KIND = "transform-job"
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -56,14 +60,7 @@ CONTAINER_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleR
 
 MEGABYTE = 1024 * 1024
 
-
-class FileFailed(Exception):
-    """One input can't be transformed. `fault` is ClientError or AlgorithmError."""
-
-    def __init__(self, fault: str, lines: list[str]) -> None:
-        super().__init__(fault)
-        self.fault = fault
-        self.lines = lines
+NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
 class ServerFault(Exception):
@@ -136,6 +133,7 @@ class Transform:
             for _ in range(self.record["TransformResources"]["InstanceCount"])
         ]
         self.data_log: LogStream | None = None
+        self.processing = _data_processing(self.record)
 
     def run(self) -> None:
         """Raises JobFailed, StopRequested or ShuttingDown."""
@@ -262,26 +260,27 @@ class Transform:
         self, server: ModelServer, parameters: dict, bucket: str, key: str, name: str
     ) -> None:
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
-        with body, ThreadPoolExecutor(parameters["MaxConcurrentTransforms"]) as pool:
-            batches = _batches(
+        output = self.job.folder / "output"
+        concurrent = parameters["MaxConcurrentTransforms"]
+        with (
+            body,
+            ThreadPoolExecutor(concurrent) as pool,
+            output.open("wb") as file,
+        ):
+            bodies = batches.cut(
                 self._reader(body),
                 self.record["TransformInput"]["SplitType"],
                 parameters["BatchStrategy"],
                 parameters["MaxPayloadInMB"] * MEGABYTE,
             )
-            output = self.job.folder / "output"
-            with output.open("wb") as file:
-                for answer in self._answers(
-                    server, pool, batches, parameters["MaxConcurrentTransforms"]
-                ):
-                    file.write(answer)
-                    if (
-                        self.record["TransformOutput"]["AssembleWith"] == "Line"
-                        and answer
-                        and not answer.endswith(b"\n")
-                    ):
-                        file.write(b"\n")
+            for answer in self._answers(server, pool, bodies, concurrent):
+                file.write(self._assembled(answer))
         self._upload(output, f"{name}.out")
+
+    def _assembled(self, answer: bytes) -> bytes:
+        """The answer as AssembleWith wants it in the output."""
+        by_line = self.record["TransformOutput"]["AssembleWith"] == "Line"
+        return answer + b"\n" if by_line and answer[-1:] not in (b"", b"\n") else answer
 
     def _reader(self, body: object) -> BinaryIO:
         if self.record["TransformInput"]["CompressionType"] == "Gzip":
@@ -292,23 +291,30 @@ class Transform:
         self,
         server: ModelServer,
         pool: ThreadPoolExecutor,
-        batches: Iterable[bytes],
+        bodies: Iterable[bytes],
         concurrent: int,
     ) -> Iterator[bytes]:
-        """The container's answers in the order of the batches, a few in flight."""
+        """What to store for each body, in their order, a few in flight."""
         flying: deque[Future] = deque()
         try:
-            for batch in batches:
+            for body in bodies:
                 self._check_events()
                 if len(flying) == concurrent:
                     yield flying.popleft().result()
-                flying.append(pool.submit(self._invoke, server, batch))
+                flying.append(pool.submit(self._transform_batch, server, body))
             while flying:
                 yield flying.popleft().result()
         except BaseException:
             for future in flying:
                 future.cancel()
             raise
+
+    def _transform_batch(self, server: ModelServer, batch: bytes) -> bytes:
+        """Filter, call, join and filter again. Raises FileFailed."""
+        if self.processing is None:
+            return self._invoke(server, batch)
+        records, body = self.processing.before(batch)
+        return self.processing.after(records, self._invoke(server, body))
 
     def _invoke(self, server: ModelServer, batch: bytes) -> bytes:
         """One call with its retries; raises FileFailed."""
@@ -377,55 +383,20 @@ class Transform:
             self.s3.delete_object(Bucket=bucket, Key=key)
 
 
+def _data_processing(record: dict) -> "DataProcessing | None":
+    """The filters and the join, None if the request has the defaults."""
+    settings = record["DataProcessing"]
+    if settings == NO_PROCESSING:
+        return None
+    from local_aws.jobs.data_processing import DataProcessing
+
+    return DataProcessing(settings, record["TransformInput"]["ContentType"])
+
+
 def _settings_line(parameters: dict) -> str:
     strategies = {ours: theirs for theirs, ours in CONTAINER_STRATEGIES.items()}
     return (
         f"MaxConcurrentTransforms={parameters['MaxConcurrentTransforms']}, "
         f"MaxPayloadInMB={parameters['MaxPayloadInMB']}, "
         f"BatchStrategy={strategies[parameters['BatchStrategy']]}"
-    )
-
-
-def _batches(
-    reader: BinaryIO, split_type: str, strategy: str, limit: int
-) -> Iterator[bytes]:
-    """The request bodies for one input, none longer than `limit` bytes.
-
-    Raises FileFailed for a record (SplitType Line) or an object (None) that is
-    longer.
-    """
-    if split_type == "None":
-        body = reader.read(limit + 1)
-        if len(body) > limit:
-            raise _too_large()
-        if body:
-            yield body
-    elif strategy == "SingleRecord":
-        for line in iter(lambda: reader.readline(limit + 2), b""):
-            if len(line.rstrip(b"\r\n")) > limit:
-                raise _too_large()
-            if line.strip():
-                yield line
-    else:
-        yield from _cut_at_line_ends(reader, limit)
-
-
-def _cut_at_line_ends(reader: BinaryIO, limit: int) -> Iterator[bytes]:
-    rest = b""
-    while chunk := reader.read(limit - len(rest)):
-        whole, newline, tail = (rest + chunk).rpartition(b"\n")
-        if not newline:
-            if len(tail) >= limit:
-                raise _too_large()
-            rest = tail
-            continue
-        yield whole + newline
-        rest = tail
-    if rest:
-        yield rest
-
-
-def _too_large() -> FileFailed:
-    return FileFailed(
-        "ClientError", ["ClientError: Too much data for max payload size"]
     )

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs.transform import KIND, request_stop
+from local_aws.jobs.transform import KIND, NO_PROCESSING, request_stop
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
 from local_aws.operations.models import get_model, model_data_uri
@@ -48,9 +48,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
     }
     record["TransformOutput"] = {"AssembleWith": "None", **request["TransformOutput"]}
     record["DataProcessing"] = {
-        "InputFilter": "$",
-        "OutputFilter": "$",
-        "JoinSource": "None",
+        **NO_PROCESSING,
         **request.get("DataProcessing", {}),
     }
     try:
@@ -97,19 +95,43 @@ def _check_input(request: dict, model: dict, context: Context) -> None:
             "BatchStrategy SingleRecord needs a SplitType other than None: with None "
             "the whole object is one record."
         )
-    processing = request.get("DataProcessing", {})
-    if (
-        processing.get("InputFilter", "$") != "$"
-        or processing.get("OutputFilter", "$") != "$"
-        or processing.get("JoinSource", "None") != "None"
-    ):
-        raise checks.not_built(
-            "DataProcessing (InputFilter, OutputFilter and JoinSource)"
-        )
+    _check_data_processing(request)
     source = transform_input["DataSource"]["S3DataSource"]
     if source["S3DataType"] != "S3Prefix":
         raise checks.not_built(f"S3DataType {source['S3DataType']}")
     checks.check_objects_exist(source["S3Uri"], model["ExecutionRoleArn"], context)
+
+
+def _check_data_processing(request: dict) -> None:
+    """Filters and join need csv or JSON, the same on both sides (AWS page: Associate
+    Prediction Results with Input Records).
+    """
+    settings = {**NO_PROCESSING, **request.get("DataProcessing", {})}
+    if settings == NO_PROCESSING:
+        return
+    from local_aws.jobs.data_processing import CSV, OPERATORS, BadFilter, DataProcessing
+
+    source, output = request["TransformInput"], request["TransformOutput"]
+    content_type = source.get("ContentType", "")
+    if content_type not in OPERATORS or output.get("Accept") != content_type:
+        raise validation_exception(
+            "DataProcessing needs ContentType and Accept to be the same, one of "
+            f"{', '.join(OPERATORS)}; the request has {content_type or 'none'} and "
+            f"{output.get('Accept', 'none')}."
+        )
+    split, assemble = (
+        source.get("SplitType", "None"),
+        output.get("AssembleWith", "None"),
+    )
+    if split != assemble or (content_type == CSV and split != "Line"):
+        raise validation_exception(
+            "DataProcessing needs SplitType and AssembleWith to be the same, and Line "
+            f"for {CSV}; the request has {split} and {assemble}."
+        )
+    try:
+        DataProcessing(settings, content_type)
+    except BadFilter as error:
+        raise validation_exception(f"Invalid DataProcessing: {error}") from error
 
 
 def _not_found(name: str) -> AwsError:
