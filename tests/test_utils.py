@@ -12,7 +12,6 @@ from pathlib import Path
 
 import boto3
 import matplotlib.image
-import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -321,15 +320,10 @@ def test_an_old_python_is_named(monkeypatch):
         utils.check_versions()
 
 
-def test_the_bounds_are_those_of_the_requirements_and_of_lesson_00():
+def test_the_bounds_are_those_of_the_requirements():
     requirements = (CHECKOUT / "requirements.txt").read_text().splitlines()
     for package, bounds in utils.NEEDED.items():
         assert f"{package}{bounds}" in requirements
-    quoted = " ".join(
-        f'"{package}{bounds}"' for package, bounds in utils.NEEDED.items()
-    )
-    notebook = nbformat.read(CHECKOUT / "notebooks/00_start_here.ipynb", 4)
-    assert any(f"%pip install {quoted}\n" in cell.source for cell in notebook.cells)
 
 
 def test_utils_needs_nothing_that_aws_does_not_have():
@@ -394,7 +388,7 @@ def test_every_price_has_a_source_and_a_date():
 def test_cost_is_seconds_times_price_rounded_up(capsys):
     xlarge = cost.price_of("ml.m5.xlarge", "training").usd_per_hour
     used = [("ml.m5.xlarge", "training", 3600), ("ml.m5.xlarge", "training", 1)]
-    assert cost.show_cost(used) == pytest.approx(xlarge + 0.01)
+    cost.show_cost(used)
     printed = capsys.readouterr().out
     assert f"{xlarge + 0.01:.2f} USD" in printed
     assert "check the AWS price page" in printed
@@ -403,8 +397,10 @@ def test_cost_is_seconds_times_price_rounded_up(capsys):
 def test_an_unknown_price_is_no_price(capsys):
     with pytest.raises(LookupError, match=r"ml\.none"):
         cost.price_of("ml.none", "training")
-    assert cost.show_cost([("ml.none", "training", 5)]) is None
-    assert "USD" not in capsys.readouterr().out
+    cost.show_cost([("ml.none", "training", 5)])
+    printed = capsys.readouterr().out
+    assert "ml.none" in printed
+    assert "USD" not in printed
 
 
 # --- plots ----------------------------------------------------------------------------

@@ -41,11 +41,12 @@ def show_prices() -> None:
     print(f"per hour in us-east-1, as of {oldest}; check the AWS price page")
 
 
-def show_cost(used: Iterable[tuple[str, str, float]]) -> float | None:
-    """Print and return what the used time costs on AWS, in USD rounded up to a cent.
+def show_cost(used: Iterable[tuple[str, str, float]]) -> None:
+    """Print what the used time costs on AWS, in USD rounded up to a cent.
 
     used: (instance type, component, billed seconds), the seconds already multiplied
-    by the number of instances. AWS bills by the second. None if a price is missing.
+    by the number of instances. AWS bills by the second. If a price is missing, print
+    that and no amount.
     """
     total, read_on = 0.0, []
     for instance_type, component, seconds in used:
@@ -53,10 +54,9 @@ def show_cost(used: Iterable[tuple[str, str, float]]) -> float | None:
             price = price_of(instance_type, component)
         except LookupError as error:
             print(f"{error}; check the AWS price page.")
-            return None
+            return
         total += seconds * price.usd_per_hour / 3600
         read_on.append(price.read_on)
     dollars = math.ceil(total * 100) / 100
     print(f"Instance time at AWS's prices: at most {dollars:.2f} USD")
     print(f"(us-east-1, as of {min(read_on)}; check the AWS price page)")
-    return dollars
