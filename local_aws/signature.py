@@ -35,8 +35,6 @@ LONGEST_EXPIRY_S = 604_800
 SKEW = timedelta(minutes=15)
 SKEW_JSON = timedelta(minutes=5)
 
-# IAM has one endpoint for all Regions of a partition.
-ONE_REGION_SERVICES = {"iam": "us-east-1"}
 TARGET_SERVICES = {
     "SageMaker": "sagemaker",
     "Logs_20140328": "logs",
@@ -349,12 +347,12 @@ def _check_scope(head: Head, claim: Claim, protocol: Protocol) -> None:
             f"of date from HTTP: '{claim.date}' != '{claim.timestamp[:8]}', from "
             f"'{claim.timestamp}'.",
         )
-    region = ONE_REGION_SERVICES.get(claim.service)
-    if claim.region not in known_regions() or region not in (None, claim.region):
+    # IAM in AWS takes us-east-1 only. A client that is given one address for all
+    # services signs for its own Region instead, so any is right here.
+    if claim.region not in known_regions():
         raise _bad_scope(
             protocol,
-            f"the region '{claim.region}' is wrong; expecting "
-            f"'{region or 'us-east-1'}'",
+            f"the region '{claim.region}' is wrong; expecting 'us-east-1'",
             f"Credential should be scoped to a valid region, not '{claim.region}'. ",
         )
     target = (head.header("x-amz-target") or "").partition(".")[0]

@@ -14,6 +14,8 @@ from botocore.auth import HmacV1Auth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local_aws.installation import ROLE_NAME
+
 STS_QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
@@ -302,8 +304,13 @@ def test_the_scope_must_name_the_service_of_the_target(stand_in) -> None:
     assert "correct service: 'sagemaker'" in answer.message
 
 
-def test_iam_is_signed_for_us_east_1(stand_in) -> None:
-    call = replace(CALLS["iam"], region="eu-west-1")
+def test_iam_is_reached_from_a_client_of_any_region(stand_in) -> None:
+    roles = stand_in.client("iam", region="eu-west-1").list_roles()["Roles"]
+    assert ROLE_NAME in {role["RoleName"] for role in roles}
+
+
+def test_a_region_that_does_not_exist_is_refused(stand_in) -> None:
+    call = replace(CALLS["iam"], region="mars-north-1")
     answer = send(stand_in, call, signed(stand_in, call))
     assert answer.error == (403, "SignatureDoesNotMatch")
     assert "valid region" in answer.message
