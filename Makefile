@@ -19,7 +19,8 @@ test: install ## run all tests, lessons included
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lab: install ## open JupyterLab with the stand-in for AWS running
-	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. notebooks
+	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \
+	  notebooks/00_start_here.ipynb $(ARGS)
 
 lint: install ## check code and lessons without running them
 	@$(PY) -m ruff check .

@@ -557,6 +557,14 @@ def _source_paths(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, f"names {match[0]}, a path of one machine; make it relative"
 
 
+@rule("L212", "no cell ends in a semicolon")
+def _semicolon(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, cell in lesson.code():
+        if cell.source.rstrip().endswith(";"):
+            # Jupyter hides the value then; nbval does not, and sees a difference.
+            yield index, "ends in ';' to hide a value; give the value a name instead"
+
+
 # --- L3: the outputs ------------------------------------------------------------------
 
 # /home/ec2-user is the same on every SageMaker notebook instance.

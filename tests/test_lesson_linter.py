@@ -233,6 +233,7 @@ BROKEN = [
     ("L210", add_code("# NBVAL_IGNORE_OUTPUT\nprint(1)")),
     ("L211", add_code("open('/home/anna/data.csv')")),
     ("L211", replace("Nothing stays.", "Look into /tmp/rivers.")),
+    ("L212", add_code("max(1, 2);")),
     ("L301", count_twice),
     ("L301", not_run),
     ("L302", error_output),

@@ -1,0 +1,343 @@
+"""The repository as a whole: form, lock, workflow, what must not be in it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from course import lessons
+from course.environment import NEWEST, OLDEST, ROOT
+from course.linter import registry_accounts
+
+MAX_BYTES = 1_000_000
+SUFFIXES_OF_TEXT = {
+    ".cfg",
+    ".css",
+    ".csv",
+    ".ipynb",
+    ".json",
+    ".lock",
+    ".md",
+    ".py",
+    ".toml",
+    ".txt",
+    ".yml",
+    "",
+}
+# The account of AWS's own examples, and of the stand-in.
+EXAMPLE_ACCOUNT = "123456789012"
+MARK_OF_A_PATH = re.compile(r"(?<![\w.<>:])/(?:work|root|home/(?!ec2-user)\w+|Users)/")
+
+
+def tracked() -> list[Path]:
+    """Return the files of the repository, those not yet committed included."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / name for name in done.stdout.split("\0") if name]
+    return [path for path in paths if path.exists()]
+
+
+def texts() -> list[tuple[Path, str]]:
+    return [
+        (path, path.read_text(encoding="utf-8"))
+        for path in tracked()
+        if path.suffix in SUFFIXES_OF_TEXT
+    ]
+
+
+def run(*command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# --- code -----------------------------------------------------------------------------
+
+
+def test_ruff_has_nothing_to_say() -> None:
+    done = run("ruff", "check", ".")
+    assert done.returncode == 0, done.stdout
+
+
+def test_code_is_formatted() -> None:
+    done = run("ruff", "format", "--check", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ruff_looks_into_notebooks(tmp_path: Path) -> None:
+    from lesson_fixture import small_notebook, write
+
+    path = write(small_notebook("import os"), tmp_path / "01_a.ipynb")
+    done = run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), str(path))
+    assert done.returncode == 1
+    assert "F401" in done.stdout
+
+
+# --- what is in the tree --------------------------------------------------------------
+
+
+def test_files_are_small_and_have_plain_names() -> None:
+    for path in tracked():
+        name = str(path.relative_to(ROOT))
+        assert path.stat().st_size < MAX_BYTES, name
+        assert re.fullmatch(r"[\w./-]+", name, re.ASCII), name
+
+
+def forbidden_numbers(text: str) -> list[str]:
+    """Return 12-digit numbers that may be somebody's account."""
+    found = []
+    for match in re.finditer(r"(?<![\w.])\d{12}(?![\w])", text):
+        allowed = match[0] == EXAMPLE_ACCOUNT or match[0] in registry_accounts()
+        if not allowed and len(set(match[0])) > 2:  # 000000000000 is nobody's
+            found.append(match[0])
+    return found
+
+
+def test_no_account_number_is_in_the_tree() -> None:
+    for path, text in texts():
+        if path.name != "requirements.lock" and path.suffix != ".csv":
+            assert not forbidden_numbers(_without_pictures(path, text)), path
+
+
+@pytest.mark.parametrize("text", ["arn:aws:iam::{}:role/x", "account {}.", "{}"])
+def test_an_account_number_is_found(text: str) -> None:
+    number = "41527" + "3648192"
+    assert forbidden_numbers(text.format(number)) == [number]
+    assert forbidden_numbers(text.format(EXAMPLE_ACCOUNT)) == []
+
+
+def test_no_path_of_a_machine_is_in_the_tree() -> None:
+    mine = str(ROOT) + "/"
+    for path, text in texts():
+        if path == Path(__file__) or path.name == "requirements.lock":
+            continue
+        assert mine not in text, path
+        if path.suffix == ".ipynb" or path.parent.name in ("course", "utils"):
+            found = MARK_OF_A_PATH.search(_without_pictures(path, text))
+            assert not found, f"{path}: {found}"
+
+
+def _without_pictures(path: Path, text: str) -> str:
+    """Return a notebook's text without base64, which may hold any digits."""
+    if path.suffix != ".ipynb":
+        return text
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("image/png", None)
+    return json.dumps(notebook)
+
+
+def test_notebooks_name_no_folder_of_a_machine_in_outputs() -> None:
+    for path in lessons.find_lessons():
+        for cell in lessons.read(path).cells:
+            outputs = json.dumps(cell.get("outputs", []))
+            assert not re.search(r"(?<![\w.<>:])/tmp/", outputs), path
+
+
+# --- the lock -------------------------------------------------------------------------
+
+
+def direct() -> list[Requirement]:
+    """Read requirements.txt."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and line[0] != "#"]
+
+
+def locked(text: str) -> list[Requirement]:
+    """Read the pins of a lock."""
+    lines = [line for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)]
+    return [Requirement(line.rstrip(" \\")) for line in lines]
+
+
+def lock_text() -> str:
+    return (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def out_of_step(requirements: list[Requirement], pins: list[Requirement]) -> list[str]:
+    """Return the direct requirements that the pins do not fulfil, with the reason."""
+    found = []
+    by_name: dict[str, list[Requirement]] = {}
+    for pin in pins:
+        by_name.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for wanted in requirements:
+        same = by_name.get(canonicalize_name(wanted.name), [])
+        if not same:
+            found.append(f"{wanted.name} is not locked")
+        for pin in same:
+            (specifier,) = pin.specifier
+            if not wanted.specifier.contains(specifier.version, prereleases=True):
+                found.append(f"{pin.name} {specifier.version} is outside {wanted}")
+    return found
+
+
+def test_the_lock_is_in_step_with_the_requirements() -> None:
+    assert out_of_step(direct(), locked(lock_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("requirement", "reason"),
+    [("surely-new>=1", "is not locked"), ("boto3>=99", "is outside")],
+)
+def test_a_lock_out_of_step_is_found(requirement: str, reason: str) -> None:
+    found = out_of_step([Requirement(requirement)], locked(lock_text()))
+    assert len(found) == 1
+    assert reason in found[0]
+
+
+def test_every_pin_is_exact_and_hashed() -> None:
+    assert unhashed(lock_text()) == []
+    for pin in locked(lock_text()):
+        (specifier,) = pin.specifier
+        assert specifier.operator == "==", pin
+        assert Version(specifier.version), pin
+
+
+def unhashed(text: str) -> list[str]:
+    """Return the pins without a hash of 64 digits."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", text)
+    return [
+        block.splitlines()[0]
+        for block in blocks
+        if block[0] != "#" and not re.search(r"--hash=sha256:[0-9a-f]{64}\b", block)
+    ]
+
+
+def test_a_pin_without_hash_is_found() -> None:
+    assert unhashed("a==1 \\\n    --hash=sha256:12\nb==2\n") == ["a==1 \\", "b==2"]
+
+
+def test_the_lock_holds_no_address_and_no_path() -> None:
+    assert not re.search(
+        r"https?:|file:|--(extra-)?index-url|--find-links|(^|\s)/", lock_text()
+    )
+
+
+def test_the_lock_is_for_every_python_of_the_course() -> None:
+    assert f"--python-version {OLDEST[0]}.{OLDEST[1]}" in lock_text() or (
+        "make lock" in lock_text().splitlines()[1]
+    )
+
+
+# --- commands, README, workflow -------------------------------------------------------
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def make_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+
+
+def test_the_commands_that_the_readme_gives_exist() -> None:
+    snippets = "\n".join(_code_of(readme()))
+    given = set(re.findall(r"^make ([a-z]+)\b", snippets, re.MULTILINE))
+    assert {"course", "test"} <= given
+    assert given <= make_targets()
+
+
+def test_every_make_command_stands_for_a_python_command() -> None:
+    """The README's table gives what each recipe runs, word by word but for options."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    given = " ".join(_code_of(readme()))
+    for target in ("course", "test", "lab", "lint", "outputs"):
+        recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+        for module in re.findall(
+            r"-m ([\w.]+(?: (?:run|store|lint|lab|exec))?)", recipe
+        ):
+            assert module in given, f"make {target}: README does not give -m {module}"
+
+
+def _code_of(markdown: str) -> list[str]:
+    fenced = re.findall(r"```\w*\n(.*?)```", markdown, re.DOTALL)
+    return fenced + re.findall(r"`([^`\n]+)`", markdown)
+
+
+def test_the_readme_lists_the_lessons() -> None:
+    listed = re.findall(
+        r"^\| (\w+) \| .*?\]\(notebooks/([^)]+)\)", readme(), re.MULTILINE
+    )
+    there = [
+        (lessons.lesson_number(path), path.name) for path in lessons.find_lessons()
+    ]
+    assert listed == there
+
+
+def test_links_of_the_readme_lead_to_files() -> None:
+    for target in re.findall(r"\]\(([^)#]+)", readme()):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def workflow() -> Path:
+    return ROOT / ".github" / "workflows" / "tests.yml"
+
+
+def check_workflow(path: Path) -> subprocess.CompletedProcess:
+    return run(
+        "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)
+    )
+
+
+def test_the_workflow_has_the_form_that_github_wants() -> None:
+    done = check_workflow(workflow())
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_workflow_of_another_form_is_found(tmp_path: Path) -> None:
+    broken = tmp_path / "tests.yml"
+    broken.write_text(workflow().read_text().replace("runs-on:", "runs_on:"))
+    assert check_workflow(broken).returncode == 1
+
+
+def test_the_workflow_covers_what_the_course_supports() -> None:
+    text = workflow().read_text()
+    pythons = re.search(r"python: \[(.*)\]", text)[1]
+    expected = [f'"3.{minor}"' for minor in range(OLDEST[1], NEWEST[1] + 1)]
+    assert pythons.split(", ") == expected
+    assert re.search(r"os: \[ubuntu-\S+, macos-\S+\]", text)
+    assert ".ci/run" in text
+
+
+def test_actions_are_pinned() -> None:
+    used = re.findall(r"uses: (\S+)", workflow().read_text())
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+
+
+def test_ci_runs_make_test(tmp_path: Path) -> None:
+    """.ci/run passes on the exit code and ends with pytest's closing line."""
+    for code, line in [
+        (0, "=== 3 passed in 1.20s ==="),
+        (2, "=== 1 failed in 9.1s ==="),
+    ]:
+        fake = tmp_path / "make"
+        fake.write_text(f'#!/bin/sh\necho "$CI $*"\necho "{line}"\nexit {code}\n')
+        fake.chmod(0o755)
+        done = subprocess.run(
+            [ROOT / ".ci" / "run", "PYTHON=python"],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert done.stdout.splitlines() == ["true test PYTHON=python", line, line]
+
+
+def test_tools_settings_name_the_oldest_python() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'target-version = "py{OLDEST[0]}{OLDEST[1]}"' in text
