@@ -1,5 +1,8 @@
 """What the lessons say: complete where they claim to be, and the twins alike."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import boto3
@@ -77,6 +80,36 @@ def test_the_twins_would_be_told_apart():
     assert stored_text(lesson("01"), "upload-code") != stored_text(
         lesson("02"), "upload-code"
     )
+
+
+def run_first_cell(number: str, folder: Path, course_home: str) -> str:
+    """Run a lesson's first code cell in a folder; return what it prints, or its error.
+
+    The Python is told that it stands elsewhere, or its own folder would show the way.
+    """
+    notebook = lesson(number)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.prefix = '/'\n" + cell.source],
+        cwd=folder,
+        env=os.environ | {"COURSE_HOME": course_home},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("number", ["00", "01", "02"])
+def test_the_first_cell_finds_the_course(number, tmp_path):
+    assert "Ready: " in run_first_cell(number, NOTEBOOKS, "")
+    assert "Ready: " in run_first_cell(number, tmp_path, str(NOTEBOOKS.parent))
+
+
+def test_the_first_cell_says_what_to_do_if_it_finds_nothing(tmp_path):
+    printed = run_first_cell("01", tmp_path, "")
+    assert "AssertionError" in printed
+    assert "COURSE_HOME" in printed
 
 
 def test_lesson_00_installs_what_the_first_cell_checks():
