@@ -16,7 +16,7 @@ import socket
 import tempfile
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ from botocore.credentials import Credentials
 from local_aws import errors, signature
 from local_aws.clients import Clients
 from local_aws.errors import Answer, AwsError
+from local_aws.hosting.invocation import ModelError
 from local_aws.installation import (
     HOST,
     Installation,
@@ -37,6 +38,7 @@ from local_aws.installation import (
     private_folder,
     write_client_files,
 )
+from local_aws.kept.content import Reading
 from local_aws.lifetime import (
     OWN_ANSWER,
     OWN_SERVICE,
@@ -57,7 +59,7 @@ log = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-RawAnswer = tuple[int, list[tuple[str, str]], list[bytes]]
+RawAnswer = tuple[int, list[tuple[str, str]], list[bytes | Reading]]
 
 MEGABYTE = 2**20
 # S3 takes 5 GB in one part (S3 User Guide, "Multipart upload limits"). The biggest
@@ -73,6 +75,7 @@ SHUTDOWN_S = 2
 EXIT_S = 3.0
 WATCH_S = 0.5
 
+_INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 _RUNTIME_PATH = re.compile(r"/endpoints/[^/]+/(async-)?invocations.*")
 _QUERY_VERSIONS = {
     "2010-05-08": "iam",
@@ -232,6 +235,13 @@ class StandIn:
         loop = asyncio.get_running_loop()
         if claim.service == OWN_SERVICE:
             return 200, [("content-type", "text/plain")], [OWN_ANSWER]
+        if claim.service == "sagemaker":
+            invocation = _INVOCATION.fullmatch(head.raw_path)
+            if invocation and head.method == "POST":
+                return await self._invoke(claim, invocation[1], head, body)
+        if claim.service == "monitoring" and not _is_put_metric_data(head):
+            invoker = self._contexts.invoker
+            await loop.run_in_executor(self._sagemaker_threads, invoker.flush_metrics)
         if claim.service in SERVICES:
             return await loop.run_in_executor(
                 self._moto_threads,
@@ -248,6 +258,19 @@ class StandIn:
             return _raw(answer)
         raise unsupported_service(claim.service, head, body.read())
 
+    async def _invoke(
+        self, claim: Claim, endpoint: str, head: Head, body: Body
+    ) -> RawAnswer:
+        """Answer a request to an endpoint. Raises AwsError."""
+        request_id = str(uuid.uuid4())
+        try:
+            status, headers, content = await self._contexts.invoker.invoke(
+                claim.region, endpoint, dict(head.headers), body.read()
+            )
+        except ModelError as error:
+            return _raw(error.answer(request_id))
+        return _raw((status, {"x-amzn-RequestId": request_id, **headers}, content))
+
     def _sagemaker(self, head: Head, claim: Claim, body: bytes) -> Answer:
         """Answer a request to SageMaker's control plane. Raises AwsError."""
         from local_aws import protocol
@@ -256,7 +279,9 @@ class StandIn:
         prefix, _, operation = (head.header("x-amz-target") or "").partition(".")
         if prefix != "SageMaker":
             if _RUNTIME_PATH.fullmatch(head.raw_path):
-                raise errors.operation_not_built("InvokeEndpoint")
+                raise errors.operation_not_built(
+                    "InvokeEndpointAsync or InvokeEndpointWithResponseStream"
+                )
             raise errors.unknown_operation()
         context = self._contexts.for_region(claim.region)
         return protocol.answer(operation, body, HANDLERS.get(operation), context)
@@ -289,6 +314,10 @@ async def _unsigned_service(head: Head, receive: Receive, body: Body) -> str:
     if "Action" in form:
         return _QUERY_VERSIONS.get(form.get("Version", [""])[0], "iam")
     return "s3"
+
+
+def _is_put_metric_data(head: Head) -> bool:
+    return (head.header("x-amz-target") or "").endswith(".PutMetricData")
 
 
 def _is_form(head: Head) -> bool:
@@ -324,11 +353,15 @@ async def _send(send: Send, head: Head, answer: RawAnswer) -> None:
     raw = [(k.encode("latin-1"), _header_bytes(v)) for k, v in kept]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     for part in parts:
-        view = memoryview(part)
-        for start in range(0, len(view), CHUNK):
-            piece = view[start : start + CHUNK]
+        for piece in part.pieces() if isinstance(part, Reading) else _pieces(part):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _pieces(part: bytes) -> Iterator[memoryview]:
+    view = memoryview(part)
+    for start in range(0, len(view), CHUNK):
+        yield view[start : start + CHUNK]
 
 
 def _is_dropped(header: str) -> bool:
@@ -384,6 +417,7 @@ def serve(until_unused: bool) -> int:
         level=logging.INFO if until_unused else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each /ping
     installation = open_installation()
     if not until_unused:
         hold_users_lock(installation)

@@ -19,6 +19,10 @@ from local_aws.jobs.container_process import SERVING_GRACE_SECONDS, ContainerPro
 STARTUP_SECONDS = 8 * 60
 PING_SECONDS = 2
 
+# A container that answers, but never with 200, will not change its mind. On AWS it is
+# asked until the start-up window ends.
+REFUSING_SECONDS = 1.0
+
 # How often a starting container is asked; each ask costs well under a millisecond.
 PING_INTERVAL_SECONDS = 0.01
 
@@ -36,12 +40,13 @@ class ModelServer:
         root: Path,
         environment: Mapping[str, str],
         on_output: Callable[[bytes], None],
+        on_exit: Callable[["ModelServer"], None] = lambda server: None,
     ) -> None:
         # A Unix socket's path holds about a hundred characters; `root` may be longer.
         self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-", dir="/tmp"))
-        socket = self._folder / "socket"
+        self.socket = self._folder / "socket"
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)),
+            transport=httpx.HTTPTransport(uds=str(self.socket)),
             base_url="http://container",
             trust_env=False,
         )
@@ -51,18 +56,22 @@ class ModelServer:
             root,
             {
                 **environment,
-                "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(socket),
+                "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(self.socket),
                 "SAGEMAKER_IMAGE_TAG": image.tag,
             },
             on_output,
+            lambda code: on_exit(self),
         )
 
-    def wait_until_healthy(self, given_up: Callable[[], bool]) -> None:
+    def wait_until_healthy(
+        self, given_up: Callable[[], bool], seconds: float = STARTUP_SECONDS
+    ) -> None:
         """Return at the first 200 of /ping; raises NotHealthy.
 
         `given_up` is asked between two pings and ends the waiting.
         """
-        deadline = time.monotonic() + STARTUP_SECONDS
+        deadline = time.monotonic() + seconds
+        refused = 0
         while time.monotonic() < deadline and not given_up():
             if self._container.wait(PING_INTERVAL_SECONDS) is not None:
                 raise NotHealthy(
@@ -71,9 +80,17 @@ class ModelServer:
             try:
                 if self._client.get("/ping", timeout=PING_SECONDS).status_code == 200:
                     return
+                refused += 1
+                if refused * PING_INTERVAL_SECONDS > REFUSING_SECONDS:
+                    raise NotHealthy("The container answers /ping, but not with 200.")
             except httpx.TransportError:
                 continue  # not listening yet
         raise NotHealthy("The container did not answer /ping in time.")
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the container runs; negative: the signal that ended it."""
+        return self._container.wait(0)
 
     def execution_parameters(self) -> dict:
         """What the container says of MaxConcurrentTransforms, BatchStrategy and
@@ -93,10 +110,14 @@ class ModelServer:
     def stop(self) -> None:
         """End the container and remove its socket; raises what its log raised."""
         self._container.stop(SERVING_GRACE_SECONDS)
-        self._client.close()
-        shutil.rmtree(self._folder)
+        self._tidy()
         self._container.check_output()
 
     def kill(self) -> None:
         """End the container at once; calls under way fail."""
         self._container.kill()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        self._client.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

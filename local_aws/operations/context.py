@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from local_aws.clients import Clients
+from local_aws.hosting.engine import HostingEngine
 from local_aws.jobs.engine import JobEngine
 from local_aws.store import Store
 
@@ -15,6 +16,7 @@ class Context:
     account_id: str
     store: Store
     jobs: JobEngine
+    hosting: HostingEngine
     clients: Clients
 
     def arn(self, resource_type: str, name: str) -> str:

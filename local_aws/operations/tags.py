@@ -8,6 +8,8 @@ KINDS = {
     "training-job": "training-job",
     "transform-job": "transform-job",
     "model": "model",
+    "endpoint": "endpoint",
+    "endpoint-config": "endpoint-config",
     "notebook-instance": "notebook-instance",
 }
 

@@ -54,6 +54,16 @@ def answer(
     return 200, headers, content
 
 
+def check_invocation(params: dict[str, Any]) -> None:
+    """Check InvokeEndpoint's parameters, all but the body.
+
+    Raises:
+        AwsError: ValidationException with every violation.
+    """
+    operation = model.sagemaker_runtime().operation("InvokeEndpoint")
+    constraints.check(params, operation.input)
+
+
 def _answer(
     operation_name: str, body: bytes, handler: Handler | None, context: Any
 ) -> bytes:

@@ -161,8 +161,26 @@ def sagemaker() -> ServiceModel:
     Only the copy inside the botocore package is read: models of the user's own
     (~/.aws/models, AWS_DATA_PATH) must not change what the service accepts.
     """
+    return ServiceModel(_load("sagemaker"))
+
+
+@functools.cache
+def sagemaker_runtime() -> ServiceModel:
+    """The service model of SageMaker's runtime, without the bodies.
+
+    A body is a stream of bytes: there is nothing in it that the model could check.
+    """
+    description = _load("sagemaker-runtime")
+    for name in ("InvokeEndpointInput", "InvokeEndpointOutput"):
+        shape = description["shapes"][name]
+        del shape["members"]["Body"]
+        shape["required"].remove("Body")
+    return ServiceModel(description)
+
+
+def _load(service: str) -> dict[str, Any]:
     loader = Loader(
         extra_search_paths=[Loader.BUILTIN_DATA_PATH],
         include_default_search_paths=False,
     )
-    return ServiceModel(loader.load_service_model("sagemaker", "service-2"))
+    return loader.load_service_model(service, "service-2")
