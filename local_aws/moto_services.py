@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,13 @@ from local_aws.installation import (
     ROLE_NAME,
     Installation,
 )
+from local_aws.kept import Kept
+from local_aws.kept.content import Content, Reading, StorageError
+from local_aws.kept.keeper import Request
+from local_aws.kept.records import NotKeepable
+from local_aws.kept.s3 import UPLOAD
 from local_aws.signature import ALGORITHM, Claim, Head
+from local_aws.store import StateFileError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +69,16 @@ SESSION_NAME = "SageMaker"
 # A simulation that is asked for without MaxItems gets up to 100 (IAM API Reference).
 SIMULATION_PAGE = 100
 
-MotoAnswer = tuple[int, list[tuple[str, str]], list[bytes]]
+MotoAnswer = tuple[int, list[tuple[str, str]], list[bytes | Reading]]
+
+# Code and status of "that is our fault" (botocore's service models; S3 API Reference,
+# "Error responses"). STS has none of its own.
+INTERNAL_ERRORS = {
+    "s3": ("InternalError", 500),
+    "iam": ("ServiceFailure", 500),
+    "logs": ("ServiceUnavailableException", 503),
+    "monitoring": ("InternalServiceError", 500),
+}
 
 
 def configure_moto(environment: dict[str, str] | os._Environ = os.environ) -> None:
@@ -80,12 +96,15 @@ class MotoServices:
     """moto's applications, made on first use, and what they are seeded with."""
 
     def __init__(self, installation: Installation) -> None:
+        """Open the state of the services. Raises StateFileError."""
         self._installation = installation
+        self._kept = Kept(installation.home)
         self._apps: dict[str, Callable] = {}
         self._making = threading.Lock()
         # moto changes and walks through its dictionaries without locking, so requests
         # to one service are taken one at a time.
         self._locks = {service: threading.Lock() for service in SERVICES}
+        self._iam_is_filled = False
 
     def warm_up(self) -> None:
         """Make the applications that a first lesson needs, ahead of the first call."""
@@ -101,7 +120,10 @@ class MotoServices:
         `size` is the body's length in bytes. Raises AwsError for what moto can't do.
         """
         service = claim.service
-        app = self._app(service)
+        try:
+            app = self._app(service)
+        except StateFileError as error:
+            raise _internal_error(service, error) from error
         body.seek(0)
         parameters: dict[str, str] = {}
         operation = _operation(head)
@@ -113,52 +135,88 @@ class MotoServices:
             names = {pair.partition("=")[0] for pair in head.query.split("&")}
             if absent := names & S3_NOT_BUILT:
                 raise _not_built("s3", f"{head.method} ?{min(absent)}")
+            upload = self._take_upload(head, body, size)
+        else:
+            upload = None
+        request = Request(head, claim.region, operation, upload)
         with self._locks[service]:
             if service == "iam" and operation == "SimulatePrincipalPolicy":
                 try:
                     return _simulate_principal_policy(parameters)
                 except ValueError as error:  # a number or a policy that does not read
                     raise AwsError("InvalidInput", str(error)) from error
-            return self._ask_moto(app, head, claim, body, size, operation)
+            environ = _environ(head, claim, body, size)
+            if upload is not None:
+                environ[UPLOAD] = upload
+            return self._ask_and_keep(app, service, environ, request)
+
+    def _take_upload(self, head: Head, body: IO[bytes], size: int) -> Content | None:
+        try:
+            return self._kept.s3.take_upload(head, body, size)
+        except StorageError as error:
+            raise _internal_error("s3", error) from error
+
+    def _ask_and_keep(
+        self, app: Callable, service: str, environ: dict, request: Request
+    ) -> MotoAnswer:
+        """Let moto answer; what it changed is on the disk before this returns.
+
+        If it can't be stored it is taken back, and the client told so.
+        """
+        keeper = self._kept.by_service.get(service)
+        if keeper is None:
+            return self._ask_moto(app, service, environ, request)
+        try:
+            answer = self._ask_moto(app, service, environ, request)
+            if not keeper.is_change(request):
+                keeper.passed(request)
+            elif answer[0] < 400:
+                keeper.keep(request)
+            else:
+                keeper.refused(request)
+        except AwsError:
+            keeper.refused(request)
+            raise
+        except (StorageError, sqlite3.Error, NotKeepable) as error:
+            keeper.restore(request)
+            raise _internal_error(service, error) from error
+        return answer
 
     def _ask_moto(
-        self,
-        app: Callable,
-        head: Head,
-        claim: Claim,
-        body: IO[bytes],
-        size: int,
-        operation: str,
+        self, app: Callable, service: str, environ: dict, request: Request
     ) -> MotoAnswer:
-        name = operation or f"{head.method} {head.raw_path}"
+        head = request.head
+        name = request.operation or f"{head.method} {head.raw_path}"
         started: list[Any] = []
 
         def start_response(status: str, headers: list, _: object = None) -> None:
             started[:] = [int(status.split(" ", 1)[0]), headers]
 
         try:
-            parts = app(_environ(head, claim, body, size), start_response)
+            parts = app(environ, start_response)
             try:
                 chunks = [chunk for chunk in parts if chunk]
             finally:
                 parts.close()
         except NotImplementedError:
-            raise _not_built(claim.service, name) from None
+            raise _not_built(service, name) from None
+        except (StorageError, sqlite3.Error):
+            raise
         except Exception:
             # moto fails with whatever Python raises on input that it does not expect.
             # The client gets an AWS error, the log the trace.
-            log.exception("%s: %s failed in moto", claim.service, name)
+            log.exception("%s: %s failed in moto", service, name)
             raise AwsError(
                 "InternalFailure",
-                f"The local stand-in for AWS failed in {claim.service} on {name}. Its "
+                f"The local stand-in for AWS failed in {service} on {name}. Its "
                 "log says more.",
                 500,
             ) from None
         status, headers = started
         kind = dict((k.lower(), v) for k, v in headers).get("content-type", "")
-        if status >= 400 and kind.startswith("text/html") and claim.service != "s3":
+        if status >= 400 and kind.startswith("text/html") and service != "s3":
             # Flask's own pages: no such path, no such method.
-            raise _not_built(claim.service, name)
+            raise _not_built(service, name)
         return status, headers, chunks
 
     def _app(self, service: str) -> Callable:
@@ -177,8 +235,20 @@ class MotoServices:
         app.config["PROPAGATE_EXCEPTIONS"] = True
         if service in ("iam", "sts"):
             with self._locks["iam"]:
-                _seed(self._installation)
+                if not self._iam_is_filled:
+                    self._fill_iam()
+                    self._iam_is_filled = True
+        else:
+            self._kept.by_service[service].refill()
         return app
+
+    def _fill_iam(self) -> None:
+        iam = self._kept.iam
+        iam.refill()
+        if iam.is_new:
+            _make_role()
+            iam.keep()
+        _make_session(self._installation)
 
 
 def _plain_body(request_class: type) -> type:
@@ -191,43 +261,52 @@ def _plain_body(request_class: type) -> type:
     class PlainBodyRequest(request_class):
         want_form_data_parsed = False
 
+        @property
+        def data(self) -> bytes | Content:
+            # A large object has been taken ahead, see S3Keeper.take_upload.
+            upload = self.environ.get(UPLOAD)
+            return self.get_data() if upload is None else upload
+
     return PlainBodyRequest
 
 
-def _seed(installation: Installation) -> None:
-    """Make the course's role, and make these keys a session of it.
+def _make_role() -> None:
+    """Make the course's role. Later it is the user's, who may change or delete it."""
+    from moto.iam.models import iam_backends
+
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    iam.create_role(
+        role_name=ROLE_NAME,
+        assume_role_policy_document=json.dumps(trust),
+        path="/service-role/",
+        permissions_boundary=None,
+        description="Execution role of the course",
+        tags=[],
+        max_session_duration="3600",
+    )
+    iam.attach_role_policy(MANAGED_POLICY, ROLE_NAME)
+
+
+def _make_session(installation: Installation) -> None:
+    """Make these keys a session of the course's role.
 
     The SDK takes its execution role from sts:GetCallerIdentity, and accepts nothing but
     an assumed role there.
     """
-    from moto.iam.models import AccessKey, iam_backends
+    from moto.iam.models import AccessKey
     from moto.sts.models import AssumedRole, sts_backends
 
     sts = sts_backends[ACCOUNT_ID]["aws"]
-    if sts.get_assumed_role_from_access_key(installation.access_key_id):
-        return
-    iam = iam_backends[ACCOUNT_ID]["aws"]
-    if not any(role.name == ROLE_NAME for role in iam.get_roles()):
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "sagemaker.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
-        }
-        iam.create_role(
-            role_name=ROLE_NAME,
-            assume_role_policy_document=json.dumps(trust),
-            path="/service-role/",
-            permissions_boundary=None,
-            description="Execution role of the course",
-            tags=[],
-            max_session_duration="3600",
-        )
-        iam.attach_role_policy(MANAGED_POLICY, ROLE_NAME)
     key = AccessKey(user_name=None, prefix="AKIA", account_id=ACCOUNT_ID)
     key.access_key_id = installation.access_key_id
     key.secret_access_key = installation.secret_access_key
@@ -243,6 +322,18 @@ def _seed(installation: Installation) -> None:
         external_id="",
     )
     sts.assumed_roles.append(session)
+
+
+def _internal_error(service: str, error: Exception) -> AwsError:
+    """The service can't store what it was told to, or not read what is stored."""
+    log.error("%s: %s", service, error)
+    code, status = INTERNAL_ERRORS.get(service, ("InternalFailure", 500))
+    return AwsError(
+        code,
+        f"The local stand-in for AWS can't use its state folder: {error}. Nothing has "
+        "been changed.",
+        status,
+    )
 
 
 def _not_built(service: str, name: str) -> AwsError:

@@ -1,0 +1,103 @@
+"""IAM: roles, users, groups, policies, instance profiles and what belongs to them."""
+
+import base64
+import hashlib
+from typing import Any
+
+from local_aws.installation import ACCOUNT_ID
+from local_aws.kept.database import Database
+from local_aws.kept.keeper import Entities, Request
+
+READING = ("Get", "List", "Simulate", "Generate")
+COLLECTIONS = (
+    "managed_policies",
+    "access_keys",
+    "roles",
+    "users",
+    "groups",
+    "instance_profiles",
+    "virtual_mfa_devices",
+    "certificates",
+    "saml_providers",
+    "open_id_providers",
+    "inline_policies",
+)
+SINGLES = ("account_aliases", "account_password_policy", "tagger")
+REGION = "aws"  # IAM is the same in all Regions
+
+
+class _IamEntities(Entities):
+    def is_given(self, entity: Any) -> bool:
+        """AWS's own policies come with moto."""
+        from moto.iam.models import AWSManagedPolicy
+
+        return isinstance(entity, AWSManagedPolicy)
+
+
+class IamKeeper:
+    """Keeps IAM."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entities = _IamEntities(database, "iam", COLLECTIONS, SINGLES)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has ever been stored."""
+        return not self._entities.regions()
+
+    def refill(self) -> None:
+        """Fill moto with what is stored. Raises StateFileError."""
+        for policy in self._backend().aws_managed_policies:
+            policy.id = _policy_id(policy.arn)
+        if not self.is_new:
+            self._load()
+
+    def is_change(self, request: Request) -> bool:
+        """Whether the answer has to wait for `keep`."""
+        return not request.operation.startswith(READING)
+
+    def keep(self, _: Request | None = None) -> None:
+        """Store what is new. Raises sqlite3.Error."""
+        with self._database.transaction() as connection:
+            present = self._entities.save(connection, REGION, self._backend())
+        self._entities.saved(REGION, present)
+
+    def restore(self, _: Request) -> None:
+        """Go back to what is stored."""
+        self._load()
+
+    def _load(self) -> None:
+        backend = self._backend()
+        self._entities.load(REGION, backend)
+        # How often each is attached follows from the rest.
+        policies = backend.managed_policies
+        for policy in backend.aws_managed_policies:
+            policy.attachment_count = 0
+        for collection in (backend.roles, backend.users, backend.groups):
+            for entity in collection.values():
+                for arn in entity.managed_policies:
+                    policy = policies.get(arn)
+                    if self._entities.is_given(policy):
+                        policy.attachment_count += 1
+
+    def refused(self, request: Request) -> None:
+        """Nothing to do."""
+
+    def passed(self, request: Request) -> None:
+        """Nothing to do."""
+
+    @staticmethod
+    def _backend() -> Any:
+        from moto.iam.models import iam_backends
+
+        return iam_backends[ACCOUNT_ID]["aws"]
+
+
+def _policy_id(arn: str) -> str:
+    """The same id at each start; moto makes up a new one each time.
+
+    ANPA is what ids of managed policies begin with (IAM User Guide, "IAM identifiers").
+    """
+    digest = base64.b32encode(hashlib.sha256(arn.encode()).digest()).decode()
+    return "ANPA" + digest[:17]

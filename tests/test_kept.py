@@ -1,0 +1,516 @@
+"""What was acknowledged is there after kill -9, as it was."""
+
+import io
+import json
+import os
+import sqlite3
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import StandIn, start_stand_in
+from observation import (
+    answer,
+    observe_iam,
+    observe_logs,
+    observe_metrics,
+    observe_object,
+    observe_s3,
+)
+
+from local_aws.installation import ROLE_NAME
+
+MEGABYTE = 2**20
+NOBODY = json.dumps({"Version": "2012-10-17", "Statement": []})
+STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
+
+
+def killed_and_started(stand_in: StandIn) -> StandIn:
+    """The stand-in that follows this one, which is killed."""
+    stand_in.process.kill()
+    stand_in.process.wait()
+    return start_stand_in(stand_in.home)
+
+
+@pytest.fixture
+def own(home) -> StandIn:
+    return start_stand_in(home)
+
+
+def fill_s3(s3) -> None:
+    """Something of all that moto's S3 has."""
+    west = {"LocationConstraint": "us-west-2"}
+    s3.create_bucket(Bucket="plain-bucket")
+    s3.create_bucket(Bucket="west-bucket", CreateBucketConfiguration=west)
+    put = s3.put_object
+    put(Bucket="plain-bucket", Key="small", Body=b"small", ContentType="text/csv")
+    put(Bucket="plain-bucket", Key="empty")
+    put(Bucket="plain-bucket", Key="ü/large", Body=os.urandom(3 * MEGABYTE))
+    put(
+        Bucket="plain-bucket",
+        Key="all",
+        Body=b"all" * 20_000,
+        Metadata={"a": "1", "under_score": "2"},
+        Tagging="k=v&l=w",
+        ACL="public-read",
+        StorageClass="STANDARD_IA",
+        CacheControl="no-cache",
+        ContentEncoding="gzip",
+        ChecksumAlgorithm="SHA256",
+        ServerSideEncryption="AES256",
+    )
+    for _ in range(2):
+        put(Bucket="plain-bucket", Key="overwritten", Body=os.urandom(50_000))
+        put(Bucket="plain-bucket", Key="overwritten small", Body=os.urandom(50))
+    for size in (10, 100_000):
+        put(Bucket="plain-bucket", Key=f"gone {size}", Body=os.urandom(size))
+        s3.delete_object(Bucket="plain-bucket", Key=f"gone {size}")
+    put(Bucket="plain-bucket", Key="gone too", Body=os.urandom(100_000))
+    keys = {"Objects": [{"Key": "gone too"}, {"Key": "was never there"}]}
+    s3.delete_objects(Bucket="plain-bucket", Delete=keys)
+    for source in ("small", "ü/large", "all"):
+        s3.copy_object(
+            Bucket="west-bucket",
+            Key=f"copy of {source}",
+            CopySource={"Bucket": "plain-bucket", "Key": source},
+        )
+    s3.put_object_tagging(
+        Bucket="plain-bucket",
+        Key="small",
+        Tagging={"TagSet": [{"Key": "later", "Value": "1"}]},
+    )
+    s3.put_object_acl(Bucket="plain-bucket", Key="ü/large", ACL="public-read")
+    s3.upload_fileobj(io.BytesIO(os.urandom(11 * MEGABYTE)), "plain-bucket", "parts")
+    s3.copy_object(
+        Bucket="west-bucket",
+        Key="copy of parts",
+        CopySource={"Bucket": "plain-bucket", "Key": "parts"},
+    )
+    fill_versions(s3)
+    fill_settings(s3)
+    s3.create_bucket(Bucket="deleted-bucket")
+    s3.put_bucket_tagging(
+        Bucket="deleted-bucket", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
+    )
+    s3.delete_bucket(Bucket="deleted-bucket")
+
+
+def fill_versions(s3) -> None:
+    where = {"Bucket": "versioned-bucket", "Key": "key"}
+    s3.create_bucket(Bucket=where["Bucket"])
+    enabled, off = {"Status": "Enabled"}, {"Status": "Suspended"}
+    s3.put_object(**where, Body=b"before versions")
+    s3.put_bucket_versioning(Bucket=where["Bucket"], VersioningConfiguration=enabled)
+    versions = [
+        s3.put_object(**where, Body=os.urandom(size), Tagging=f"size={size}")
+        for size in (10, 100_000, 20)
+    ]
+    s3.delete_object(**where)
+    s3.put_object(**where, Body=b"again")
+    s3.delete_object(**where)
+    s3.delete_object(**where)
+    s3.delete_object(**where, VersionId=versions[1]["VersionId"])
+    s3.put_object(Bucket=where["Bucket"], Key="other", Body=b"other")
+    s3.create_bucket(Bucket="suspended-bucket")
+    config = {"Bucket": "suspended-bucket"}
+    s3.put_bucket_versioning(**config, VersioningConfiguration=enabled)
+    s3.put_object(**config, Key="key", Body=b"1")
+    s3.put_bucket_versioning(**config, VersioningConfiguration=off)
+    s3.put_object(**config, Key="key", Body=b"2")
+
+
+def fill_settings(s3) -> None:
+    bucket = "west-bucket"
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:GetObject",
+                "Resource": f"arn:aws:s3:::{bucket}/*",
+            }
+        ],
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    s3.put_bucket_tagging(
+        Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
+    )
+    cors = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": cors})
+    rule = {
+        "ID": "old",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "x"},
+        "Expiration": {"Days": 3},
+    }
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}
+    )
+    default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(
+        Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]}
+    )
+    s3.put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True}
+    )
+    s3.put_bucket_ownership_controls(
+        Bucket=bucket,
+        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    )
+    website = {"IndexDocument": {"Suffix": "index.html"}}
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=website)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+
+
+def fill_iam(iam) -> None:
+    tags = [{"Key": "a", "Value": "b"}]
+    role = {"RoleName": "plain", "AssumeRolePolicyDocument": NOBODY, "Tags": tags}
+    iam.create_role(**role, Description="d", MaxSessionDuration=7200, Path="/p/")
+    iam.create_role(RoleName="gone", AssumeRolePolicyDocument=NOBODY)
+    iam.delete_role(RoleName="gone")
+    policy = iam.create_policy(PolicyName="own", PolicyDocument=POLICY, Tags=tags)
+    arn = policy["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=POLICY, SetAsDefault=True)
+    iam.attach_role_policy(RoleName="plain", PolicyArn=arn)
+    given = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    iam.attach_role_policy(RoleName="plain", PolicyArn=given)
+    iam.put_role_policy(RoleName="plain", PolicyName="in", PolicyDocument=POLICY)
+    iam.create_user(UserName="ann", Tags=tags)
+    iam.create_access_key(UserName="ann")
+    iam.attach_user_policy(UserName="ann", PolicyArn=arn)
+    iam.put_user_policy(UserName="ann", PolicyName="in", PolicyDocument=POLICY)
+    iam.create_group(GroupName="crew")
+    iam.add_user_to_group(GroupName="crew", UserName="ann")
+    iam.attach_group_policy(GroupName="crew", PolicyArn=given)
+    iam.create_instance_profile(InstanceProfileName="profile")
+    iam.add_role_to_instance_profile(InstanceProfileName="profile", RoleName="plain")
+    iam.create_account_alias(AccountAlias="an-alias")
+    # What the user does to the course's role holds.
+    iam.detach_role_policy(
+        RoleName=ROLE_NAME,
+        PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess",
+    )
+    iam.put_role_policy(RoleName=ROLE_NAME, PolicyName="in", PolicyDocument=POLICY)
+
+
+def fill_logs(logs) -> None:
+    logs.create_log_group(logGroupName="/a", tags={"k": "v"})
+    logs.put_retention_policy(logGroupName="/a", retentionInDays=3)
+    now = int(time.time() * 1000)
+    for name in ("one", "two", "empty"):
+        logs.create_log_stream(logGroupName="/a", logStreamName=name)
+    for turn in range(3):
+        for name in ("one", "two"):
+            events = [
+                {"timestamp": now + turn, "message": f"{name} {turn} {line} ü"}
+                for line in range(5)
+            ]
+            where = {"logGroupName": "/a", "logStreamName": name}
+            logs.put_log_events(**where, logEvents=events)
+    logs.create_log_group(logGroupName="/gone")
+    logs.create_log_stream(logGroupName="/gone", logStreamName="stream")
+    gone = {"logGroupName": "/gone", "logStreamName": "stream"}
+    logs.put_log_events(**gone, logEvents=[{"timestamp": now, "message": "gone"}])
+    logs.delete_log_group(logGroupName="/gone")
+    logs.create_log_stream(logGroupName="/a", logStreamName="deleted")
+    logs.delete_log_stream(logGroupName="/a", logStreamName="deleted")
+    logs.put_metric_filter(
+        logGroupName="/a",
+        filterName="f",
+        filterPattern="x",
+        metricTransformations=[
+            {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+        ],
+    )
+
+
+def fill_metrics(cloudwatch) -> None:
+    data = [
+        {
+            "MetricName": "rmse",
+            "Dimensions": [{"Name": "Job", "Value": "job"}],
+            "Timestamp": datetime.now(UTC),
+            "Value": float(value),
+            "Unit": "None",
+        }
+        for value in range(5)
+    ]
+    cloudwatch.put_metric_data(Namespace="Own", MetricData=data)
+    cloudwatch.put_metric_data(
+        Namespace="Own",
+        MetricData=[
+            {"MetricName": "many", "Values": [1.0, 2.0], "Counts": [2.0, 1.0]},
+        ],
+    )
+    cloudwatch.put_dashboard(DashboardName="board", DashboardBody='{"widgets": []}')
+    cloudwatch.put_metric_alarm(
+        AlarmName="alarm",
+        Namespace="Own",
+        MetricName="rmse",
+        Statistic="Average",
+        ComparisonOperator="GreaterThanThreshold",
+        Threshold=1.0,
+        Period=60,
+        EvaluationPeriods=1,
+    )
+
+
+def test_everything_is_as_it_was(own) -> None:
+    since = datetime.now(UTC)
+    fill_s3(own.client("s3"))
+    fill_iam(own.client("iam"))
+    fill_logs(own.client("logs"))
+    fill_logs(own.client("logs", "eu-west-1"))
+    fill_metrics(own.client("cloudwatch"))
+
+    def observe(stand_in: StandIn) -> dict:
+        return {
+            "s3": observe_s3(stand_in.client("s3")),
+            "iam": observe_iam(stand_in.client("iam")),
+            "logs": observe_logs(stand_in.client("logs")),
+            "logs west": observe_logs(stand_in.client("logs", "eu-west-1")),
+            "metrics": observe_metrics(stand_in.client("cloudwatch"), since),
+            "caller": answer(stand_in.client("sts").get_caller_identity),
+        }
+
+    before = observe(own)
+    for _ in range(2):
+        own = killed_and_started(own)
+        after = observe(own)
+        for service, seen in before.items():
+            for part in seen:
+                assert after[service][part] == seen[part], (service, part)
+            assert after[service].keys() == seen.keys()
+    versions = after["s3"]["versioned-bucket"]["versions"]
+    assert (len(versions["Versions"]), len(versions["DeleteMarkers"])) == (5, 3)
+    role = after["iam"]["role", ROLE_NAME]["Role"]
+    caller = after["caller"]["UserId"]
+    assert caller.startswith(role["RoleId"])
+    own.process.kill()
+
+
+def test_life_goes_on_after_a_restart(own) -> None:
+    """Uploads, versions, tags and streams that began before end after it."""
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration=enabled)
+    first = s3.put_object(Bucket="bucket", Key="key", Body=b"1")["VersionId"]
+    upload = s3.create_multipart_upload(
+        Bucket="bucket", Key="parts", Metadata={"a": "b"}, Tagging="t=1"
+    )["UploadId"]
+    where = {"Bucket": "bucket", "Key": "parts", "UploadId": upload}
+    bodies = [os.urandom(5 * MEGABYTE), os.urandom(5 * MEGABYTE), b"end"]
+    old = s3.upload_part(**where, PartNumber=1, Body=b"replaced")
+    parts = []
+    logs = own.client("logs")
+    logs.create_log_group(logGroupName="g")
+    logs.create_log_stream(logGroupName="g", logStreamName="s")
+    now = int(time.time() * 1000)
+    for number, body in enumerate(bodies, 1):
+        tag = s3.upload_part(**where, PartNumber=number, Body=body)["ETag"]
+        parts.append({"PartNumber": number, "ETag": tag})
+        events = [{"timestamp": now + number, "message": f"line {number}"}]
+        logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=events)
+        own = killed_and_started(own)
+        s3, logs = own.client("s3"), own.client("logs")
+    assert old["ETag"] != parts[0]["ETag"]
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    second = s3.put_object(Bucket="bucket", Key="key", Body=b"2")["VersionId"]
+    s3.delete_object(Bucket="bucket", Key="key", VersionId=first)
+    marker = s3.delete_object(Bucket="bucket", Key="key")["VersionId"]
+    own = killed_and_started(own)
+    s3, logs = own.client("s3"), own.client("logs")
+    found = s3.get_object(Bucket="bucket", Key="parts")
+    assert found["Body"].read() == b"".join(bodies)
+    assert found["ETag"].endswith('-3"')
+    assert found["Metadata"] == {"a": "b"}
+    assert found["TagCount"] == 1
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="bucket")
+    s3.delete_object(Bucket="bucket", Key="key", VersionId=marker)
+    assert s3.head_object(Bucket="bucket", Key="key")["VersionId"] == second
+    listed = logs.get_log_events(
+        logGroupName="g", logStreamName="s", startFromHead=True
+    )["events"]
+    assert [event["message"] for event in listed] == ["line 1", "line 2", "line 3"]
+    # The same upload once more is no error (S3 User Guide: completing is idempotent).
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    files = set(os.listdir(own.home / "s3"))
+    assert len(files) == 2  # the two large parts
+    own.process.kill()
+
+
+def test_files_without_an_object_are_swept(own) -> None:
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(100_000))
+    folder = own.home / "s3"
+    kept = set(os.listdir(folder))
+    (folder / "orphan").write_bytes(b"x")
+    own = killed_and_started(own)
+    s3 = own.client("s3")
+    assert len(s3.get_object(Bucket="bucket", Key="key")["Body"].read()) == 100_000
+    assert set(os.listdir(folder)) == kept
+    # A name tells nothing of the key, and nobody else may read it.
+    [path] = folder.iterdir()
+    assert "key" not in path.name
+    assert path.stat().st_mode & 0o077 == 0
+    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(100_000))
+    assert set(os.listdir(folder)).isdisjoint(kept)
+    s3.delete_object(Bucket="bucket", Key="key")
+    assert os.listdir(folder) == []
+    own.process.kill()
+
+
+def test_an_object_that_is_overwritten_while_it_is_read(stand_in, bucket) -> None:
+    s3 = stand_in.client("s3")
+    body = os.urandom(32 * MEGABYTE)
+    s3.put_object(Bucket=bucket, Key="key", Body=body)
+    reading = s3.get_object(Bucket=bucket, Key="key")["Body"]
+    begin = reading.read(1000)
+    s3.put_object(Bucket=bucket, Key="key", Body=b"new")
+    s3.delete_object(Bucket=bucket, Key="key")
+    assert begin + reading.read() == body
+
+
+def test_copies_share_bytes_and_outlive_each_other(stand_in, bucket) -> None:
+    s3 = stand_in.client("s3")
+    folder = stand_in.home / "s3"
+    before = set(os.listdir(folder))
+    body = os.urandom(100_000)
+    s3.put_object(Bucket=bucket, Key="0", Body=body)
+    for number in range(3):
+        source = {"Bucket": bucket, "Key": str(number)}
+        s3.copy_object(Bucket=bucket, Key=str(number + 1), CopySource=source)
+        assert len(set(os.listdir(folder)) - before) == 1
+        s3.delete_object(**source)
+    assert s3.get_object(Bucket=bucket, Key="3")["Body"].read() == body
+    # A copy onto itself, and a range of it as a part.
+    where = {"Bucket": bucket, "Key": "3"}
+    s3.copy_object(**where, CopySource=where, MetadataDirective="REPLACE")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="p")["UploadId"]
+    target = {"Bucket": bucket, "Key": "p", "UploadId": upload}
+    tag = s3.upload_part_copy(
+        **target, PartNumber=1, CopySource=where, CopySourceRange="bytes=100-50099"
+    )["CopyPartResult"]["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
+    s3.complete_multipart_upload(**target, MultipartUpload=parts)
+    assert s3.get_object(Bucket=bucket, Key="p")["Body"].read() == body[100:50100]
+    s3.delete_object(**where)
+    s3.delete_object(Bucket=bucket, Key="p")
+    assert set(os.listdir(folder)) == before
+
+
+def test_a_refused_request_changes_nothing(stand_in, bucket) -> None:
+    """moto stores an object before it finds its tags wrong."""
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"old")
+    files = set(os.listdir(stand_in.home / "s3"))
+    before = observe_object(s3, bucket, "key")
+    for size in (10, 100_000):
+        with pytest.raises(ClientError, match="InvalidTag"):
+            s3.put_object(
+                Bucket=bucket, Key="key", Body=os.urandom(size), Tagging="aws:x=1"
+            )
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.put_object(Bucket="no-such", Key="key", Body=os.urandom(100_000))
+    assert observe_object(s3, bucket, "key") == before
+    assert set(os.listdir(stand_in.home / "s3")) == files
+
+
+def test_select_and_ranges_of_parts(stand_in, bucket) -> None:
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="csv", Body=b"a,b\n1,2\n3,4\n" * 5000)
+    events = s3.select_object_content(
+        Bucket=bucket,
+        Key="csv",
+        Expression="SELECT * FROM S3Object",
+        ExpressionType="SQL",
+        InputSerialization={"CSV": {"FileHeaderInfo": "USE"}},
+        OutputSerialization={"JSON": {}},
+    )["Payload"]
+    [record] = [event["Records"] for event in events if "Records" in event]
+    first = record["Payload"].split(b"\n")[0]
+    assert json.loads(first) == {"a": "1", "b": "2"}
+    body = os.urandom(18 * MEGABYTE)
+    s3.upload_fileobj(io.BytesIO(body), bucket, "parts")
+    size = len(body)
+    for start, stop in ((0, 1), (8 * MEGABYTE - 1, 8 * MEGABYTE + 1), (5, size)):
+        wanted = f"bytes={start}-{stop - 1}"
+        found = s3.get_object(Bucket=bucket, Key="parts", Range=wanted)
+        assert found["Body"].read() == body[start:stop]
+    found = s3.get_object(Bucket=bucket, Key="parts", Range="bytes=-7")
+    assert found["Body"].read() == body[-7:]
+
+
+# State files that can't be used
+
+
+def spoil_header(path: Path) -> None:
+    path.write_bytes(b"this is no database" * 1000)
+
+
+def spoil_middle(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+
+
+def make_newer(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=99")
+
+
+def pretend_other_moto(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE about SET value='1.2.3' WHERE name='moto'")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (spoil_header, "can't be read"),
+        (spoil_middle, "can't be read"),
+        (make_newer, "version 99"),
+        (pretend_other_moto, "moto==1.2.3"),
+    ],
+)
+def test_a_file_that_can_not_be_used_stays_as_it_is(home, spoil, reason) -> None:
+    from local_aws.kept import DATABASE, Kept
+    from local_aws.store import StateFileError
+
+    kept = Kept(home)
+    with kept.database.transaction() as connection:
+        for number in range(100):
+            connection.execute(
+                "INSERT INTO blobs VALUES (?, 1, ?)", (str(number), b"x" * 1000)
+            )
+    kept.database.close()
+    spoil(home / DATABASE)
+    before = (home / DATABASE).read_bytes()
+    with pytest.raises(StateFileError, match=reason) as caught:
+        Kept(home)
+    assert "local_aws reset" in str(caught.value)
+    assert (home / DATABASE).read_bytes() == before
+
+
+def test_records_hold_only_what_is_expected() -> None:
+    import pickle
+
+    from local_aws.kept import records
+    from local_aws.store import StateFileError
+
+    with pytest.raises(records.NotKeepable):
+        records.dump({"a": Path("x")})
+    with pytest.raises(StateFileError):
+        records.load(pickle.dumps(os.system))
+    with pytest.raises(StateFileError):
+        records.load(pickle.dumps(Path("x")))
+    with pytest.raises(StateFileError):
+        records.load(b"")
+    value = {"a": [datetime.now(UTC), {1, 2}, b"x", None]}
+    assert records.load(records.dump(value)) == value
