@@ -28,6 +28,7 @@ BUCKET = f"sagemaker-{REGION}-{ACCOUNT_ID}"
 
 HOST = "127.0.0.1"
 HOME_VARIABLE = "LOCAL_AWS_HOME"
+WAITER_ASKS_A_SECOND = 5
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # Variables that would lead a client (or moto) somewhere else.
@@ -264,16 +265,17 @@ def own_data_loader() -> "Loader":
 
 
 def quick_waiters() -> dict:
-    """botocore's waiter model of SageMaker with a delay of one second each.
+    """botocore's waiter model of SageMaker with a short delay.
 
-    The number of attempts is scaled up, so that a waiter's patience in seconds stays
+    Nothing takes long enough here to be waited for in steps of half a minute. The
+    number of attempts is scaled up, so that a waiter's patience in seconds stays
     what it is. Source of names and matchers: the installed botocore.
     """
     loader = own_data_loader()
     model = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
     for waiter in model["waiters"].values():
-        waiter["maxAttempts"] *= waiter["delay"]
-        waiter["delay"] = 1
+        waiter["maxAttempts"] *= waiter["delay"] * WAITER_ASKS_A_SECOND
+        waiter["delay"] = 1 / WAITER_ASKS_A_SECOND
     return model
 
 

@@ -191,7 +191,8 @@ class HostingEngine:
 
         def open_log(stream: str) -> LogStream:
             logs = self._clients.logs(region)
-            return LogStream(logs, f"{LOG_GROUP}/{name}", stream, root)
+            folder = root / stream.partition("/")[0]  # the variant's
+            return LogStream(logs, f"{LOG_GROUP}/{name}", stream, folder)
 
         fleet = Fleet(configuration["EndpointConfigName"], variants, open_log)
         try:
