@@ -16,7 +16,7 @@ course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
 
 test: install ## run all tests, lessons included
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lab: install ## open JupyterLab with the stand-in for AWS running
 	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \

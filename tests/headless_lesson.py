@@ -1,11 +1,12 @@
 """Run one notebook by papermill and say what became of it, in a process of its own.
 
     python tests/headless_lesson.py '{"notebook": ..., "output": ..., "cwd": ...,
-                                      "parameters": {...}, "lesson": "01",
+                                      "parameters": {...}, "watch": [...],
                                       "join": true}'
 
 Prints one line of JSON: `error` (None or the text of it), `left` (what is there after
-the run and was not before, seen from outside by boto3), `outside` (whether an address
+the run and was not before: in AWS, seen from outside by boto3, and in the folders
+`watch`), `outside` (whether an address
 beyond loopback could be reached). With `join`, the stand-in is started first, as
 `local_aws exec` does it; else the environment is used as it is.
 """
@@ -34,7 +35,8 @@ def main(task: dict) -> dict:
         sealed = lifetime.join()
         os.environ.clear()
         os.environ.update(sealed)
-    before = snapshot(boto3.client, task["lesson"])
+    folders = [Path(folder) for folder in task["watch"]]
+    before = snapshot(boto3.client, *folders)
     error = None
     try:
         notebook = nbformat.read(task["notebook"], as_version=4)
@@ -49,7 +51,7 @@ def main(task: dict) -> dict:
         )
     except (PapermillExecutionError, UnknownParameter) as problem:
         error = str(problem)
-    left = sorted(snapshot(boto3.client, task["lesson"]) - before)
+    left = sorted(snapshot(boto3.client, *folders) - before)
     return {"error": error, "left": left, "outside": reaches_outside()}
 
 

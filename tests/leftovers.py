@@ -9,10 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from course.environment import ROOT
-
 FINISHED = {"Completed", "Failed", "Stopped"}
-SCRATCH = ROOT / "notebooks" / "scratch"
 
 # list operation, key of its list, key of the name; a finished job is a record, which
 # AWS keeps for ever, and not something left over.
@@ -32,11 +29,11 @@ LISTS = (
 )
 
 
-def snapshot(clients: Any, lesson: str) -> set[str]:
+def snapshot(clients: Any, *folders: Path) -> set[str]:
     """Return everything that exists, each thing as "kind: name".
 
-    `clients` makes a boto3 client of a service's name. Local files are those of the
-    lesson's own folders and whatever else lies in notebooks/.
+    `clients` makes a boto3 client of a service's name. `folders` are looked through
+    for local files.
     """
     found = set()
     sagemaker = clients("sagemaker")
@@ -60,19 +57,15 @@ def snapshot(clients: Any, lesson: str) -> set[str]:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             found |= {f"object: {item['Key']}" for item in page.get("Contents", [])}
     found |= {f"role: {r['RoleName']}" for r in clients("iam").list_roles()["Roles"]}
-    return found | local_files(lesson)
+    return found.union(*(local_files(folder) for folder in folders))
 
 
-def local_files(lesson: str, notebooks: Path = SCRATCH.parent) -> set[str]:
-    """Return the files in notebooks/, and of notebooks/scratch/ the lesson's folders.
-
-    Other lessons may be running at the same time and have folders of their own there.
-    """
+def local_files(folder: Path) -> set[str]:
+    """Return what lies in a folder, but for caches and the empty notebooks/scratch."""
     found = set()
-    for path in notebooks.rglob("*"):
-        parts = path.relative_to(notebooks).parts
-        if ".ipynb_checkpoints" in parts or parts == ("scratch",):
-            continue
-        if parts[0] != "scratch" or parts[1].startswith(f"lesson{lesson}-"):
-            found.add(f"file: {Path(*parts)}")
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        caches = {"__pycache__", ".ipynb_checkpoints"} & set(inside.parts)
+        if not caches and inside != Path("notebooks/scratch"):
+            found.add(f"file: {inside}")
     return found

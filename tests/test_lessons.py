@@ -28,7 +28,7 @@ import nbformat
 import pytest
 from boston import IMAGE
 from conftest import StandIn
-from leftovers import LISTS, local_files, snapshot
+from leftovers import LISTS, snapshot
 from lesson_fixture import printed, small_notebook, write
 from packaging.requirements import Requirement
 
@@ -50,19 +50,6 @@ OTHER_PARAMETERS = {
 }
 
 
-def by_lesson(function: Callable) -> Callable:
-    """Run a test for every lesson; all tests of one lesson in the same process."""
-    values = [
-        pytest.param(
-            path,
-            id=path.stem,
-            marks=pytest.mark.xdist_group(f"lesson-{lessons.lesson_number(path)}"),
-        )
-        for path in LESSONS
-    ]
-    return pytest.mark.parametrize("path", values)(function)
-
-
 # --- running --------------------------------------------------------------------------
 
 
@@ -76,6 +63,18 @@ class Run:
     notebook: nbformat.NotebookNode | None = None
 
 
+def copy_of_the_course(folder: Path) -> Path:
+    """Copy what a lesson needs: no other test and no learner gets in its way there."""
+    for name in ("data", "local_aws", "utils"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (folder / "notebooks").mkdir()
+    for path in LESSONS:
+        shutil.copy(path, folder / "notebooks")
+    return folder
+
+
 def fresh_environment(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """Nothing of the developer's own Jupyter and IPython may play a part."""
     return environment | {
@@ -86,22 +85,21 @@ def fresh_environment(environment: dict[str, str], folder: Path) -> dict[str, st
 
 def run_nbval(path: Path, stand_in: StandIn, folder: Path) -> Run:
     """Compare a notebook's stored outputs with those of a run, strictly."""
-    lesson = lessons.lesson_number(path)
-    before = snapshot(stand_in.client, lesson)
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--color=no"]
     command += ["--nbval-sanitize-with", str(SANITIZE_FILE), "-p", "no:cacheprovider"]
     command += ["--nbval-cell-timeout", "600", "--rootdir", str(path.parent)]
     command += ["-c", os.devnull, str(path)]
+    before = snapshot(stand_in.client, path.parent.parent)
     done = subprocess.run(
         command,
         env=fresh_environment(stand_in.environment, folder),
-        cwd=ROOT,
+        cwd=path.parent.parent,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
-    left = sorted(snapshot(stand_in.client, lesson) - before)
+    left = sorted(snapshot(stand_in.client, path.parent.parent) - before)
     return Run(done.stdout + done.stderr if done.returncode else None, left)
 
 
@@ -121,7 +119,8 @@ def run_headless(
         "output": str(output),
         "parameters": parameters or {},
         "cwd": str(cwd or path.parent),
-        "lesson": lessons.lesson_number(path),
+        # The copy of the course that the notebook stands in, and where it is started.
+        "watch": [str(path.parent.parent), *([str(cwd)] if cwd else [])],
         "join": join,
     }
     script = str(ROOT / "tests" / "headless_lesson.py")
@@ -163,9 +162,11 @@ def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
 def run_elsewhere(path: Path, folder: Path, parameters: dict) -> Run:
     """Other parameters, another directory, no way out, a stand-in of its own."""
     home = Path(tempfile.mkdtemp(prefix="la-")).resolve()
-    cwd = folder / "somewhere" / "else entirely"
-    cwd.mkdir(parents=True)
-    environment = with_dead_proxy(dict(os.environ) | {"LOCAL_AWS_HOME": str(home)})
+    cwd = folder / "another directory"
+    cwd.mkdir()
+    environment = with_dead_proxy(dict(os.environ))
+    environment["LOCAL_AWS_HOME"] = str(home)
+    environment["COURSE_HOME"] = str(path.parent.parent)
     try:
         run = run_headless(
             path,
@@ -176,10 +177,13 @@ def run_elsewhere(path: Path, folder: Path, parameters: dict) -> Run:
             join=True,
             prefix=no_way_out(),
         )
+        error = run.error
+        if error:
+            log = (home / "server.log").read_text(errors="replace")
+            error += f"\nThe end of the stand-in's log:\n{log[-3000:]}"
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    left = [f"file: {item.relative_to(folder)}" for item in cwd.rglob("*")]
-    return Run(run.error, run.left + left, run.outside, run.notebook)
+    return Run(error, run.left, run.outside, run.notebook)
 
 
 def run_in_aws_mode(path: Path, stand_in: StandIn, folder: Path) -> Run:
@@ -214,33 +218,44 @@ class Runs:
 
     def __init__(self, stand_in: StandIn, folder: Path) -> None:
         self.stand_in, self.folder = stand_in, folder
-        self.made: dict[tuple[str, Path], Run] = {}
+        self.course = copy_of_the_course(folder / "course")
+        self.made: dict[tuple[str, str], Run] = {}
 
-    def _once(self, kind: str, path: Path, make: Callable[[Path], Run]) -> Run:
-        if (kind, path) not in self.made:
-            folder = self.folder / f"{kind}-{path.stem[:20]}"
+    def _once(self, kind: str, name: str, make: Callable[[Path, Path], Run]) -> Run:
+        if (kind, name) not in self.made:
+            folder = self.folder / f"{kind}-{name[:2]}"
             folder.mkdir()
-            self.made[kind, path] = make(folder)
-        return self.made[kind, path]
+            path = self.course / "notebooks" / name
+            self.made[kind, name] = make(path, folder)
+        return self.made[kind, name]
 
-    def first(self, path: Path) -> Run:
+    def first(self, name: str) -> Run:
         """Default parameters, compared with what is stored where that is meaningful."""
-        if why_not_strict():
-            make = functools.partial(run_headless, path, self.stand_in.environment)
-        else:
-            make = functools.partial(run_nbval, path, self.stand_in)
-        return self._once("first", path, make)
 
-    def second(self, path: Path) -> Run:
+        def make(path: Path, folder: Path) -> Run:
+            if why_not_strict():
+                return run_headless(path, self.stand_in.environment, folder)
+            return run_nbval(path, self.stand_in, folder)
+
+        return self._once("first", name, make)
+
+    def second(self, name: str) -> Run:
         """The same again on the same stand-in, now in AWS mode."""
-        self.first(path)
-        make = functools.partial(run_in_aws_mode, path, self.stand_in)
-        return self._once("second", path, make)
 
-    def elsewhere(self, path: Path) -> Run:
-        parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
-        make = functools.partial(run_elsewhere, path, parameters=parameters)
-        return self._once("elsewhere", path, make)
+        def make(path: Path, folder: Path) -> Run:
+            return run_in_aws_mode(path, self.stand_in, folder)
+
+        self.first(name)
+        return self._once("second", name, make)
+
+    def elsewhere(self, name: str) -> Run:
+        """Other parameters, another directory, no way out."""
+
+        def make(path: Path, folder: Path) -> Run:
+            parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
+            return run_elsewhere(path, folder, parameters)
+
+        return self._once("elsewhere", name, make)
 
 
 @pytest.fixture(scope="session")
@@ -273,71 +288,76 @@ def why_not_strict() -> str:
 # --- the gates ------------------------------------------------------------------------
 
 
+class Gates:
+    """The gates of one lesson; a class for each is made below.
+
+    A class, since `pytest -n 2 --dist loadscope` runs all tests of a class in the same
+    process, which thereby can share the lesson's runs.
+    """
+
+    path: Path
+
+    @property
+    def number(self) -> str:
+        return lessons.lesson_number(self.path)
+
+    def test_its_form_is_that_of_a_lesson(self) -> None:
+        assert [str(problem) for problem in lint(self.path, LESSONS)] == []
+
+    def test_a_run_prints_what_is_stored(self, runs: Runs) -> None:
+        if reason := why_not_strict():
+            pytest.skip(reason)
+        run = runs.first(self.path.name)
+        assert run.error is None, run.error
+
+    def test_it_runs_twice_on_the_same_stand_in(self, runs: Runs) -> None:
+        first, second = runs.first(self.path.name), runs.second(self.path.name)
+        assert first.error is None, first.error
+        assert second.error is None, second.error
+
+    def test_it_runs_in_aws_mode(self, runs: Runs) -> None:
+        run = runs.second(self.path.name)
+        assert run.error is None, run.error
+        assert what_is_wrong_in_aws_mode(run.notebook) == ""
+
+    def test_it_runs_with_other_parameters_from_another_directory(
+        self, runs: Runs
+    ) -> None:
+        before = parameters_cell(lessons.read(self.path)).source
+        run = runs.elsewhere(self.path.name)
+        assert run.error is None, run.error
+        injected = next(
+            cell.source
+            for cell in run.notebook.cells
+            if "injected-parameters" in cell.metadata.get("tags", [])
+        )
+        for name, value in OTHER_PARAMETERS[self.number].items():
+            assert str(value) in re.search(rf"^{name} = (.*)$", injected, re.M)[1]
+            assert str(value) not in re.search(rf"^{name} = (.*)$", before, re.M)[1]
+
+    def test_it_needs_no_way_out(self, runs: Runs) -> None:
+        run = runs.elsewhere(self.path.name)
+        assert run.error is None, run.error
+        if not no_way_out():
+            pytest.skip("no network namespaces here: only a dead proxy was in the way")
+        assert not run.outside
+
+    def test_it_leaves_nothing(self, runs: Runs) -> None:
+        for make in (runs.first, runs.second, runs.elsewhere):
+            run = make(self.path.name)
+            assert run.error is None, run.error
+            assert run.left == []
+
+
+for _path in LESSONS:
+    _name = f"TestLesson{lessons.lesson_number(_path)}"
+    globals()[_name] = type(_name, (Gates,), {"path": _path})
+
+
 def test_there_are_lessons() -> None:
     numbers = {lessons.lesson_number(path) for path in LESSONS}
     assert {"00", "01", "02"} <= numbers
     assert set(OTHER_PARAMETERS) == numbers
-
-
-@by_lesson
-def test_its_form_is_that_of_a_lesson(path: Path) -> None:
-    assert [str(problem) for problem in lint(path, LESSONS)] == []
-
-
-@by_lesson
-def test_a_run_prints_what_is_stored(path: Path, runs: Runs) -> None:
-    if reason := why_not_strict():
-        pytest.skip(reason)
-    assert runs.first(path).error is None, runs.first(path).error
-
-
-@by_lesson
-def test_it_runs_twice_on_the_same_stand_in(path: Path, runs: Runs) -> None:
-    first, second = runs.first(path), runs.second(path)
-    assert first.error is None, first.error
-    assert second.error is None, second.error
-
-
-@by_lesson
-def test_it_runs_in_aws_mode(path: Path, runs: Runs) -> None:
-    run = runs.second(path)
-    assert run.error is None, run.error
-    assert what_is_wrong_in_aws_mode(run.notebook) == ""
-
-
-@by_lesson
-def test_it_runs_with_other_parameters_from_another_directory(
-    path: Path, runs: Runs
-) -> None:
-    changed = OTHER_PARAMETERS[lessons.lesson_number(path)]
-    for name, value in changed.items():
-        assert f"{name} = {value!r}" not in parameters_cell(lessons.read(path)).source
-    run = runs.elsewhere(path)
-    assert run.error is None, run.error
-    injected = next(
-        cell.source
-        for cell in run.notebook.cells
-        if "injected-parameters" in cell.metadata.get("tags", [])
-    )
-    for name, value in changed.items():
-        assert f"{name} = " in injected
-        assert str(value) in injected
-
-
-@by_lesson
-def test_it_needs_no_way_out(path: Path, runs: Runs) -> None:
-    run = runs.elsewhere(path)
-    assert run.error is None, run.error
-    if not no_way_out():
-        pytest.skip("no network namespaces here: only the dead proxy was in the way")
-    assert not run.outside
-
-
-@by_lesson
-def test_it_leaves_nothing(path: Path, runs: Runs) -> None:
-    for run in (runs.first(path), runs.second(path), runs.elsewhere(path)):
-        assert run.error is None, run.error
-        assert run.left == []
 
 
 def parameters_cell(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -362,6 +382,13 @@ def what_is_wrong_in_aws_mode(notebook: nbformat.NotebookNode) -> str:
 
 
 # --- the negative controls ------------------------------------------------------------
+
+
+def place(notebook: nbformat.NotebookNode, folder: Path) -> Path:
+    """Write a notebook where a lesson would stand, and make a folder for its output."""
+    (folder / "course" / "notebooks").mkdir(parents=True)
+    (folder / "out").mkdir()
+    return write(notebook, folder / "course" / "notebooks" / "01_a.ipynb")
 
 
 def makes_a_model(name: str, stand_in: StandIn, bucket: str) -> str:
@@ -399,19 +426,19 @@ def printing(text: str) -> nbformat.NotebookNode:
 def test_nbval_accepts_what_is_stored(stand_in: StandIn, tmp_path: Path) -> None:
     later = TIME.replace("13:05", "14:25")
     notebook = stored(printing(a_log("2.31")), "", a_log("2.31", time=later))
-    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
     assert run.error is None, run.error
 
 
 def test_nbval_refuses_another_metric(stand_in: StandIn, tmp_path: Path) -> None:
     notebook = stored(printing(a_log("2.31")), "", a_log("2.32"))
-    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
     assert "Cell outputs differ" in run.error
 
 
 def test_nbval_refuses_an_error(stand_in: StandIn, tmp_path: Path) -> None:
     notebook = stored(small_notebook("1 / 0"), "", "")
-    run = run_nbval(write(notebook, tmp_path / "01_a.ipynb"), stand_in, tmp_path)
+    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
     assert "ZeroDivisionError" in run.error
 
 
@@ -433,17 +460,15 @@ def test_a_stripped_lesson_is_refused_by_the_linter(tmp_path: Path) -> None:
 def test_papermill_refuses(
     source: str, parameters: dict, error: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "notebooks").mkdir()
-    path = write(small_notebook(source), tmp_path / "notebooks" / "01_a.ipynb")
-    assert error in run_elsewhere(path, tmp_path, parameters).error
+    path = place(small_notebook(source), tmp_path)
+    assert error in run_elsewhere(path, tmp_path / "out", parameters).error
 
 
 def test_a_lesson_that_runs_only_once_is_refused(
     stand_in: StandIn, bucket: str, tmp_path: Path
 ) -> None:
     notebook = small_notebook(makes_a_model("runs-once", stand_in, bucket))
-    path = write(notebook, tmp_path / "01_a.ipynb")
-    (tmp_path / "out").mkdir()
+    path = place(notebook, tmp_path)
     first = run_headless(path, stand_in.environment, tmp_path / "out")
     second = run_headless(path, stand_in.environment, tmp_path / "out")
     assert first.error is None, first.error
@@ -462,8 +487,7 @@ def test_a_lesson_that_leaves_something_is_refused(
         + "sagemaker.create_notebook_instance(NotebookInstanceName='left-over',\n"
         + f"    InstanceType='ml.t3.medium', RoleArn={ROLE_ARN!r});"
     )
-    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
-    (tmp_path / "out").mkdir()
+    path = place(small_notebook(source), tmp_path)
     run = run_headless(path, stand_in.environment, tmp_path / "out")
     assert run.error is None, run.error
     sagemaker, s3 = stand_in.client("sagemaker"), stand_in.client("s3")
@@ -503,27 +527,41 @@ def test_a_running_job_is_left_over_and_a_finished_one_is_not() -> None:
             return {"Roles": []}
 
     client = Client()
-    found = snapshot(lambda service: client, "99") - local_files("99")
-    assert found == {"training job: runs", "training job: stops"}
-
-
-def test_local_files_of_the_lesson_are_found(tmp_path: Path) -> None:
-    for name in ("01_a.ipynb", "scratch/lesson01-abc/x.csv", "scratch/lesson02-d/y"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    assert local_files("01", tmp_path) == {
-        "file: 01_a.ipynb",
-        "file: scratch/lesson01-abc",
-        "file: scratch/lesson01-abc/x.csv",
+    assert snapshot(lambda service: client) == {
+        "training job: runs",
+        "training job: stops",
     }
 
 
-def test_a_file_in_the_directory_of_start_is_left_over(tmp_path: Path) -> None:
-    notebook = small_notebook("open('left.csv', 'w').close()")
-    path = write(notebook, tmp_path / "01_a.ipynb")
-    run = run_elsewhere(path, tmp_path, {"size": 4})
+def test_local_files_are_left_over(stand_in: StandIn, tmp_path: Path) -> None:
+    source = (
+        "import pathlib\n"
+        "pathlib.Path('scratch/lesson01-abc').mkdir(parents=True)\n"
+        "pathlib.Path('../data.csv').write_text('1');"
+    )
+    path = place(small_notebook(source), tmp_path)
+    run = run_headless(path, stand_in.environment, tmp_path / "out")
     assert run.error is None, run.error
-    assert run.left == ["file: somewhere/else entirely/left.csv"]
+    assert run.left == ["file: data.csv", "file: notebooks/scratch/lesson01-abc"]
+
+
+def test_a_file_in_the_directory_of_start_is_left_over(tmp_path: Path) -> None:
+    path = place(small_notebook("open('left.csv', 'w').close()"), tmp_path)
+    run = run_elsewhere(path, tmp_path / "out", {"size": 4})
+    assert run.error is None, run.error
+    assert run.left == ["file: left.csv"]
+
+
+def test_the_course_is_found_from_another_directory(tmp_path: Path) -> None:
+    """A lesson finds `utils` by the place of its Python too, without COURSE_HOME."""
+    if ROOT not in Path(sys.prefix).resolve().parents:
+        pytest.skip("this Python's environment does not lie in the course's folder")
+    first = next(c.source for c in lessons.read(LESSONS[0]).cells if c.source[0] != "#")
+    command = [sys.executable, "-c", f"{first}\nimport utils\nprint(utils.__file__)"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == str(ROOT / "utils" / "__init__.py")
 
 
 @pytest.fixture
@@ -540,14 +578,14 @@ def test_a_lesson_that_goes_out_is_refused(listener: int, tmp_path: Path) -> Non
         pytest.skip("no network namespaces here")
     source = f"import socket\nsocket.create_connection(('127.0.0.1', {listener}), 5)"
     exec(source, {})  # without the namespace it gets through
-    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
-    assert "ConnectionRefusedError" in run_elsewhere(path, tmp_path, {}).error
+    path = place(small_notebook(source), tmp_path)
+    assert "ConnectionRefusedError" in run_elsewhere(path, tmp_path / "out", {}).error
 
 
 def test_a_lesson_that_downloads_is_refused(tmp_path: Path) -> None:
     source = "import urllib.request as r\nr.urlopen('http://192.0.2.1/data.csv')"
-    path = write(small_notebook(source), tmp_path / "01_a.ipynb")
-    error = run_elsewhere(path, tmp_path, {}).error
+    path = place(small_notebook(source), tmp_path)
+    error = run_elsewhere(path, tmp_path / "out", {}).error
     assert "Connection refused" in error  # of the proxy, where nobody listens
 
 
@@ -562,7 +600,8 @@ def test_a_lesson_that_downloads_is_refused(tmp_path: Path) -> None:
 def test_aws_mode_refuses(
     source: str, reason: str, stand_in: StandIn, tmp_path: Path
 ) -> None:
-    lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})"]
+    course = copy_of_the_course(tmp_path / "copy")
+    lines = ["import sys", f"sys.path.insert(0, {str(course)!r})"]
     lines += ["import shutil", "from utils.connect import connect", f"c = {source}"]
     lines += ["if c: shutil.rmtree(c.folder)"]
     path = write(small_notebook("\n".join(lines)), tmp_path / "01_a.ipynb")
