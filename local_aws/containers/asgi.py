@@ -1,0 +1,177 @@
+"""What every container's server is made of: three routes, a body limit, a socket.
+
+A plain ASGI application, since one prediction takes less than any framework's routing.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+DEFAULT_MAX_CONTENT_LENGTH = 6 * 1024**2
+
+# A body from which on the work is done beside the event loop, so that /ping is
+# answered within its two seconds.
+_LARGE_BODY = 64 * 1024
+
+# What Flask, which AWS's images serve with, says of a body above its limit.
+_TOO_LARGE = """<!doctype html>
+<html lang=en>
+<title>413 Request Entity Too Large</title>
+<h1>Request Entity Too Large</h1>
+<p>The data value transmitted exceeds the capacity limit.</p>
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; text/html is what the images' errors are sent as."""
+
+    status: int
+    body: str = ""
+    content_type: str = "text/html; charset=utf-8"
+
+
+Ping = Callable[[], Answer]
+Invoke = Callable[[bytes, str | None, str | None], Answer]
+
+
+class Application:
+    """The ASGI application of a model server.
+
+    ping: the answer to GET /ping. invoke: the answer to POST /invocations, of the
+    body and the headers Content-Type and Accept (None without); called in another
+    thread for a large body. max_content_length: bytes above which a body gets 413.
+    """
+
+    def __init__(
+        self,
+        ping: Ping,
+        invoke: Invoke,
+        max_content_length: int = DEFAULT_MAX_CONTENT_LENGTH,
+    ) -> None:
+        self._ping = ping
+        self._invoke = invoke
+        self._max_content_length = max_content_length
+        self._routes = {
+            "/ping": ("GET", self._answer_ping),
+            "/execution-parameters": ("GET", self._execution_parameters),
+            "/invocations": ("POST", self._invocations),
+        }
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Answer one HTTP request."""
+        method, handler = self._routes.get(scope["path"], (None, None))
+        if handler is None:
+            result = Answer(404, "Not Found")
+        elif scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
+            result = Answer(405, "Method Not Allowed")
+        else:
+            result = await handler(scope, receive)
+        content = result.body.encode()
+        headers = []
+        if result.status != 204:
+            headers = [
+                (b"content-type", result.content_type.encode("latin-1")),
+                (b"content-length", str(len(content)).encode()),
+            ]
+        start = {"status": result.status, "headers": headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _answer_ping(self, scope: dict[str, Any], receive: Receive) -> Answer:
+        return self._ping()
+
+    async def _execution_parameters(
+        self, scope: dict[str, Any], receive: Receive
+    ) -> Answer:
+        parameters = {
+            "MaxConcurrentTransforms": os.cpu_count() or 1,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": self._max_content_length // 1024**2,
+        }
+        return Answer(200, json.dumps(parameters), "application/json")
+
+    async def _invocations(self, scope: dict[str, Any], receive: Receive) -> Answer:
+        body = await _read_body(receive, self._max_content_length)
+        if body is None:
+            return Answer(413, _TOO_LARGE)
+        headers = {
+            name: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"content-type", b"accept")
+        }
+        request = (body, headers.get(b"content-type"), headers.get(b"accept"))
+        if len(body) < _LARGE_BODY:
+            return self._invoke(*request)
+        return await asyncio.to_thread(self._invoke, *request)
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """The body, or None when it is longer than `limit` bytes.
+
+    A body that is too long is read to its end all the same and thrown away: a client
+    that is still sending would see a broken connection and not the answer.
+    """
+    chunks: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        chunk = message.get("body", b"")
+        length += len(chunk)
+        if length <= limit:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if length <= limit else None
+
+
+def serve(application: Application, environment: Mapping[str, str]) -> None:
+    """Serve until SIGTERM.
+
+    Listens on the Unix socket SAGEMAKER_BIND_TO_UNIX_SOCKET (readable by this user
+    only) if that is set, else on 127.0.0.1:SAGEMAKER_BIND_TO_PORT (8080).
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=10,
+    )
+    # uvicorn ends its work at SIGTERM and then raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _listening_socket(environment) as listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening_socket(environment: Mapping[str, str]) -> socket.socket:
+    path = environment.get("SAGEMAKER_BIND_TO_UNIX_SOCKET")
+    if not path:
+        port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+        return socket.create_server(("127.0.0.1", port))
+    Path(path).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(1024)
+    return listener

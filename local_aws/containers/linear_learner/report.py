@@ -1,0 +1,94 @@
+"""The lines of the log that AWS's platform and its users read numbers from."""
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from local_aws.containers.linear_learner import log
+
+
+class Report:
+    """Writes them for one host, for example "algo-1"."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def info(self, text: str) -> None:
+        """Any other line."""
+        log.get().info(text)
+
+    def epoch_losses(
+        self, data: str, objective: str, epoch: int, losses: dict[int, float]
+    ) -> None:
+        """Each model's loss after an epoch; the first one's as the quality metric.
+
+        losses: by the model's number.
+        """
+        for model, loss in losses.items():
+            self.metrics(
+                {f"{data}_{objective}": [loss]}, time.time(), epoch=epoch, model=model
+            )
+        first = next(iter(losses.values()))
+        self.info(
+            f"#quality_metric: host={self._host}, epoch={epoch}, "
+            f"{data} {objective} <loss>={first}"
+        )
+
+    def early_stopping(self, objective: str, epoch: int, value: float) -> None:
+        """The best loss of an epoch, on which it depends whether training goes on."""
+        self.info(
+            f"#early_stopping_criteria_metric: host={self._host}, epoch={epoch}, "
+            f"criteria={objective}, value={value}"
+        )
+
+    def progress(self, percent: int) -> None:
+        """How many of the epochs are over."""
+        self.info(
+            f"#progress_metric: host={self._host}, completed {percent} % of epochs"
+        )
+
+    def throughput(self, records: int, seconds: float) -> None:
+        """Records that all models together went over, and how long they took."""
+        rate = records / max(seconds, 1e-9)
+        self.info(
+            f"#throughput_metric: host={self._host}, "
+            f"train throughput={rate} records/second"
+        )
+
+    def final_scores(self, data: str, losses: dict[str, float]) -> None:
+        """The chosen model's metrics on one data set."""
+        for name, value in losses.items():
+            self.info(f"#{data}_score ({self._host}) : {(name, value)}")
+        for name, value in losses.items():
+            self.info(
+                f"#quality_metric: host={self._host}, {data} {name} <loss>={value}"
+            )
+
+    def metrics(
+        self, values: dict[str, Iterable[float]], start: float, **dimensions: Any
+    ) -> None:
+        """A line of JSON. values: what was measured, by name; times in milliseconds.
+
+        start: when measuring began, in seconds since 1970.
+        """
+        document = {
+            "StartTime": start,
+            "EndTime": time.time(),
+            "Dimensions": {
+                "Algorithm": "Linear Learner",
+                "Host": self._host,
+                "Operation": "training",
+                **dimensions,
+            },
+            "Metrics": {
+                name: {
+                    "sum": float(sum(measured)),
+                    "count": len(measured),
+                    "min": min(measured),
+                    "max": max(measured),
+                }
+                for name, measured in ((n, list(v)) for n, v in values.items())
+            },
+        }
+        print(f"#metrics {json.dumps(document)}", flush=True)
