@@ -13,27 +13,42 @@ from local_aws.containers.images import UnknownImage, find_image
 US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
 
-def regions_of_the_sdk():
+VERSIONS = ["1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5", "3.2-0"]
+OLDER = ", ".join(VERSIONS[:-1])
+
+
+def regions_of_the_sdk(version="3.2-0"):
     config = image_uris.config_for_framework("xgboost")
-    return config["training"]["versions"]["3.2-0"]["registries"]
+    return config["training"]["versions"][version]["registries"]
 
 
-def test_the_registries_are_those_of_the_sdk():
-    assert regions_of_the_sdk() == images._XGBOOST_REGISTRIES
-    assert len(regions_of_the_sdk()) > 30
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_registries_are_those_of_the_sdk(version):
+    assert regions_of_the_sdk(version) == images._XGBOOST_REGISTRIES
+    assert len(regions_of_the_sdk(version)) > 30
 
 
-@pytest.mark.parametrize("region", sorted(regions_of_the_sdk()))
-def test_every_region_has_the_image(region):
-    image = find_image(image_uris.retrieve("xgboost", region, "3.2-0"))
-    assert (image.algorithm, image.tag) == ("xgboost", "3.2-0")
-    assert image.module == "local_aws.containers.xgboost"
+REGIONS = sorted(regions_of_the_sdk())
 
 
 @pytest.mark.parametrize(
-    "version",
-    ["0.90-1", "0.90-2", "1.0-1", "1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5"],
+    ("region", "version"),
+    # Each Region with one version, and one Region with each.
+    [(region, VERSIONS[n % len(VERSIONS)]) for n, region in enumerate(REGIONS)]
+    + [("us-east-1", version) for version in VERSIONS],
 )
+def test_the_addresses_of_the_sdk_are_accepted(region, version):
+    image = find_image(image_uris.retrieve("xgboost", region, version))
+    assert (image.algorithm, image.tag) == ("xgboost", version)
+    assert image.module == "local_aws.containers.xgboost"
+
+
+def test_the_sdk_knows_no_version_that_is_neither_there_nor_refused():
+    known = image_uris.config_for_framework("xgboost")["training"]["versions"]
+    assert {*known} == {"1", "0.90-1", "0.90-2", "1.0-1", *VERSIONS}
+
+
+@pytest.mark.parametrize("version", ["0.90-1", "0.90-2", "1.0-1"])
 def test_other_tags_are_refused_with_the_one_to_use(version):
     more = {"py_version": "py3", "instance_type": "ml.m5.large"}
     old = image_uris.retrieve("xgboost", "us-east-1", version, **more)
@@ -42,7 +57,7 @@ def test_other_tags_are_refused_with_the_one_to_use(version):
     name = old.split("/")[1]
     assert str(error.value) == (
         f'The XGBoost image "{name}" has no local program. '
-        f'Use tag 3.2-0: "{US_EAST_1}".'
+        f'Use tag 3.2-0: "{US_EAST_1}" (or one of {OLDER}).'
     )
 
 
@@ -52,12 +67,13 @@ def test_other_tags_are_refused_with_the_one_to_use(version):
         (
             image_uris.retrieve("xgboost", "eu-west-1", "1"),
             'The XGBoost image "xgboost:1" has no local program. Use tag 3.2-0: '
-            '"141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0".',
+            '"141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0" '
+            f"(or one of {OLDER}).",
         ),
         (
             image_uris.retrieve("xgboost", "us-east-1", "latest"),
             'The XGBoost image "xgboost:latest" has no local program. Use tag 3.2-0: '
-            f'"{US_EAST_1}".',
+            f'"{US_EAST_1}" (or one of {OLDER}).',
         ),
         (
             image_uris.retrieve("linear-learner", "us-east-1"),

@@ -418,17 +418,6 @@ def test_channels_that_are_accepted(content_type, form, distribution, mode):
     ("settings", "given", "sentence"),
     [
         (
-            {"channels": {"train": channel("application/x-parquet")}},
-            {},
-            "This local XGBoost container does not support training data in parquet.",
-        ),
-        (
-            {"channels": {"train": channel("recordio-protobuf")}},
-            {},
-            "This local XGBoost container does not support training data in "
-            "recordio-protobuf.",
-        ),
-        (
             {"channels": {"train": channel("text/csv", mode="Pipe")}},
             {},
             "Pipe mode for CSV is no longer supported. "

@@ -44,7 +44,7 @@ def channel(content_type="text/csv", mode="File", distribution="FullyReplicated"
 
 
 def write_job(root, hyperparameters, files, channels=None, hosts=("algo-1",)):
-    """Make the folder of a job. files: "train/a.csv" to text. Returns root."""
+    """Make the folder of a job. files: "train/a.csv" to text or bytes. Returns root."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
     if channels is None:
@@ -61,7 +61,7 @@ def write_job(root, hyperparameters, files, channels=None, hosts=("algo-1",)):
     for name, text in files.items():
         path = root / "input" / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
     return root
 
 

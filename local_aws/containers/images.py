@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from local_aws.containers.xgboost.metrics import metric_definitions
+from local_aws.containers.xgboost.versions import NEWEST, VERSIONS
 
 _ADDRESS = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\."
@@ -21,8 +22,6 @@ PRELOADED = (
     "local_aws.containers.xgboost.training",
     "local_aws.containers.xgboost.serving",
 )
-
-XGBOOST_TAG = "3.2-0"
 
 # AWS's public registry accounts of sagemaker-xgboost, by Region (image_uris of the
 # SageMaker Python SDK; a test compares).
@@ -100,10 +99,11 @@ def find_image(image_uri: str) -> Image:
             f'The image "{repository}" has no local program. The built-in XGBoost '
             f'has: "{_xgboost_address(match["region"])}".'
         )
-    if repository == "xgboost" or tag != XGBOOST_TAG:
+    if repository == "xgboost" or tag not in VERSIONS:
         raise UnknownImage(
             f'The XGBoost image "{repository}:{tag}" has no local program. Use tag '
-            f'{XGBOOST_TAG}: "{_xgboost_address(match["region"])}".'
+            f'{NEWEST.tag}: "{_xgboost_address(match["region"])}" (or one of '
+            f"{', '.join(other for other in VERSIONS if other != NEWEST.tag)})."
         )
     _check_registry(match["region"], match["account"])
     return Image("xgboost", tag, "local_aws.containers.xgboost", metric_definitions())
@@ -124,4 +124,4 @@ def _xgboost_address(region: str) -> str:
     if region not in _XGBOOST_REGISTRIES or region.startswith(("cn-", "us-iso")):
         region = "us-east-1"
     registry = f"{_XGBOOST_REGISTRIES[region]}.dkr.ecr.{region}.amazonaws.com"
-    return f"{registry}/sagemaker-xgboost:{XGBOOST_TAG}"
+    return f"{registry}/sagemaker-xgboost:{NEWEST.tag}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from local_aws.containers.xgboost import content_types, library
-from local_aws.containers.xgboost.content_types import CSV, LIBSVM
+from local_aws.containers.xgboost.content_types import CSV, LIBSVM, RECORDIO_PROTOBUF
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -20,6 +20,10 @@ Features = np.ndarray | xgboost.DMatrix
 
 _EMPTY_FIELD = re.compile(r"(?<![^,\n])(?=,|\n|\Z)")
 _FAST_DELIMITERS = {",", ";", "\t", "|"}
+
+# From so many bytes on pyarrow reads csv in less time than numpy (6 MB in 26 ms and not
+# in 42), and it is worth being imported (0.1 s, once).
+_LARGE_CSV = 256 * 1024
 
 
 class UnreadablePayload(Exception):
@@ -34,35 +38,46 @@ def parse(body: bytes, content_type: str | None) -> Features:
     the official texts; the client gets them with status 415.
     """
     form = content_types.data_format(content_type)
-    if form == CSV:
-        reader, advice = _csv_features, "csv"
-    elif form == LIBSVM:
-        reader, advice = _libsvm_features, "libsvm"
-    else:
+    if form not in _READERS:
         raise UnreadablePayload(f"Content-type {content_type} is not supported.")
     try:
-        return reader(body.strip().decode("utf-8"))
+        return _READERS[form](body)
     except Exception as error:
         # Whatever goes wrong with a payload is told to its sender, as the image does.
+        text = f"{type(error)}{_SEPARATOR[form]} {library.plain_message(error)}"
         raise UnreadablePayload(
-            f"Loading {advice} data failed with Exception, please ensure data is in "
-            f"{advice} format:\n {type(error)}\n {library.plain_message(error)}"
+            f"Loading {form} data failed with Exception, please ensure data is in "
+            f"{form} format:{_SEPARATOR[form]} {text}"
         ) from error
 
 
-def _csv_features(text: str) -> Features:
-    delimiter = _csv_delimiter(text.split("\n", 1)[0][:512])
-    table = _fast_table(text, delimiter)
+def _csv_features(body: bytes) -> Features:
+    body = body.strip()
+    if len(body) >= _LARGE_CSV:
+        table = _large_table(body)
+        if table is not None:
+            return _checked(table)
+    text = body.decode("utf-8")
+    lines = text.split("\n")
+    delimiter = _csv_delimiter(lines[0][:512])
+    table = _fast_table(text, lines, delimiter)
     if table is None:
         rows = [
             ["nan" if field == "" else field for field in line.split(delimiter)]
-            for line in text.split("\n")
+            for line in lines
         ]
         table = np.array(rows, dtype=np.float64)
-    if np.isinf(table).any():
+    return _checked(table)
+
+
+def _checked(table: np.ndarray) -> np.ndarray:
+    """As 32 bit numbers. XGBoostError if one is infinite or too large for that."""
+    with np.errstate(over="ignore"):
+        features = table.astype(np.float32)
+    if np.isinf(features).any():
         # Refused in the words of xgboost, where a DMatrix is made.
         xgboost.DMatrix(table)
-    return table.astype(np.float32)
+    return features
 
 
 def _csv_delimiter(line: str) -> str:
@@ -77,7 +92,7 @@ def _csv_delimiter(line: str) -> str:
     return "," if delimiter.isalnum() else delimiter
 
 
-def _fast_table(text: str, delimiter: str) -> np.ndarray | None:
+def _fast_table(text: str, lines: list[str], delimiter: str) -> np.ndarray | None:
     """The numbers by numpy's reader, or None where it might see another table.
 
     It skips blank lines, which are an error here, and knows nothing of empty fields,
@@ -85,20 +100,69 @@ def _fast_table(text: str, delimiter: str) -> np.ndarray | None:
     """
     if delimiter not in _FAST_DELIMITERS:
         return None
-    if delimiter == "," and (",," in text or ",\n" in text or "\n," in text):
-        text = _EMPTY_FIELD.sub("nan", text)
+    table = _numbers(lines, delimiter)
+    if table is None and delimiter == ",":
+        table = _numbers(_EMPTY_FIELD.sub("nan", text).split("\n"), delimiter)
+    return table if table is not None and len(table) == len(lines) else None
+
+
+def _numbers(lines: list[str], delimiter: str) -> np.ndarray | None:
     try:
-        table = np.loadtxt(
-            io.StringIO(text), delimiter=delimiter, comments=None, ndmin=2
-        )
+        return np.loadtxt(lines, delimiter=delimiter, comments=None, ndmin=2)
     except ValueError:
         return None
-    return table if len(table) == text.count("\n") + 1 else None
 
 
-def _libsvm_features(text: str) -> "DMatrix":
+def _large_table(body: bytes) -> np.ndarray | None:
+    """The numbers of a table with commas by pyarrow's reader, an empty field as nan.
+
+    None where it fails, or might see another table than the slow reader does: it ends
+    a line at a carriage return too, fills up an empty line, knows quotes, and takes
+    nan(1) for a number.
+    """
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    if any(sign in body for sign in (b"\n\n", b"\r", b'"', b"'", b"(")):
+        return None
+    names = [str(i) for i in range(body.split(b"\n", 1)[0].count(b",") + 1)]
+    try:
+        found = arrow_csv.read_csv(
+            pyarrow.BufferReader(body),
+            arrow_csv.ReadOptions(
+                use_threads=False, block_size=len(body) + 1, column_names=names
+            ),
+            arrow_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pyarrow.float64()),
+                null_values=[""],
+            ),
+        )
+    except pyarrow.ArrowInvalid:
+        return None
+    table = np.empty((found.num_rows, len(names)))
+    for place, column in enumerate(found.columns):
+        table[:, place] = column.to_numpy()
+    return table
+
+
+def _recordio_features(body: bytes) -> Features:
+    """Labels in the records are passed over."""
+    # Imported on first use: other requests need no protobuf.
+    from local_aws.containers import recordio
+
+    try:
+        features = recordio.read_all(io.BytesIO(body), np.float64).features
+    except recordio.NotRecordIO as error:
+        raise ValueError(str(error)) from None
+    if isinstance(features, np.ndarray):
+        return _checked(features)
+    return xgboost.DMatrix(features)
+
+
+def _libsvm_features(body: bytes) -> "DMatrix":
     """One row per line of `[label] index:value ...`; what has no colon is skipped."""
-    return xgboost.DMatrix(_libsvm_matrix(text))
+    return xgboost.DMatrix(_libsvm_matrix(body.strip().decode("utf-8")))
 
 
 def _libsvm_matrix(text: str) -> "csr_matrix":
@@ -113,3 +177,13 @@ def _libsvm_matrix(text: str) -> "csr_matrix":
                 columns.append(int(parts[0]))
                 values.append(float(parts[1]))
     return csr_matrix((values, (rows, columns)))
+
+
+_READERS = {
+    CSV: _csv_features,
+    LIBSVM: _libsvm_features,
+    RECORDIO_PROTOBUF: _recordio_features,
+}
+
+# The image writes what went wrong on lines of their own, but not for RecordIO.
+_SEPARATOR = {CSV: "\n", LIBSVM: "\n", RECORDIO_PROTOBUF: ""}

@@ -16,9 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from local_aws.containers.xgboost import answer, library, log, payload
+from local_aws.containers.xgboost import (
+    answer,
+    content_types,
+    library,
+    log,
+    payload,
+    versions,
+)
 from local_aws.containers.xgboost.answer import NotAcceptable, NotEncodable
 from local_aws.containers.xgboost.errors import UserError
+from local_aws.containers.xgboost.versions import Version
 
 xgboost = library.load()
 
@@ -50,6 +58,7 @@ class Settings:
     default_accept: str | None = None
     selected_keys: list[str] = field(default_factory=list)
     ensemble: bool = True
+    version: Version = versions.NEWEST
 
 
 def read_settings(environment: dict[str, str]) -> Settings:
@@ -61,6 +70,7 @@ def read_settings(environment: dict[str, str]) -> Settings:
         default_accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
         selected_keys=keys.replace(" ", "").lower().split(",") if keys else [],
         ensemble=environment.get("SAGEMAKER_INFERENCE_ENSEMBLE") != "false",
+        version=versions.of_tag(environment.get("SAGEMAKER_IMAGE_TAG")),
     )
 
 
@@ -140,7 +150,7 @@ class Answer:
     """An HTTP answer; text/html is what the image's errors are sent as."""
 
     status: int
-    body: str = ""
+    body: str | bytes = ""
     content_type: str = "text/html; charset=utf-8"
 
 
@@ -165,12 +175,17 @@ def invoke(
     if isinstance(model, ModelNotLoaded):
         return _refusal(500, f"Unable to load model: {model}")
     try:
+        if settings.version.pickles_models:
+            _count_features(model, features, content_type)
         predictions = model.predict(features)
     except (xgboost.core.XGBoostError, ValueError) as error:
         reason = library.plain_message(error)
         return _refusal(400, f"Unable to evaluate payload provided: {reason}")
+    one_line = settings.version.answers_on_one_line and not settings.selected_keys
     try:
-        accepted = answer.accept_type(accept, settings.default_accept)
+        accepted = "text/csv"
+        if not one_line:
+            accepted = answer.accept_type(accept, settings.default_accept)
         text = _encode(model, settings, predictions, accepted)
     except NotAcceptable as error:
         return _refusal(406, str(error))
@@ -180,15 +195,41 @@ def invoke(
     return Answer(200, text, accepted + charset)
 
 
+def _count_features(
+    model: Model, features: payload.Features, content_type: str | None
+) -> None:
+    """ValueError when a request does not fit a model that is a pickle in the image.
+
+    One feature less than in training is let through: the count of those versions may
+    hold the label.
+    """
+    is_array = isinstance(features, np.ndarray)
+    given = features.shape[1] if is_array else features.num_col()
+    form = content_types.data_format(content_type)
+    if form == content_types.LIBSVM:
+        if given > model.features + 1:
+            raise ValueError(
+                f"Feature size of libsvm inference data {given} is larger than "
+                f"feature size of trained model {model.features}."
+            )
+    elif given not in (model.features, model.features - 1):
+        raise ValueError(
+            f"Feature size of {form} inference data {given} is not consistent "
+            f"with feature size of trained model {model.features}."
+        )
+
+
 def _encode(
     model: Model, settings: Settings, predictions: np.ndarray, accept: str
-) -> str:
+) -> str | bytes:
     keys = settings.selected_keys
     if keys:
         rows = answer.select(predictions, keys, model.objective, model.classes)
         return answer.encode_selected(rows, keys, accept, settings.batch)
     if settings.batch:
         return answer.batch_text(predictions)
+    if settings.version.answers_on_one_line:
+        return answer.one_line(predictions)
     return answer.encode(predictions, accept)
 
 
@@ -220,7 +261,8 @@ class Application:
             result = Answer(405, "Method Not Allowed")
         else:
             result = await handler(scope, receive)
-        content = result.body.encode()
+        body = result.body
+        content = body if isinstance(body, bytes) else body.encode()
         headers = []
         if result.status != 204:
             headers = [

@@ -19,6 +19,7 @@ from local_aws.containers.xgboost import (
     hyperparameters,
     library,
     log,
+    versions,
 )
 from local_aws.containers.xgboost.errors import (
     AlgorithmError,
@@ -26,6 +27,7 @@ from local_aws.containers.xgboost.errors import (
     UserError,
     failure_text,
 )
+from local_aws.containers.xgboost.versions import Version
 
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
@@ -85,13 +87,17 @@ def train(root: Path) -> None:
     PlatformError with the official texts.
     """
     logger = log.get()
+    version = versions.of_tag(os.environ.get("SAGEMAKER_IMAGE_TAG"))
     config = root / "input" / "config"
     given = _read_json(config / "hyperparameters.json")
     logger.info("Imported framework sagemaker_xgboost_container.training")
     _log_what_is_not_json(given)
     logger.info("No GPUs detected (normal if no gpus installed)")
     logger.info("Running XGBoost Sagemaker in algorithm mode")
-    values = hyperparameters.validate(given)
+    own_words = versions.honest_line(version, xgboost.__version__)
+    if own_words is not None:
+        logger.info(own_words)
+    values = hyperparameters.validate(given, version)
     inputs = channels.validate(_read_json(config / "inputdataconfig.json"))
     form = content_types.data_format(inputs["train"]["ContentType"])
     folders = {
@@ -101,11 +107,12 @@ def train(root: Path) -> None:
     }
     if "validation" in folders:
         data.warn_of_same_files(folders["train"], folders["validation"])
-    logger.info("Determined 0 GPU(s) available on the instance.")
-    _refuse_what_is_not_built(values, inputs["train"], form, _hosts(config))
-    matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp")
+    if version.says_gpus:
+        logger.info("Determined 0 GPU(s) available on the instance.")
+    _refuse_what_is_not_built(values, inputs["train"], form, _hosts(config), version)
+    matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp", version)
     logger.info("Single node training.")
-    booster = _fit(values, matrices, root / "model")
+    booster = _fit(values, matrices, root / "model", version)
     (root / "model").mkdir(parents=True, exist_ok=True)
     booster.save_model(root / "model" / MODEL_NAME)
 
@@ -133,13 +140,18 @@ def _log_what_is_not_json(given: dict[str, str]) -> None:
 
 
 def _refuse_what_is_not_built(
-    values: dict[str, Any], train: dict[str, Any], form: str, hosts: list[str]
+    values: dict[str, Any],
+    train: dict[str, Any],
+    form: str,
+    hosts: list[str],
+    version: Version,
 ) -> None:
     if not hosts:
         raise PlatformError(
             "Number of hosts should be an int greater than or equal to 1"
         )
-    if train.get("TrainingInputMode") == "Pipe":
+    is_pipe = train.get("TrainingInputMode") == "Pipe"
+    if is_pipe and version == versions.NEWEST:
         # The image's own words, for all formats that it would once read from a pipe.
         raise UserError(
             f"Pipe mode for {form.upper()} is no longer supported. "
@@ -152,9 +164,7 @@ def _refuse_what_is_not_built(
         "Dask GPU training (use_dask_gpu_training)": (
             values.get("use_dask_gpu_training") == "true"
         ),
-        f"training data in {form}": (
-            form not in (content_types.CSV, content_types.LIBSVM)
-        ),
+        "Pipe mode, use File or FastFile": is_pipe,
     }
     for what, asked in refused.items():
         if asked:
@@ -162,7 +172,11 @@ def _refuse_what_is_not_built(
 
 
 def _load(
-    folders: dict[str, Path], form: str, csv_weights: int, scratch: Path
+    folders: dict[str, Path],
+    form: str,
+    csv_weights: int,
+    scratch: Path,
+    version: Version,
 ) -> dict[str, "DMatrix"]:
     """The matrix of each channel, by name; UserError when a channel has no data."""
     sizes = {name: data.size(folder) for name, folder in folders.items()}
@@ -170,7 +184,7 @@ def _load(
         if sizes[name]:
             data.check_first_lines(folder, form)
     matrices = {
-        name: data.load(folder, form, csv_weights, scratch)
+        name: data.load(folder, form, csv_weights, scratch, version, _threads())
         for name, folder in folders.items()
         if sizes[name]
     }
@@ -182,7 +196,10 @@ def _load(
 
 
 def _fit(
-    values: dict[str, Any], matrices: dict[str, "DMatrix"], model_folder: Path
+    values: dict[str, Any],
+    matrices: dict[str, "DMatrix"],
+    model_folder: Path,
+    version: Version,
 ) -> "Booster":
     """Train on the checked hyperparameters; one log line per round."""
     parameters = dict(values)
@@ -190,10 +207,14 @@ def _fit(
     save_always = parameters.pop("save_model_on_termination", "false") == "true"
     stop_after = parameters.pop("early_stopping_rounds", None)
     parameters.pop("use_dask_gpu_training", None)
+    parameters |= version.library_defaults(values, matrices["train"].num_row())
     names, own_names, watched = evaluation.choose(
         parameters.pop("_tuning_objective_metric", None),
         parameters.pop("eval_metric", None),
     )
+    default_metric = version.default_metric(parameters.get("objective"))
+    if not names and default_metric is not None:
+        names = [default_metric]
     if names:
         parameters["eval_metric"] = names
     if "updater" in parameters:
@@ -207,9 +228,8 @@ def _fit(
 
     logger = log.get()
     train = matrices["train"]
-    logger.info(
-        f"Train matrix has {train.num_row()} rows and {train.num_col()} columns"
-    )
+    columns = f" and {train.num_col()} columns" if version.names_columns else ""
+    logger.info(f"Train matrix has {train.num_row()} rows{columns}")
     if "validation" in matrices:
         logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
 

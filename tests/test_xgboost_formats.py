@@ -1,0 +1,334 @@
+"""Parquet and RecordIO-protobuf: what the XGBoost container trains on and answers."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+from scipy.sparse import csr_matrix
+from xgboost_jobs import channel, csv_text, table, write_job
+
+from local_aws.containers import recordio
+from local_aws.containers.xgboost import data, library, serving, training
+from local_aws.containers.xgboost.errors import UserError
+
+xgboost = library.load()
+
+GIVEN = {"objective": "reg:squarederror", "num_round": "5", "nthread": "1"}
+
+
+def parquet_bytes(columns, names=None, **options):
+    """columns: arrays, or a table whose columns are taken."""
+    if isinstance(columns, np.ndarray):
+        columns = list(columns.T)
+    names = names or [f"c{i}" for i in range(len(columns))]
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns, names=names), sink, **options)
+    return sink.getvalue()
+
+
+def recordio_bytes(features, labels=None):
+    stream = io.BytesIO()
+    recordio.write(stream, features, labels)
+    return stream.getvalue()
+
+
+def as_recordio(rows, kind=np.asarray):
+    features = kind(rows[:, 1:].astype(np.float32))
+    return recordio_bytes(features, rows[:, 0].astype(np.float32))
+
+
+FORMATS = {
+    "parquet": ("application/x-parquet", parquet_bytes),
+    "recordio": ("application/x-recordio-protobuf", as_recordio),
+}
+
+
+def dense(matrix):
+    """A DMatrix's features with nan for what is missing."""
+    found = np.full((matrix.num_row(), matrix.num_col()), np.nan, dtype=np.float32)
+    sparse = matrix.get_data().tocoo()
+    found[sparse.row, sparse.col] = sparse.data
+    return found
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load_files(contents, form):
+        for name, content in contents.items():
+            path = tmp_path / "channel" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return data.load(tmp_path / "channel", form, 0, tmp_path / "scratch")
+
+    return load_files
+
+
+# Training -------------------------------------------------------------------------
+
+
+def run_job(root, monkeypatch, content_type, train, validation):
+    files = {"train/part-0": train, "validation/part-0": validation}
+    channels = {name: channel(content_type) for name in ("train", "validation")}
+    write_job(root, GIVEN, files, channels)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(root))
+    code = training.main()
+    return code, (root / "model" / "xgboost-model")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_model_is_that_of_the_same_numbers_in_csv(
+    tmp_path, monkeypatch, capsys, name
+):
+    # Sixteenths: numbers that every reader takes for the same.
+    rows, other = (np.round(table(n, seed=n) * 16) / 16 for n in (120, 60))
+    content_type, as_bytes = FORMATS[name]
+    models, outputs = [], []
+    for form, kind, convert in (
+        ("text/csv", "csv", csv_text),
+        (content_type, name, as_bytes),
+    ):
+        code, model = run_job(
+            tmp_path / kind, monkeypatch, form, convert(rows), convert(other)
+        )
+        outputs.append(capsys.readouterr().out)
+        assert code == 0, outputs[-1]
+        models.append(model.read_bytes())
+    assert models[0] == models[1]
+    said = [[x for x in out.splitlines() if x.startswith("[0]\t")] for out in outputs]
+    assert said[0] == said[1] != []
+    assert "Train matrix has 120 rows and 4 columns\n" in outputs[1]
+    assert "delimiter" not in outputs[1]
+
+
+@pytest.mark.parametrize("short", ["parquet", "recordio-protobuf"])
+def test_the_short_names_of_the_formats(tmp_path, monkeypatch, short):
+    rows = table(30)
+    convert = parquet_bytes if short == "parquet" else as_recordio
+    both = (convert(rows), convert(rows[:10]))
+    code, model = run_job(tmp_path / "job", monkeypatch, short, *both)
+    assert code == 0
+    assert model.exists()
+
+
+def test_parquet_types_and_missing_values(load):
+    columns = [
+        pyarrow.array([1, 0, 1, 0], pyarrow.int64()),
+        pyarrow.array([1.5, None, float("nan"), -2], pyarrow.float64()),
+        pyarrow.array([True, False, None, True]),
+        pyarrow.array([7, None, 9, 10], pyarrow.int8()),
+        pyarrow.array(["1", "2.5", "3", "4"]),
+    ]
+    matrix = load({"a.parquet": parquet_bytes(columns)}, "parquet")
+    nan = np.nan
+    expected = [[1.5, 1, 7, 1], [nan, 0, nan, 2.5], [nan, nan, 9, 3], [-2, 1, 10, 4]]
+    np.testing.assert_array_equal(dense(matrix), np.array(expected, np.float32))
+    assert matrix.get_label().tolist() == [1, 0, 1, 0]
+
+
+def test_parquet_files_are_put_together_by_the_order_of_their_columns(load):
+    rows = table(50).astype(np.float32)
+    files = {
+        "a.parquet": parquet_bytes(rows[:20], names=list("abcde"), row_group_size=7),
+        "b/a.parquet": parquet_bytes(rows[20:40], names=list("edcba")),
+        "b/c.parquet": parquet_bytes(rows[40:].astype(float)),
+        "_SUCCESS": b"",
+        "_metadata": b"no parquet",
+    }
+    matrix = load(files, "parquet")
+    order = np.argsort(matrix.get_label())
+    expected = rows[np.argsort(rows[:, 0])]
+    np.testing.assert_array_equal(dense(matrix)[order], expected[:, 1:])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+@pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
+def test_recordio_files(load, kind, dtype):
+    values = np.round(table(40) * 3).astype(dtype)
+    features, labels = values[:, 1:], values[:, 0].astype(np.float32)
+    files = {
+        "a": recordio_bytes(kind(features[:25]), labels[:25]),
+        "b/a": recordio_bytes(kind(features[25:]), labels[25:]),
+    }
+    matrix = load(files, "recordio-protobuf")
+    found = dense(matrix)
+    if kind is csr_matrix:
+        # What a sparse record leaves out is missing, and is not zero.
+        assert np.isnan(found).sum() == (features == 0).sum() > 0
+        found = np.nan_to_num(found)
+    pairs = np.column_stack([matrix.get_label(), found])
+    assert sorted(pairs.tolist()) == sorted(values.astype(np.float32).tolist())
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "text"),
+    [
+        (b"1,2\n" * 9, "parquet", "Parquet magic bytes not found in footer."),
+        (b"1,2\n3,4\n", "recordio-protobuf", "Invalid RecordIO magic at offset 0"),
+        (
+            parquet_bytes([pyarrow.array([1, 2]), pyarrow.array(["a", "b"])]),
+            "parquet",
+            "could not convert string to float: 'a'",
+        ),
+        (
+            parquet_bytes([pyarrow.array([1, 2]), pyarrow.array([[1], [2, 3]])]),
+            "parquet",
+            "setting an array element with a sequence.",
+        ),
+        (
+            parquet_bytes(np.array([[1, 2], [3, np.inf]])),
+            "parquet",
+            "Check failed: valid: Input data contains `inf`",
+        ),
+    ],
+)
+def test_data_that_can_not_be_read(load, content, form, text):
+    with pytest.raises(UserError) as error:
+        load({"a": content}, form)
+    first = f"Failed to load {form} data with exception:\n"
+    assert str(error.value).startswith(first + text)
+
+
+def test_parquet_files_of_different_widths(load):
+    files = {f"{n}": parquet_bytes(np.ones((5, n))) for n in (1, 2, 3)}
+    with pytest.raises(UserError, match=r"different numbers of columns: \[1, 2, 3\]"):
+        load(files, "parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        (parquet_bytes(np.empty((0, 3))), "parquet"),
+        (recordio_bytes(np.ones((3, 2), np.float32)), "recordio-protobuf"),
+    ],
+)
+def test_data_without_labels(load, content, form):
+    with pytest.raises(UserError, match=r"^Got input data without labels"):
+        load({"a": content}, form)
+
+
+# Serving --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Models of four features by objective, loaded as the server does."""
+    found = {}
+    for objective, labels in (
+        ("reg:squarederror", "number"),
+        ("binary:logistic", "binary"),
+        ("multi:softprob", "classes"),
+    ):
+        rows = table(labels=labels)
+        matrix = xgboost.DMatrix(rows[:, 1:], label=rows[:, 0])
+        given = {"objective": objective, "nthread": 1}
+        given |= {"num_class": 3} if labels == "classes" else {}
+        folder = tmp_path_factory.mktemp("model")
+        xgboost.train(given, matrix, 5).save_model(folder / "xgboost-model.ubj")
+        found[objective] = serving.load_model(folder)
+    return found
+
+
+def ask(model, body, content_type="application/x-recordio-protobuf", accept=None, **s):
+    return serving.invoke(model, serving.Settings(**s), body, content_type, accept)
+
+
+FEATURES = table(40, seed=7)[:, 1:].astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_dense_requests(models, dtype, with_labels):
+    labels = np.ones(len(FEATURES)) if with_labels else None
+    for model in models.values():
+        body = recordio_bytes(FEATURES.astype(dtype), labels)
+        assert ask(model, body).status == 200
+        csv = "".join(",".join(map(repr, row)) + "\n" for row in FEATURES.tolist())
+        assert ask(model, body) == ask(model, csv.encode(), "text/csv")
+
+
+def test_sparse_requests(models):
+    sparse = csr_matrix(FEATURES * (FEATURES > 0))
+    assert sparse.nnz < FEATURES.size
+    model = models["reg:squarederror"]
+    expected = model.boosters[0].predict(xgboost.DMatrix(sparse)).tolist()
+    answered = ask(model, recordio_bytes(sparse), "recordio-protobuf")
+    assert answered.body == "".join(f"{value}\n" for value in expected)
+
+
+ADVICE = (
+    "Loading recordio-protobuf data failed with Exception, please ensure data is in "
+    "recordio-protobuf format: <class '{}'> {}"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "text"),
+    [
+        (b"1,2,3,4\n5,6,7,8", "ValueError", "Invalid RecordIO magic at offset 0"),
+        (b"abc", "ValueError", "No records found in RecordIO-Protobuf data"),
+        (
+            recordio_bytes(np.ones((1, 4), "f4"))[:-4],
+            "ValueError",
+            "Truncated record at offset 8",
+        ),
+        (
+            recordio_bytes(np.full((1, 4), np.inf)),
+            "xgboost.core.XGBoostError",
+            "Check failed: valid: Input data contains `inf` or a value too large, "
+            "while `missing` is not set to `inf`",
+        ),
+    ],
+)
+def test_requests_that_are_refused(models, body, kind, text):
+    refused = ask(models["reg:squarederror"], body)
+    assert (refused.status, refused.body) == (415, ADVICE.format(kind, text))
+
+
+def test_a_request_of_too_many_features(models):
+    refused = ask(models["reg:squarederror"], recordio_bytes(np.ones((2, 5), "f4")))
+    assert refused.status == 400
+    assert "(4 vs. 5)" in refused.body
+
+
+def test_recordio_answers_hold_the_selected_content_as_labels(models):
+    keys = ["predicted_label", "probabilities", "predicted_score"]
+    for objective in ("binary:logistic", "multi:softprob"):
+        given = {"selected_keys": keys}
+        body = recordio_bytes(FEATURES)
+        as_json = ask(models[objective], body, accept="application/json", **given)
+        rows = json.loads(as_json.body)["predictions"]
+        answered = ask(
+            models[objective], body, accept="application/x-recordio-protobuf", **given
+        )
+        assert answered.content_type == "application/x-recordio-protobuf"
+        found = list(records(answered.body))
+        assert len(found) == len(rows) == 40
+        for record, row in zip(found, rows, strict=True):
+            assert set(record.label) == set(keys)
+            assert not record.features
+            for key in keys:
+                expected = row[key] if isinstance(row[key], list) else [row[key]]
+                values = record.label[key].float32_tensor.values
+                assert list(values) == pytest.approx(expected, nan_ok=True)
+
+
+def records(body):
+    """The messages of a body, whose frames' lengths are taken for true."""
+    while body:
+        assert body[:4] == bytes.fromhex("0a23d7ce")
+        length = int.from_bytes(body[4:8], "little")
+        yield recordio.record_class().FromString(body[8 : 8 + length])
+        body = body[8 + (length + 3) // 4 * 4 :]
+
+
+def test_recordio_answers_need_selected_content(models):
+    body = recordio_bytes(FEATURES)
+    kind = "application/x-recordio-protobuf"
+    refused = ask(models["reg:squarederror"], body, accept=kind)
+    assert (refused.status, refused.body) == (
+        500,
+        f"Content type {kind} is not supported by this framework.",
+    )
