@@ -369,6 +369,23 @@ def test_scaling_is_undone_in_the_model():
     assert scales.label_mean == pytest.approx(table[:7, 0].mean())
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"learning_rate": "1"},
+        {"learning_rate": "0.1", "normalize_data": "false", "epochs": "100"},
+    ],
+)
+def test_the_rate_is_for_rows_of_unit_length(run, given):
+    # Twenty features, all of them a hundred: a plain step would overflow at once.
+    generator = np.random.default_rng(8)
+    features = 100 * generator.normal(size=(500, 20))
+    labels = features @ generator.normal(size=20) + generator.normal(size=500)
+    table = np.column_stack([labels, features])
+    done = run({**REGRESSOR, **given, "wd": "0"}, files(train=table))
+    assert rmse(predictions(done, table), table) < 0.01 * table[:, 0].std()
+
+
 def test_a_feature_that_never_changes_does_no_harm(run):
     table = linear_table()
     table[:, 2] = 7

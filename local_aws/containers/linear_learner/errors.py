@@ -1,8 +1,8 @@
 """The three kinds of failure that AWS's own algorithms tell apart.
 
-Names, prefixes, exit codes and the form of the texts are those of the algorithms'
-toolkit, of which AWS has published this part (sagemaker-scikit-learn-extension and the
-containers built on it: CustomerError, AlgorithmError, PlatformError).
+Names, prefixes, exit codes and the form of the texts are those of the toolkit that AWS
+builds its algorithms with; containers of AWS that are public have this part of it
+(aws/sagemaker-xgboost-container has a later form, without prefixes and exit codes).
 """
 
 
