@@ -140,13 +140,13 @@ def test_one_row_and_many():
         ("application/jsonlines", '{"features": [1,2,3]}\n{', "can't be read"),
     ],
 )
-def test_a_payload_that_is_refused(content_type, body, reason, caplog, monkeypatch):
-    monkeypatch.setattr(serving.log.get(), "propagate", True)
+def test_a_payload_that_is_refused(content_type, body, reason, capsys):
+    serving.log.configure()
     found = ask(body, content_type)
     assert (found.status, found.body) == (400, REFUSED)
-    [record] = caplog.records
-    assert record.getMessage().startswith("Customer Error: ")
-    assert reason in record.getMessage()
+    output = capsys.readouterr().out
+    assert output.count("ERROR") == output.count("] Customer Error: ") == 1
+    assert reason in output
 
 
 @pytest.mark.parametrize(
