@@ -7,8 +7,8 @@ import sys
 import pytest
 from sagemaker.core import image_uris
 
-from local_aws.containers import images
 from local_aws.containers.images import UnknownImage, find_image
+from local_aws.containers.xgboost import registries
 
 US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
@@ -24,7 +24,7 @@ def regions_of_the_sdk(version="3.2-0"):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_registries_are_those_of_the_sdk(version):
-    assert regions_of_the_sdk(version) == images._XGBOOST_REGISTRIES
+    assert regions_of_the_sdk(version) == registries.REGISTRIES
     assert len(regions_of_the_sdk(version)) > 30
 
 
@@ -61,6 +61,13 @@ def test_other_tags_are_refused_with_the_one_to_use(version):
     )
 
 
+def test_linear_learner_has_a_program():
+    image = find_image(image_uris.retrieve("linear-learner", "eu-west-1"))
+    assert (image.algorithm, image.tag) == ("linear-learner", "1")
+    assert image.module == "local_aws.containers.linear_learner"
+    assert image.faults == {2: "ClientError"}
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -76,14 +83,15 @@ def test_other_tags_are_refused_with_the_one_to_use(version):
             f'"{US_EAST_1}" (or one of {OLDER}).',
         ),
         (
-            image_uris.retrieve("linear-learner", "us-east-1"),
-            'The image "linear-learner" has no local program. The built-in XGBoost '
-            f'has: "{US_EAST_1}".',
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",
+            'The image "my-image" has no local program. The built-in algorithms '
+            f'XGBoost and Linear Learner have: "{US_EAST_1}", '
+            f'"{image_uris.retrieve("linear-learner", "us-east-1")}".',
         ),
         (
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",
-            'The image "my-image" has no local program. The built-in XGBoost has: '
-            f'"{US_EAST_1}".',
+            image_uris.retrieve("linear-learner", "us-east-1").replace(":1", ":latest"),
+            'The Linear Learner image "linear-learner:latest" has no local program. '
+            f'Use tag 1: "{image_uris.retrieve("linear-learner", "us-east-1")}".',
         ),
         (
             US_EAST_1.replace("us-east-1", "us-west-2"),

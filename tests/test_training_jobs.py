@@ -396,3 +396,36 @@ def test_several_files_and_a_single_object_are_channels_too(sagemaker, data, sta
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     lines = boston.log_lines(stand_in.client("logs"), GROUP, name + "/")
     assert any("Train matrix has 300 rows" in line for line in lines)
+
+
+def linear_learner(bucket, job_name, **hyperparameters):
+    request = boston.training_request(bucket, job_name)
+    request["AlgorithmSpecification"]["TrainingImage"] = (
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
+    )
+    request["HyperParameters"] = {
+        "predictor_type": "regressor",
+        "mini_batch_size": "50",
+        **hyperparameters,
+    }
+    return request
+
+
+def test_linear_learner_trains_too(sagemaker, data):
+    name = boston.name("linear")
+    sagemaker.create_training_job(**linear_learner(data[0], name))
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    metrics = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
+    variance = data[2]["MEDV"].var()
+    assert 1 < metrics["validation:mse"] < 0.6 * variance
+
+
+def test_what_linear_learner_blames_on_the_client(sagemaker, data):
+    name = boston.name("linear")
+    sagemaker.create_training_job(**linear_learner(data[0], name, epochz="3"))
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: ")
+    assert "'epochz' was unexpected" in job["FailureReason"]
+    assert job["FailureReason"].endswith(", exit code: 2")

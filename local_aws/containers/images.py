@@ -8,7 +8,12 @@ refused here too, before a job is made and not minutes later.
 import re
 from dataclasses import dataclass
 
-from local_aws.containers.xgboost.metrics import metric_definitions
+from local_aws.containers.linear_learner import registries as linear_learner
+from local_aws.containers.linear_learner.metrics import (
+    metric_definitions as linear_learner_metrics,
+)
+from local_aws.containers.xgboost import registries as xgboost
+from local_aws.containers.xgboost.metrics import metric_definitions as xgboost_metrics
 from local_aws.containers.xgboost.versions import NEWEST, VERSIONS
 
 _ADDRESS = re.compile(
@@ -21,64 +26,26 @@ _ADDRESS = re.compile(
 PRELOADED = (
     "local_aws.containers.xgboost.training",
     "local_aws.containers.xgboost.serving",
+    "local_aws.containers.linear_learner.serving",
 )
-
-# AWS's public registry accounts of sagemaker-xgboost, by Region (image_uris of the
-# SageMaker Python SDK; a test compares).
-_XGBOOST_REGISTRIES = {
-    "af-south-1": "510948584623",
-    "ap-east-1": "651117190479",
-    "ap-northeast-1": "354813040037",
-    "ap-northeast-2": "366743142698",
-    "ap-northeast-3": "867004704886",
-    "ap-south-1": "720646828776",
-    "ap-south-2": "628508329040",
-    "ap-southeast-1": "121021644041",
-    "ap-southeast-2": "783357654285",
-    "ap-southeast-3": "951798379941",
-    "ap-southeast-4": "106583098589",
-    "ca-central-1": "341280168497",
-    "ca-west-1": "190319476487",
-    "cn-north-1": "450853457545",
-    "cn-northwest-1": "451049120500",
-    "eu-central-1": "492215442770",
-    "eu-central-2": "680994064768",
-    "eu-north-1": "662702820516",
-    "eu-south-1": "978288397137",
-    "eu-south-2": "104374241257",
-    "eu-west-1": "141502667606",
-    "eu-west-2": "764974769150",
-    "eu-west-3": "659782779980",
-    "il-central-1": "898809789911",
-    "me-central-1": "272398656194",
-    "me-south-1": "801668240914",
-    "sa-east-1": "737474898029",
-    "us-east-1": "683313688378",
-    "us-east-2": "257758044811",
-    "us-gov-east-1": "237065988967",
-    "us-gov-west-1": "414596584902",
-    "us-iso-east-1": "833128469047",
-    "us-isob-east-1": "281123927165",
-    "us-isof-east-1": "108575199400",
-    "us-isof-south-1": "124985052026",
-    "us-west-1": "746614075791",
-    "us-west-2": "246618743249",
-}
 
 
 @dataclass(frozen=True)
 class Image:
     """The program for an image.
 
-    algorithm: "xgboost". tag: the image's. module: what `python -m` starts, with the
-    argument train or serve. metric_definitions: Name and Regex as CreateTrainingJob
-    has them; they are for log lines in which a TAB is written as #011.
+    algorithm: "xgboost" or "linear-learner". tag: the image's. module: what
+    `python -m` starts, with the argument train or serve. metric_definitions: Name and
+    Regex as CreateTrainingJob has them; they are for log lines in which a TAB is
+    written as #011. faults: how a FailureReason begins, by the exit code, where it is
+    not "AlgorithmError".
     """
 
     algorithm: str
     tag: str
     module: str
     metric_definitions: list[dict[str, str]]
+    faults: dict[int, str]
 
 
 class UnknownImage(ValueError):
@@ -91,37 +58,69 @@ def find_image(image_uri: str) -> Image:
     if match is None:
         raise UnknownImage(
             f'"{image_uri}" is not the address of an AWS image. One looks like '
-            f'"{_xgboost_address("us-east-1")}".'
+            f'"{_address("XGBoost", "us-east-1")}".'
         )
-    repository, tag = match["repository"], match["tag"]
-    if repository not in ("sagemaker-xgboost", "xgboost"):
+    repository, tag, region = match["repository"], match["tag"], match["region"]
+    name = _NAMES.get(repository)
+    if name is None:
         raise UnknownImage(
-            f'The image "{repository}" has no local program. The built-in XGBoost '
-            f'has: "{_xgboost_address(match["region"])}".'
+            f'The image "{repository}" has no local program. The built-in algorithms '
+            f'XGBoost and Linear Learner have: "{_address("XGBoost", region)}", '
+            f'"{_address("Linear Learner", region)}".'
         )
-    if repository == "xgboost" or tag not in VERSIONS:
+    _check_tag(name, repository, tag, region)
+    _check_registry(name, region, match["account"])
+    if name == "XGBoost":
+        return Image(
+            "xgboost", tag, "local_aws.containers.xgboost", xgboost_metrics(), {}
+        )
+    return Image(
+        "linear-learner",
+        tag,
+        "local_aws.containers.linear_learner",
+        linear_learner_metrics(),
+        linear_learner.FAULTS,
+    )
+
+
+# The images by the names that AWS gives the algorithms, each by the repository that an
+# address may name; the old repository "xgboost" is known in order to be refused.
+_NAMES = {
+    xgboost.REPOSITORY: "XGBoost",
+    "xgboost": "XGBoost",
+    linear_learner.REPOSITORY: "Linear Learner",
+}
+_PLACES = {"XGBoost": xgboost, "Linear Learner": linear_learner}
+_TAGS = {"XGBoost": tuple(VERSIONS), "Linear Learner": (linear_learner.TAG,)}
+_BEST_TAG = {"XGBoost": NEWEST.tag, "Linear Learner": linear_learner.TAG}
+
+
+def _check_tag(name: str, repository: str, tag: str, region: str) -> None:
+    if repository == _PLACES[name].REPOSITORY and tag in _TAGS[name]:
+        return
+    others = [other for other in _TAGS[name] if other != _BEST_TAG[name]]
+    raise UnknownImage(
+        f'The {name} image "{repository}:{tag}" has no local program. Use tag '
+        f'{_BEST_TAG[name]}: "{_address(name, region)}"'
+        + (f" (or one of {', '.join(others)})." if others else ".")
+    )
+
+
+def _check_registry(name: str, region: str, account: str) -> None:
+    registries = _PLACES[name].REGISTRIES
+    if region not in registries:
+        raise UnknownImage(f'AWS has no {name} image in the Region "{region}".')
+    if account != registries[region]:
         raise UnknownImage(
-            f'The XGBoost image "{repository}:{tag}" has no local program. Use tag '
-            f'{NEWEST.tag}: "{_xgboost_address(match["region"])}" (or one of '
-            f"{', '.join(other for other in VERSIONS if other != NEWEST.tag)})."
-        )
-    _check_registry(match["region"], match["account"])
-    return Image("xgboost", tag, "local_aws.containers.xgboost", metric_definitions())
-
-
-def _check_registry(region: str, account: str) -> None:
-    if region not in _XGBOOST_REGISTRIES:
-        raise UnknownImage(f'AWS has no XGBoost image in the Region "{region}".')
-    if account != _XGBOOST_REGISTRIES[region]:
-        raise UnknownImage(
-            f"AWS keeps the XGBoost image of {region} in registry "
-            f"{_XGBOOST_REGISTRIES[region]}, not {account}."
+            f"AWS keeps the {name} image of {region} in registry "
+            f"{registries[region]}, not {account}."
         )
 
 
-def _xgboost_address(region: str) -> str:
+def _address(name: str, region: str) -> str:
     """Where the image is in a Region; in us-east-1 for one of another partition."""
-    if region not in _XGBOOST_REGISTRIES or region.startswith(("cn-", "us-iso")):
+    place = _PLACES[name]
+    if region not in place.REGISTRIES or region.startswith(("cn-", "us-iso")):
         region = "us-east-1"
-    registry = f"{_XGBOOST_REGISTRIES[region]}.dkr.ecr.{region}.amazonaws.com"
-    return f"{registry}/sagemaker-xgboost:{NEWEST.tag}"
+    registry = f"{place.REGISTRIES[region]}.dkr.ecr.{region}.amazonaws.com"
+    return f"{registry}/{place.REPOSITORY}:{_BEST_TAG[name]}"

@@ -110,7 +110,7 @@ def _train(job: Job, metrics: MetricCollector) -> str:
     record = _advance(job, "Training", TRAINING)
     code, outcome = _run_container(job, record, image, metrics)
     if code != 0 and outcome == "Completed":
-        raise JobFailed(_failure_reason(job.folder, code))
+        raise JobFailed(_failure_reason(job.folder, code, image.faults))
     return outcome
 
 
@@ -250,7 +250,7 @@ def _stop_for_runtime(record: dict) -> None:
         move(record, "Stopping", STOPPING, time.time())
 
 
-def _failure_reason(root: Path, code: int) -> str:
+def _failure_reason(root: Path, code: int, faults: dict[int, str]) -> str:
     """FailureReason as AWS words it from output/failure and the exit code."""
     status = 128 - code if code < 0 else code  # a shell's number for a signal
     failure = root / "output/failure"
@@ -262,7 +262,8 @@ def _failure_reason(root: Path, code: int) -> str:
     else:
         text = ""
     suffix = f", exit code: {status}"
-    return f"AlgorithmError: {text}"[: MAX_FAILURE_REASON - len(suffix)] + suffix
+    fault = faults.get(status, "AlgorithmError")
+    return f"{fault}: {text}"[: MAX_FAILURE_REASON - len(suffix)] + suffix
 
 
 def _upload(job: Job) -> None:

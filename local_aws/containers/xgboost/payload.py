@@ -53,7 +53,7 @@ def parse(body: bytes, content_type: str | None) -> Features:
 
 def _csv_features(body: bytes) -> Features:
     body = body.strip()
-    if len(body) >= _LARGE_CSV:
+    if len(body) >= _LARGE_CSV and b"," in body[:512].split(b"\n", 1)[0]:
         table = _large_table(body)
         if table is not None:
             return _checked(table)
@@ -73,10 +73,10 @@ def _csv_features(body: bytes) -> Features:
 def _checked(table: np.ndarray) -> np.ndarray:
     """As 32 bit numbers. XGBoostError if one is infinite or too large for that."""
     with np.errstate(over="ignore"):
-        features = table.astype(np.float32)
+        features = table.astype(np.float32, copy=False)
     if np.isinf(features).any():
         # Refused in the words of xgboost, where a DMatrix is made.
-        xgboost.DMatrix(table)
+        xgboost.DMatrix(features)
     return features
 
 
@@ -137,12 +137,15 @@ def _large_table(body: bytes) -> np.ndarray | None:
                 column_types=dict.fromkeys(names, pyarrow.float64()),
                 null_values=[""],
             ),
+            # pyarrow's own keeps what it once had.
+            pyarrow.system_memory_pool(),
         )
     except pyarrow.ArrowInvalid:
         return None
-    table = np.empty((found.num_rows, len(names)))
-    for place, column in enumerate(found.columns):
-        table[:, place] = column.to_numpy()
+    table = np.empty((found.num_rows, len(names)), dtype=np.float32)
+    with np.errstate(over="ignore"):
+        for place, column in enumerate(found.columns):
+            table[:, place] = column.to_numpy()
     return table
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,8 @@ class Application:
     def __init__(self, model: Model | ModelNotLoaded, settings: Settings) -> None:
         self.model = model
         self.settings = settings
+        # As many as can work at once: more would only hold more tables in memory.
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
         self._routes = {
             "/ping": ("GET", self._ping),
             "/execution-parameters": ("GET", self._execution_parameters),
@@ -306,7 +309,8 @@ class Application:
         )
         if len(body) < _LARGE_BODY:
             return invoke(*request)
-        return await asyncio.to_thread(invoke, *request)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, invoke, *request)
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:
