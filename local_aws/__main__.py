@@ -1,4 +1,4 @@
-"""The command line: serve the stand-in, or run a command that uses it."""
+"""The command line: serve, run a command, show the state or remove it."""
 
 import argparse
 import os
@@ -34,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         "exec", help="run a command against the stand-in, started if none runs"
     )
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    commands.add_parser("status", help="say where state is and what is in it")
+    empty = commands.add_parser(
+        "reset", help="remove all state: objects, jobs, models, roles, log lines"
+    )
+    empty.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args(arguments)
     try:
         require_posix()
@@ -44,6 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
             if not words:
                 run.error("which command? python -m local_aws exec -- COMMAND ...")
             return execute(words)
+        if options.command == "status":
+            from local_aws.state import print_status
+
+            return print_status()
+        if options.command == "reset":
+            from local_aws.state import reset
+
+            return reset(without_asking=options.yes)
         from local_aws.server import serve as serve_now
 
         return serve_now(until_unused=getattr(options, "until_unused", False))

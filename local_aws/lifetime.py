@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from local_aws.installation import (
@@ -97,6 +97,11 @@ def try_server_lock(installation: Installation) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def start_lock(installation: Installation) -> AbstractContextManager[None]:
+    """Nobody looks for a server, or starts one, while this is held."""
+    return _exclusive(installation.start_lock)
 
 
 class UsersWatch:

@@ -53,6 +53,7 @@ from local_aws.moto_services import (
     unsupported_service,
 )
 from local_aws.signature import Claim, Head
+from local_aws.state import finish_reset
 
 log = logging.getLogger(__name__)
 
@@ -428,6 +429,7 @@ def serve(until_unused: bool) -> int:
             f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses it; "
             "set LOCAL_AWS_HOME to another folder to run a second one."
         )
+    finish_reset(installation)
     _seal_process(installation)
     listener = bind(installation)
     port = listener.getsockname()[1]

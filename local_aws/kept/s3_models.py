@@ -199,9 +199,15 @@ def _checksum_of_any(
 def _copy_object(
     self: models.S3Backend, src_key: FakeKey, bucket: str, key: str, **options: Any
 ) -> None:
-    """A copy is whole, and so is its checksum; moto keeps that of the parts."""
+    """A copy has its source's tags only, and a checksum of the whole.
+
+    moto adds the tags to those of the object that is overwritten, and keeps the
+    checksum of the source's parts.
+    """
+    tags = self.tagger.get_tag_dict_for_resource(src_key.arn)
     _moto_copy_object(self, src_key, bucket, key, **options)
     copied = self.get_bucket(bucket).keys[key]
+    self.tagger.tags[copied.arn] = tags
     if src_key.checksum_type == "COMPOSITE" and copied.checksum_algorithm:
         copied.checksum_value = _encoded_checksum(
             copied.content.pieces(), copied.checksum_algorithm

@@ -1,0 +1,646 @@
+"""The operations that the crash test works the stand-in with."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_aws.installation import ACCOUNT_ID, ROLE_ARN
+
+from .ledger import ANYTHING, Actor, answered, difference, now_ms
+
+BUCKET = "sagemaker-crash-plain"
+VERSIONED = "sagemaker-crash-versioned"
+GROUP = "/crash"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+GIVEN = [
+    f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "PowerUserAccess")
+]
+# In the database, at the border to a file, in a file, spooled by the server.
+SIZES = [0, 1, 1000, 32 * 1024, 32 * 1024 + 1, 200_000, 1_000_000, 5_000_000]
+WEIGHTS = [1, 2, 6, 2, 2, 4, 1, 0.4]
+PART = 5 * 2**20
+
+
+def prepare(clients: Any) -> None:
+    """Make what all actors share."""
+    s3 = clients("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.create_bucket(Bucket=VERSIONED)
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=VERSIONED, VersioningConfiguration=enabled)
+    clients("logs").create_log_group(logGroupName=GROUP)
+    rows = "".join(f"{i % 7},{i},{i * i % 11}\n" for i in range(50))
+    s3.put_object(Bucket=BUCKET, Key="train/train.csv", Body=rows.encode())
+    s3.put_object(Bucket=BUCKET, Key="model/model.tar.gz", Body=b"not looked into")
+
+
+def code_of(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+class Objects(Actor):
+    """Put, overwrite, copy, tag, delete one or several."""
+
+    def _body(self) -> bytes:
+        return self.rng.randbytes(self.rng.choices(SIZES, WEIGHTS)[0])
+
+    def observe(self, name: str) -> Any:
+        s3 = self.clients("s3")
+        where = {"Bucket": BUCKET, "Key": name}
+        try:
+            found = s3.get_object(**where)
+        except ClientError as error:
+            if code_of(error) == "NoSuchKey":
+                return None
+            raise
+        tags = s3.get_object_tagging(**where)["TagSet"]
+        return {
+            "body": digest(found["Body"].read()),
+            "etag": found["ETag"],
+            "modified": found["LastModified"],
+            "metadata": found["Metadata"],
+            "type": found["ContentType"],
+            "tags": {tag["Key"]: tag["Value"] for tag in tags},
+        }
+
+    def step(self) -> None:
+        key = f"{self.label}/{self.rng.randrange(12)}"
+        steps = [self._put, self._put, self._put]
+        if self.expected.get(key) is not None:
+            steps += [self._copy, self._tag, self._delete, self._delete_several]
+        self.rng.choice(steps)(key)
+
+    def _put(self, key: str) -> None:
+        body = self._body()
+        metadata = {"number": str(self.rng.randrange(1000))}
+        tags = {"tag": str(self.rng.randrange(1000))} if self.rng.random() < 0.3 else {}
+        after = {
+            "body": digest(body),
+            "etag": f'"{hashlib.md5(body).hexdigest()}"',
+            "modified": ANYTHING,
+            "metadata": metadata,
+            "type": "text/csv",
+            "tags": tags,
+        }
+        with self.operation(key, after):
+            self.clients("s3").put_object(
+                Bucket=BUCKET,
+                Key=key,
+                Body=body,
+                Metadata=metadata,
+                ContentType="text/csv",
+                Tagging="&".join(f"{k}={v}" for k, v in tags.items()),
+            )
+
+    def _copy(self, key: str) -> None:
+        target = f"{self.label}/copy-{self.rng.randrange(4)}"
+        after = self.expected[key] | {"modified": ANYTHING}
+        with self.operation(target, after):
+            self.clients("s3").copy_object(
+                Bucket=BUCKET,
+                Key=target,
+                CopySource={"Bucket": BUCKET, "Key": key},
+                TaggingDirective="COPY",
+            )
+
+    def _tag(self, key: str) -> None:
+        tags = {"tag": str(self.rng.randrange(1000))}
+        tag_set = [{"Key": k, "Value": v} for k, v in tags.items()]
+        with self.operation(key, self.expected[key] | {"tags": tags}):
+            self.clients("s3").put_object_tagging(
+                Bucket=BUCKET, Key=key, Tagging={"TagSet": tag_set}
+            )
+
+    def _delete(self, key: str) -> None:
+        with self.operation(key, None):
+            self.clients("s3").delete_object(Bucket=BUCKET, Key=key)
+
+    def _delete_several(self, key: str) -> None:
+        keys = [key, f"{self.label}/copy-{self.rng.randrange(4)}"]
+        for each in keys:
+            self.flying[each] = [None]
+        with answered():
+            self.clients("s3").delete_objects(
+                Bucket=BUCKET, Delete={"Objects": [{"Key": each} for each in keys]}
+            )
+        for each in keys:
+            del self.flying[each]
+            self.expected[each] = None
+        self.done += 1
+
+
+class Versions(Actor):
+    """Versions of a key, delete markers, deletion of one version."""
+
+    def observe(self, name: str) -> Any:
+        s3 = self.clients("s3")
+        listed = s3.list_object_versions(Bucket=VERSIONED, Prefix=name)
+        entries = listed.get("Versions", []) + listed.get("DeleteMarkers", [])
+        entries = [entry for entry in entries if entry["Key"] == name]
+        seen = {}
+        for entry in entries:
+            version = entry["VersionId"]
+            if "ETag" not in entry:
+                seen[version] = "marker"
+                continue
+            found = s3.get_object(Bucket=VERSIONED, Key=name, VersionId=version)
+            seen[version] = digest(found["Body"].read())
+        latest = [entry["VersionId"] for entry in entries if entry["IsLatest"]]
+        return {"versions": seen, "latest": latest}
+
+    def check(self) -> list[str]:
+        # What a version under way is called is not known: compare without it.
+        problems = []
+        for name in set(self.expected) | set(self.flying):
+            actual = self.observe(name)
+            wanted = self.expected.get(name, {"versions": {}, "latest": []})
+            allowed = [wanted]
+            for kind, value in self.flying.get(name, []):
+                after = dict(wanted["versions"])
+                if kind == "delete":
+                    after.pop(value)
+                    latest = [v for v in after][-1:]
+                    allowed.append({"versions": after, "latest": latest})
+                else:
+                    new = actual["versions"].keys() - after.keys()
+                    if len(new) == 1:
+                        [version] = new
+                        after[version] = value
+                        allowed.append({"versions": after, "latest": [version]})
+            if actual in allowed:
+                # Ours is in the order in which the versions came; the times that are
+                # listed are too coarse for that.
+                actual = allowed[allowed.index(actual)]
+            else:
+                problems.append(difference(name, actual, allowed))
+            self.expected[name] = actual
+        self.flying.clear()
+        return problems
+
+    def step(self) -> None:
+        key = f"{self.label}/{self.rng.randrange(3)}"
+        state = self.expected.setdefault(key, {"versions": {}, "latest": []})
+        s3 = self.clients("s3")
+        where = {"Bucket": VERSIONED, "Key": key}
+        choice = self.rng.random()
+        if (state["versions"] and choice < 0.25) or len(state["versions"]) > 12:
+            version = self.rng.choice(list(state["versions"]))
+            self.flying[key] = [("delete", version)]
+            with answered():
+                s3.delete_object(**where, VersionId=version)
+            del state["versions"][version]
+        elif state["versions"] and choice < 0.4:
+            self.flying[key] = [("new", "marker")]
+            with answered():
+                version = s3.delete_object(**where)["VersionId"]
+            state["versions"][version] = "marker"
+        else:
+            body = self.rng.randbytes(self.rng.choice([5, 100_000]))
+            self.flying[key] = [("new", digest(body))]
+            with answered():
+                version = s3.put_object(**where, Body=body)["VersionId"]
+            state["versions"][version] = digest(body)
+        state["latest"] = list(state["versions"])[-1:]
+        del self.flying[key]
+        self.done += 1
+
+
+class Uploads(Actor):
+    """Uploads in parts: one under way after the other, for one key."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.key = f"{self.label}/upload"
+        self.bodies: dict[str, bytes] = {}  # by ETag
+        self.upload: str | None = None
+
+    def observe(self, name: str) -> Any:
+        s3 = self.clients("s3")
+        where = {"Bucket": BUCKET, "Key": self.key}
+        listed = s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        uploads = {}
+        for upload in listed:
+            if upload["Key"] == self.key:
+                parts = s3.list_parts(**where, UploadId=upload["UploadId"])
+                uploads[upload["UploadId"]] = {
+                    str(part["PartNumber"]): part["ETag"]
+                    for part in parts.get("Parts", [])
+                }
+        try:
+            found = s3.get_object(**where)
+        except ClientError as error:
+            if code_of(error) != "NoSuchKey":
+                raise
+            return {"uploads": uploads, "object": None}
+        body = digest(found["Body"].read())
+        return {"uploads": uploads, "object": [body, found["ETag"], found["Metadata"]]}
+
+    def check(self) -> list[str]:
+        problems = []
+        if self.key in self.expected and ANYTHING in self.flying.get(self.key, []):
+            # A new upload whose id never came back.
+            known = self.expected[self.key]
+            uploads = dict(self.observe(self.key)["uploads"])
+            new = uploads.keys() - known["uploads"].keys()
+            after = known["uploads"] | {each: {} for each in new}
+            self.flying[self.key] = [known | {"uploads": after}]
+            if len(new) > 1:
+                problems.append(f"{self.key} has uploads that nobody began: {new}")
+        problems += super().check()
+        uploads = (self.expected.get(self.key) or {"uploads": {}})["uploads"]
+        if self.upload not in uploads:
+            self.upload, self.bodies = None, {}
+        return problems
+
+    def step(self) -> None:
+        s3 = self.clients("s3")
+        where = {"Bucket": BUCKET, "Key": self.key}
+        state = self.expected.setdefault(self.key, {"uploads": {}, "object": None})
+        if self.upload is None:
+            self.flying[self.key] = [ANYTHING]
+            with answered():
+                self.upload = s3.create_multipart_upload(
+                    **where, Metadata={"label": self.label}
+                )["UploadId"]
+            del self.flying[self.key]
+            self.expected[self.key] = state | {
+                "uploads": state["uploads"] | {self.upload: {}}
+            }
+            self.bodies = {}
+            self.done += 1
+            return
+        where["UploadId"] = self.upload
+        parts = state["uploads"][self.upload]
+        others = {k: v for k, v in state["uploads"].items() if k != self.upload}
+        if self.rng.random() < 0.08:
+            with self.operation(self.key, state | {"uploads": others}):
+                s3.abort_multipart_upload(**where)
+            self.upload = None
+        elif parts and self.rng.random() < 0.4:
+            self._complete(where, state, others)
+        else:
+            number = self.rng.choice([1, 1, 2]) if parts else 1
+            body = self.rng.randbytes(PART if number == 1 else 100)
+            etag = f'"{hashlib.md5(body).hexdigest()}"'
+            after = {self.upload: parts | {str(number): etag}, **others}
+            self.bodies[etag] = body
+            with self.operation(self.key, state | {"uploads": after}):
+                s3.upload_part(**where, PartNumber=number, Body=body)
+
+    def _complete(self, where: dict, state: dict, others: dict) -> None:
+        parts = sorted(
+            (int(n), tag) for n, tag in state["uploads"][self.upload].items()
+        )
+        chosen = [{"PartNumber": number, "ETag": tag} for number, tag in parts]
+        body = b"".join(self.bodies[tag] for _, tag in parts)
+        tags = b"".join(bytes.fromhex(tag.strip('"')) for _, tag in parts)
+        etag = f'"{hashlib.md5(tags).hexdigest()}-{len(parts)}"'
+        after = {
+            "uploads": others,
+            "object": [digest(body), etag, {"label": self.label}],
+        }
+        with self.operation(self.key, after):
+            self.clients("s3").complete_multipart_upload(
+                **where, MultipartUpload={"Parts": chosen}
+            )
+        self.upload = None
+
+
+class Roles(Actor):
+    """Roles with inline and attached policies."""
+
+    def observe(self, name: str) -> Any:
+        iam = self.clients("iam")
+        try:
+            role = iam.get_role(RoleName=name)["Role"]
+        except ClientError as error:
+            if code_of(error) == "NoSuchEntity":
+                return None
+            raise
+        inline = {
+            policy: iam.get_role_policy(RoleName=name, PolicyName=policy)[
+                "PolicyDocument"
+            ]
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        }
+        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        return {
+            "id": role["RoleId"],
+            "created": role["CreateDate"],
+            "description": role.get("Description"),
+            "tags": {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            "inline": inline,
+            "attached": sorted(policy["PolicyArn"] for policy in attached),
+        }
+
+    def step(self) -> None:
+        name = f"{self.label}-role-{self.rng.randrange(5)}"
+        state = self.expected.get(name)
+        iam = self.clients("iam")
+        if state is None:
+            self._create(iam, name)
+            return
+        steps = [self._inline, self._inline, self._attach, self._describe]
+        self.rng.choice([*steps, self._remove])(iam, name, state)
+
+    def _create(self, iam: Any, name: str) -> None:
+        text = str(self.rng.randrange(1000))
+        after = {
+            "id": ANYTHING,
+            "created": ANYTHING,
+            "description": text,
+            "tags": {"tag": text},
+            "inline": {},
+            "attached": [],
+        }
+        with self.operation(name, after):
+            iam.create_role(
+                RoleName=name,
+                AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}',
+                Description=text,
+                Tags=[{"Key": "tag", "Value": text}],
+            )
+
+    def _inline(self, iam: Any, name: str, state: dict) -> None:
+        policy = f"inline-{self.rng.randrange(3)}"
+        inline = dict(state["inline"])
+        if policy in inline and self.rng.random() < 0.4:
+            del inline[policy]
+            with self.operation(name, state | {"inline": inline}):
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+            return
+        statement = {
+            "Sid": f"S{self.rng.randrange(1000)}",
+            "Effect": "Allow",
+            "Action": "s3:*",
+            "Resource": "*",
+        }
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        inline[policy] = document
+        with self.operation(name, state | {"inline": inline}):
+            iam.put_role_policy(
+                RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document)
+            )
+
+    def _attach(self, iam: Any, name: str, state: dict) -> None:
+        arn = self.rng.choice(GIVEN)
+        attached = set(state["attached"])
+        call = iam.detach_role_policy if arn in attached else iam.attach_role_policy
+        attached ^= {arn}
+        with self.operation(name, state | {"attached": sorted(attached)}):
+            call(RoleName=name, PolicyArn=arn)
+
+    def _describe(self, iam: Any, name: str, state: dict) -> None:
+        text = str(self.rng.randrange(1000))
+        with self.operation(name, state | {"description": text}):
+            iam.update_role(RoleName=name, Description=text)
+
+    def _remove(self, iam: Any, name: str, state: dict) -> None:
+        if not state["inline"] and not state["attached"]:
+            with self.operation(name, None):
+                iam.delete_role(RoleName=name)
+
+
+class LogLines(Actor):
+    """Lines put into streams; each has to be there once and in order."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.number = 0
+
+    def observe(self, name: str) -> Any:
+        logs = self.clients("logs")
+        lines: list[str] = []
+        token: dict[str, str] = {}
+        while True:
+            try:
+                page = logs.get_log_events(
+                    logGroupName=GROUP,
+                    logStreamName=name,
+                    startFromHead=True,
+                    **token,
+                )
+            except ClientError as error:
+                if code_of(error) == "ResourceNotFoundException":
+                    return None
+                raise
+            if not page["events"]:
+                return lines
+            lines += [event["message"] for event in page["events"]]
+            token = {"nextToken": page["nextForwardToken"]}
+
+    def step(self) -> None:
+        name = f"{self.label}/stream-{self.number // 40}"
+        self.number += 1
+        logs = self.clients("logs")
+        where = {"logGroupName": GROUP, "logStreamName": name}
+        before = self.expected.get(name)
+        if before is None:
+            with self.operation(name, []):
+                logs.create_log_stream(**where)
+            return
+        start = len(before)
+        new = [f"{name} line {start + i}" for i in range(self.rng.randint(1, 20))]
+        events = [{"timestamp": now_ms(), "message": line} for line in new]
+        with self.operation(name, before + new):
+            logs.put_log_events(**where, logEvents=events)
+
+
+class Metrics(Actor):
+    """Values of metrics."""
+
+    def observe(self, name: str) -> Any:
+        now = datetime.now(UTC)
+        points = self.clients("cloudwatch").get_metric_statistics(
+            Namespace="Crash",
+            MetricName=name,
+            StartTime=now - timedelta(days=1),
+            EndTime=now + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+        count = sum(point["SampleCount"] for point in points)
+        return [count, sum(point["Sum"] for point in points)] if count else None
+
+    def step(self) -> None:
+        name = f"{self.label}-{self.rng.randrange(3)}"
+        values = [float(self.rng.randrange(10)) for _ in range(3)]
+        count, total = self.expected.get(name) or [0, 0]
+        with self.operation(name, [count + len(values), total + sum(values)]):
+            self.clients("cloudwatch").put_metric_data(
+                Namespace="Crash",
+                MetricData=[{"MetricName": name, "Value": value} for value in values],
+            )
+
+
+class Models(Actor):
+    """SageMaker models and notebook instances, with tags."""
+
+    def _arn(self, name: str) -> str:
+        kind = "model" if "-model-" in name else "notebook-instance"
+        return f"arn:aws:sagemaker:us-east-1:{ACCOUNT_ID}:{kind}/{name}"
+
+    def observe(self, name: str) -> Any:
+        sagemaker = self.clients("sagemaker")
+        try:
+            if "-model-" in name:
+                found = sagemaker.describe_model(ModelName=name)
+                what = found["PrimaryContainer"]["Environment"]
+            else:
+                found = sagemaker.describe_notebook_instance(NotebookInstanceName=name)
+                what = found["InstanceType"]
+        except ClientError as error:
+            if code_of(error) == "ValidationException":
+                return None
+            raise
+        tags = sagemaker.list_tags(ResourceArn=self._arn(name))["Tags"]
+        return {
+            "what": what,
+            "created": found["CreationTime"],
+            "tags": {tag["Key"]: tag["Value"] for tag in tags},
+        }
+
+    def step(self) -> None:
+        sagemaker = self.clients("sagemaker")
+        kind = self.rng.choice(["model", "model", "model", "notebook"])
+        name = f"{self.label}-{kind}-{self.rng.randrange(4)}"
+        state = self.expected.get(name)
+        text = str(self.rng.randrange(1000))
+        tags = [{"Key": "tag", "Value": text}]
+        if state is None:
+            after = {"created": ANYTHING, "tags": {"tag": text}}
+            if kind == "model":
+                container = {
+                    "Image": IMAGE,
+                    "ModelDataUrl": f"s3://{BUCKET}/model/model.tar.gz",
+                    "Environment": {"NUMBER": text},
+                }
+                with self.operation(name, after | {"what": {"NUMBER": text}}):
+                    sagemaker.create_model(
+                        ModelName=name,
+                        ExecutionRoleArn=ROLE_ARN,
+                        PrimaryContainer=container,
+                        Tags=tags,
+                    )
+            else:
+                with self.operation(name, after | {"what": "ml.t3.medium"}):
+                    sagemaker.create_notebook_instance(
+                        NotebookInstanceName=name,
+                        InstanceType="ml.t3.medium",
+                        RoleArn=ROLE_ARN,
+                        Tags=tags,
+                    )
+        elif kind == "model" and self.rng.random() < 0.4:
+            with self.operation(name, None):
+                sagemaker.delete_model(ModelName=name)
+        elif state["tags"] and self.rng.random() < 0.3:
+            with self.operation(name, state | {"tags": {}}):
+                sagemaker.delete_tags(ResourceArn=self._arn(name), TagKeys=["tag"])
+        else:
+            with self.operation(name, state | {"tags": {"tag": text}}):
+                sagemaker.add_tags(ResourceArn=self._arn(name), Tags=tags)
+
+
+class Jobs(Actor):
+    """Training jobs: a job that was seen to end stays so, none runs for ever."""
+
+    ENDED = ("Completed", "Failed", "Stopped")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.number = 0
+
+    def observe(self, name: str) -> Any:
+        try:
+            found = self.clients("sagemaker").describe_training_job(
+                TrainingJobName=name
+            )
+        except ClientError as error:
+            if code_of(error) == "ValidationException":
+                return None
+            raise
+        return {
+            "status": found["TrainingJobStatus"],
+            "reason": found.get("FailureReason"),
+            "created": found["CreationTime"],
+            "artifact": found.get("ModelArtifacts"),
+            "end": found.get("TrainingEndTime"),
+        }
+
+    def check(self) -> list[str]:
+        problems = []
+        for name in set(self.expected) | set(self.flying):
+            actual = self.observe(name)
+            before = self.expected.get(name)
+            if before is None:
+                good = actual is None or name in self.flying
+            elif before["status"] in self.ENDED:
+                good = actual == before
+            else:
+                good = (
+                    actual is not None
+                    and actual["created"] == before["created"]
+                    and actual["status"] in self.ENDED
+                )
+            if good and actual and actual["status"] == "Completed":
+                key = actual["artifact"]["S3ModelArtifacts"].split("/", 3)[3]
+                self.clients("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            if not good:
+                problems.append(f"{name} is {actual}, was {before}")
+            self.expected[name] = actual
+        self.flying.clear()
+        return problems
+
+    def step(self) -> None:
+        running = [
+            name
+            for name, state in self.expected.items()
+            if state is not None and state["status"] not in self.ENDED
+        ]
+        if running:
+            for name in running:
+                with answered():
+                    self.expected[name] = self.observe(name)
+            return
+        self.number += 1
+        name = f"{self.label}-job-{self.number}"
+        self.flying[name] = [ANYTHING]
+        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}
+        with answered():
+            self.clients("sagemaker").create_training_job(
+                TrainingJobName=name,
+                AlgorithmSpecification={
+                    "TrainingImage": IMAGE,
+                    "TrainingInputMode": "File",
+                },
+                RoleArn=ROLE_ARN,
+                InputDataConfig=[
+                    {
+                        "ChannelName": "train",
+                        "ContentType": "text/csv",
+                        "DataSource": {"S3DataSource": source},
+                    }
+                ],
+                OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output"},
+                ResourceConfig={
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 1,
+                    "VolumeSizeInGB": 1,
+                },
+                StoppingCondition={"MaxRuntimeInSeconds": 600},
+                HyperParameters={"num_round": "3"},
+            )
+            state = self.observe(name)
+        del self.flying[name]
+        self.expected[name] = state
+        self.done += 1
+
+
+ACTORS = (Objects, Versions, Uploads, Roles, LogLines, Metrics, Models, Jobs)
