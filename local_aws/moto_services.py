@@ -123,7 +123,7 @@ class MotoServices:
         try:
             app = self._app(service)
         except StateFileError as error:
-            raise _internal_error(service, error) from error
+            raise internal_error(service, error) from error
         body.seek(0)
         parameters: dict[str, str] = {}
         operation = _operation(head)
@@ -154,7 +154,7 @@ class MotoServices:
         try:
             return self._kept.s3.take_upload(head, body, size)
         except StorageError as error:
-            raise _internal_error("s3", error) from error
+            raise internal_error("s3", error) from error
 
     def _ask_and_keep(
         self, app: Callable, service: str, environ: dict, request: Request
@@ -179,7 +179,7 @@ class MotoServices:
             raise
         except (StorageError, sqlite3.Error, NotKeepable) as error:
             keeper.restore(request)
-            raise _internal_error(service, error) from error
+            raise internal_error(service, error) from error
         return answer
 
     def _ask_moto(
@@ -324,7 +324,7 @@ def _make_session(installation: Installation) -> None:
     sts.assumed_roles.append(session)
 
 
-def _internal_error(service: str, error: Exception) -> AwsError:
+def internal_error(service: str, error: object) -> AwsError:
     """The service can't store what it was told to, or not read what is stored."""
     log.error("%s: %s", service, error)
     code, status = INTERNAL_ERRORS.get(service, ("InternalFailure", 500))

@@ -50,6 +50,7 @@ from local_aws.moto_services import (
     SERVICES,
     MotoServices,
     configure_moto,
+    internal_error,
     unsupported_service,
 )
 from local_aws.signature import Claim, Head
@@ -226,7 +227,10 @@ class StandIn:
         limit = LARGEST_S3_BODY if claim.service == "s3" else LARGEST_BODY
         if int(head.header("content-length") or 0) > limit:
             raise TooLarge
-        await body.fill(receive, limit)
+        try:
+            await body.fill(receive, limit)
+        except OSError as error:  # the disk is full
+            raise internal_error(claim.service, error.strerror) from error
         if declared is None:
             signature.check_signature(head, claim, protocol, keys, body.sha256)
         signature.check_body(head, claim, protocol, body.sha256)

@@ -316,8 +316,9 @@ def test_life_goes_on_after_a_restart(own) -> None:
         parts.append({"PartNumber": number, "ETag": tag})
         events = [{"timestamp": now + number, "message": f"line {number}"}]
         logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=events)
-        own = killed_and_started(own)
-        s3, logs = own.client("s3"), own.client("logs")
+        if number < 3:
+            own = killed_and_started(own)
+            s3, logs = own.client("s3"), own.client("logs")
     assert old["ETag"] != parts[0]["ETag"]
     s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
     second = s3.put_object(Bucket="bucket", Key="key", Body=b"2")["VersionId"]
