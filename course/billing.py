@@ -1,11 +1,13 @@
-"""What the jobs of a lesson's run would have cost on AWS."""
+"""What a lesson's run would have cost on AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from utils.cost import price_of
 
@@ -43,10 +45,56 @@ def used(client: Any, lesson: str, since: datetime) -> Iterator[tuple[str, str, 
                 yield resources["InstanceType"], "transform", seconds
 
 
-def estimate(client: Any, lesson: str, since: datetime) -> Estimate:
-    """Price a lesson's jobs. LookupError if the price table lacks an instance type."""
+class EndpointMeter:
+    """Watches endpoints while lessons run: at the end of a lesson they are gone.
+
+    An endpoint counts from its creation to the last look at which it was there.
+    """
+
+    def __init__(self, client: Any) -> None:
+        """`client` is boto3's sagemaker client."""
+        self._client = client
+        self._machines: dict[str, list[tuple[str, int]]] = {}
+        self._times: dict[str, tuple[datetime, datetime]] = {}
+
+    def look(self) -> None:
+        """Note which endpoints there are now. Call it often."""
+        pages = self._client.get_paginator("list_endpoints").paginate(
+            NameContains="lesson"
+        )
+        for page in pages:
+            for item in page["Endpoints"]:
+                name = item["EndpointName"]
+                self._times[name] = (item["CreationTime"], datetime.now(UTC))
+                if name not in self._machines:
+                    self._machines[name] = self._machines_of(name)
+
+    def _machines_of(self, name: str) -> list[tuple[str, int]]:
+        try:
+            endpoint = self._client.describe_endpoint(EndpointName=name)
+            configuration = self._client.describe_endpoint_config(
+                EndpointConfigName=endpoint["EndpointConfigName"]
+            )
+        except ClientError:
+            return []  # deleted between two calls: it was there for a moment only
+        return [
+            (variant["InstanceType"], variant["InitialInstanceCount"])
+            for variant in configuration["ProductionVariants"]
+        ]
+
+    def used(self, lesson: str) -> Iterator[tuple[str, str, float]]:
+        """Yield (instance type, "hosting", seconds) of a lesson's endpoints."""
+        for name, (created, seen) in self._times.items():
+            if name.startswith(f"lesson{lesson}-"):
+                seconds = (seen - created).total_seconds()
+                for instance_type, count in self._machines[name]:
+                    yield instance_type, "hosting", seconds * count
+
+
+def estimate(used: Iterable[tuple[str, str, float]]) -> Estimate:
+    """Price what was used. LookupError if the price table lacks an instance type."""
     usd, dates = 0.0, []
-    for instance_type, component, seconds in used(client, lesson, since):
+    for instance_type, component, seconds in used:
         price = price_of(instance_type, component)
         usd += seconds * price.usd_per_hour / 3600
         dates.append(price.read_on)

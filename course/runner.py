@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 
 from course import lessons, pages
-from course.billing import Estimate, estimate
+from course.billing import EndpointMeter, Estimate, estimate, used
 from course.environment import ROOT
 from course.execution import Execution, execute
 
@@ -36,11 +36,14 @@ class Progress:
         self.rows = {path: ["waiting", 0.0] for path in paths}
         self.shown: dict[Path, str] = {}
         self.begun: dict[Path, float] = {}
+        self.meter: EndpointMeter | None = None
 
     def update(self, execution: Execution) -> None:
         """Take in where a lesson is now (called before each cell and at the end)."""
         path, cells = execution.path, len(execution.notebook.cells)
         self.begun.setdefault(path, time.monotonic() - execution.seconds)
+        if self.meter is not None:
+            self.meter.look()
         if execution.failure:
             step = f"FAILED at {execution.failure}"
         elif execution.cells_done == cells:
@@ -157,18 +160,23 @@ def run_lessons(
     if environment is None:
         environment = stand_in_environment()
     progress = Progress(paths, console)
+    if on_stand_in:
+        progress.meter = EndpointMeter(boto3.client("sagemaker"))
     executions = run_all(paths, environment, workers or default_workers(), progress)
     _write_build(executions, folder, build)
     if on_stand_in:
         client = boto3.client("sagemaker")
         for path in paths:
-            costs[path] = estimate(client, lessons.lesson_number(path), started)
+            number = lessons.lesson_number(path)
+            jobs = used(client, number, started)
+            costs[path] = estimate([*jobs, *progress.meter.used(number)])
     console.print(_summary(executions, costs))
     dates = [cost.read_on for cost in costs.values() if cost.read_on]
     if dates:
         console.print(
-            "Cost: the seconds for which this run's jobs ran here, at AWS's prices in "
-            f"us-east-1 as of {min(dates)}. An estimate: on AWS a job takes minutes.",
+            "Cost: the seconds for which this run's jobs and endpoints ran here, at "
+            f"AWS's prices in us-east-1 as of {min(dates)}. An estimate: on AWS they "
+            "take minutes.",
             soft_wrap=True,
         )
     failed = [item for item in executions if item.failure]

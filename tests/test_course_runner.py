@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
@@ -18,7 +18,7 @@ from nbformat.v4 import new_markdown_cell
 from rich.console import Console
 
 from course import environment, lessons, runner, store
-from course.billing import estimate
+from course.billing import EndpointMeter, estimate, used
 from course.environment import ROOT, SetupError, check_version, uv_settings
 from course.execution import UnknownParameter, check_parameters, parameter_names
 
@@ -325,10 +325,50 @@ def test_cost_is_billed_seconds_times_prices() -> None:
             "lesson02-abcdef-a": {**training, "BillableTimeInSeconds": 3600},
         }
     )
-    cost = estimate(client, "01", datetime.now(UTC))
+    cost = estimate(used(client, "01", datetime.now(UTC)))
     assert cost.usd == pytest.approx((60 + 30) * 2 * 0.115 / 3600)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", cost.read_on)
-    assert estimate(client, "05", datetime.now(UTC)).usd == 0
+    assert estimate(used(client, "05", datetime.now(UTC))).usd == 0
+
+
+class FakeEndpoints:
+    """Answers as boto3's client does, for endpoints that come and go."""
+
+    def __init__(self) -> None:
+        self.created: dict[str, datetime] = {}
+
+    def get_paginator(self, operation: str):
+        assert operation == "list_endpoints"
+        return self
+
+    def paginate(self, NameContains: str):
+        yield {
+            "Endpoints": [
+                {"EndpointName": name, "CreationTime": created}
+                for name, created in self.created.items()
+                if NameContains in name
+            ]
+        }
+
+    def describe_endpoint(self, EndpointName: str) -> dict:
+        return {"EndpointConfigName": EndpointName}
+
+    def describe_endpoint_config(self, EndpointConfigName: str) -> dict:
+        variant = {"InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 2}
+        return {"ProductionVariants": [variant]}
+
+
+def test_an_endpoint_costs_from_its_creation_to_its_last_sight() -> None:
+    client = FakeEndpoints()
+    meter = EndpointMeter(client)
+    meter.look()
+    assert estimate(meter.used("03")).usd == 0
+    client.created["lesson03-abcdef-a"] = datetime.now(UTC) - timedelta(hours=1)
+    client.created["lesson04-abcdef-a"] = datetime.now(UTC) - timedelta(hours=5)
+    meter.look()
+    client.created.clear()
+    meter.look()
+    assert estimate(meter.used("03")).usd == pytest.approx(2 * 0.23, rel=0.01)
 
 
 # --- storing --------------------------------------------------------------------------
