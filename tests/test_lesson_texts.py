@@ -13,20 +13,40 @@ from nbformat import NotebookNode
 import utils
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-# The outputs that lessons 01 and 02 have in common, by the ids of their cells.
-ALIKE = (
+# The outputs that twins have in common, by the ids of their cells.
+OF_BOSTON = (
     "get-code",
     "prepare-code",
     "split-code",
     "files-code",
     "image",
-    "curve",
-    "download",
     "rmse",
     "plot",
     "cost",
     "cleanup-proof",
 )
+OF_ENDPOINTS = (
+    "price",
+    "endpoint",
+    "running",
+    "one",
+    "serializers",
+    "chunks",
+    "wrong",
+    "silent",
+)
+ALIKE = [
+    *[("01", "02", cell_id) for cell_id in (*OF_BOSTON, "curve", "download")],
+    *[("03", "04", cell_id) for cell_id in (*OF_BOSTON, *OF_ENDPOINTS)],
+    # A model says the same in batch transform and behind an endpoint.
+    *[("01", "03", cell_id) for cell_id in ("split-code", "rmse", "plot")],
+]
+LESSON_04_WRITES = [
+    ("sagemaker", "CreateEndpointConfig", None),
+    ("sagemaker", "CreateEndpointConfig", "ProductionVariant"),
+    ("sagemaker", "CreateEndpoint", None),
+    ("sagemaker-runtime", "InvokeEndpoint", None),
+]
 
 
 def lesson(number: str) -> NotebookNode:
@@ -69,11 +89,29 @@ def test_lesson_02_names_every_part_of_a_transform_jobs_input_and_output():
         assert [part for part in parts if f"`{name}.{part}`" not in text] == []
 
 
-@pytest.mark.parametrize("cell_id", ALIKE)
-def test_the_twins_show_the_same(cell_id):
-    high, low = (stored_text(lesson(number), cell_id) for number in ("01", "02"))
-    assert any(high), "nothing is stored"
-    assert high == low
+@pytest.mark.parametrize(("service", "operation", "shape"), LESSON_04_WRITES)
+def test_lesson_04_names_every_part_of_its_requests(service, operation, shape):
+    model = boto3.client(service, region_name="us-east-1").meta.service_model
+    parts = model.operation_model(operation).input_shape.members
+    if shape:
+        parts = model.shape_for(shape).members
+    text = prose(lesson("04"))
+    assert [part for part in parts if f"`{part}`" not in text] == []
+
+
+@pytest.mark.parametrize(("one", "other", "cell_id"), ALIKE)
+def test_lessons_show_the_same(one, other, cell_id):
+    first, second = (stored_text(lesson(number), cell_id) for number in (one, other))
+    assert any(first), "nothing is stored"
+    assert first == second
+
+
+@pytest.mark.parametrize("number", ["03", "04"])
+def test_the_log_shows_the_error_that_the_answer_had(number):
+    notebook = lesson(number)
+    message = stored_text(notebook, "wrong")[0].split("\n", 1)[1].split()
+    assert message[0] == "Unable"
+    assert stored_text(notebook, "log")[0].split()[-len(message) :] == message
 
 
 def test_the_twins_would_be_told_apart():
@@ -100,7 +138,7 @@ def run_first_cell(number: str, folder: Path, course_home: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("number", ["00", "01", "02"])
+@pytest.mark.parametrize("number", ["00", "01", "02", "03", "04"])
 def test_the_first_cell_finds_the_course(number, tmp_path):
     assert "Ready: " in run_first_cell(number, NOTEBOOKS, "")
     assert "Ready: " in run_first_cell(number, tmp_path, str(NOTEBOOKS.parent))

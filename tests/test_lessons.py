@@ -47,6 +47,8 @@ OTHER_PARAMETERS = {
     "00": {"notebook_type": "ml.m5.xlarge"},
     "01": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
     "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
+    "03": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
+    "04": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
 }
 
 

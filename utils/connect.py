@@ -139,7 +139,7 @@ def _join_the_stand_in() -> None:
     # notebook. Here jobs take seconds; on AWS the panel is a sign of life and stays.
     import rich
 
-    rich.reconfigure(force_jupyter=False, force_terminal=False)
+    rich.reconfigure(force_jupyter=False, force_terminal=False, quiet=True)
 
 
 def _take_region_from(metadata: dict) -> None:
