@@ -418,6 +418,13 @@ FIGURES = {
     "predicted": lambda: plots.predicted_against_actual([5, 20, 50], [6, 18, 44], 3.8),
     "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5, 5.5]),
     "map": plots.map_of_parts,
+    "histogram": lambda: plots.histogram(
+        [-1, 0, 0.5, 2],
+        (-0.5, 1),
+        what="Difference (thousand dollars)",
+        counted="Tracts",
+        title="Differences",
+    ),
 }
 
 
@@ -523,3 +530,10 @@ def test_a_running_job_is_left_over(stand_in, lived_in):
     assert cleanup.left_over(course) == ["training job: t", "transform job: b"]
     assert all(conditions["NameContains"] == "zzz999" for _, conditions in asked)
     assert len(asked) == len(cleanup.LISTS)
+
+
+def test_a_histogram_shows_its_mean_and_its_interval():
+    (axes,) = FIGURES["histogram"]().axes
+    shown = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert shown == ["95 % interval", "0", "mean: 0.38"]
+    assert axes.get_xlabel() == "Difference (thousand dollars)"

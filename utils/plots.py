@@ -168,3 +168,30 @@ def _arrow(
         color=GREY,
         backgroundcolor="none" if across or x0 == x1 else "white",
     )
+
+
+def histogram(
+    values: Sequence[float],
+    interval: tuple[float, float] | None = None,
+    *,
+    what: str,
+    counted: str,
+    title: str,
+) -> Figure:
+    """Draw how often which values occur, with lines at 0 and at their mean.
+
+    values: n numbers. interval: shaded, if there is one, as the 95 % interval. what,
+    counted: what a value is, with its unit, and what is counted.
+    """
+    mean = sum(values) / len(values)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.8))
+        if interval is not None:
+            axes.axvspan(*interval, color=ORANGE, alpha=0.18, label="95 % interval")
+        axes.hist(values, bins=40, color=BLUE, alpha=0.75)
+        axes.axvline(0, color=GREY, linestyle="--", linewidth=1.4, label="0")
+        axes.axvline(mean, color=ORANGE, linewidth=1.8, label=f"mean: {mean:.2f}")
+        axes.set(xlabel=what, ylabel=counted, title=title)
+        axes.legend(frameon=True, edgecolor="none", framealpha=0.9)
+        plt.close(figure)
+    return figure

@@ -1,0 +1,107 @@
+"""The background caller: it goes on, it notes failures, it hides no mistake."""
+
+import itertools
+import threading
+import time
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from utils.traffic import BackgroundCaller
+
+REFUSED = ClientError({"Error": {"Code": "ModelError"}}, "InvokeEndpoint")
+CUT_OFF = ConnectionClosedError(endpoint_url="http://endpoint")
+
+
+def returning(*answers):
+    """A call that gives one answer (or raises one error) after the other, then "z"."""
+    left = list(answers)
+
+    def call():
+        answer = left.pop(0) if left else "z"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
+def test_it_calls_while_the_lesson_does_something_else():
+    with BackgroundCaller(returning("a", "b")) as caller:
+        caller.wait_for(5)
+    answers = [call.answer for call in caller.calls]
+    assert answers[:3] == ["a", "b", "z"]
+    assert len(answers) >= 5
+    assert all(call.error is None for call in caller.calls)
+
+
+def test_it_calls_one_after_the_other():
+    with BackgroundCaller(lambda: time.sleep(0.001)) as caller:
+        caller.wait_for(10)
+    calls = caller.calls
+    assert all(call.began <= call.ended for call in calls)
+    assert all(one.ended <= after.began for one, after in itertools.pairwise(calls))
+
+
+def test_it_stops_when_the_block_ends():
+    with BackgroundCaller(returning()) as caller:
+        caller.wait_for(1)
+    count = len(caller.calls)
+    time.sleep(0.05)
+    assert len(caller.calls) == count
+    assert not [thread for thread in threading.enumerate() if thread.name == "traffic"]
+
+
+def test_it_stops_when_the_block_fails():
+    with pytest.raises(KeyError), BackgroundCaller(returning()) as caller:
+        raise KeyError("the lesson's own")
+    count = len(caller.calls)
+    time.sleep(0.05)
+    assert len(caller.calls) == count
+
+
+@pytest.mark.parametrize("error", [REFUSED, CUT_OFF])
+def test_a_failed_call_is_noted_and_the_next_one_follows(error):
+    with BackgroundCaller(returning("a", error, "b")) as caller:
+        caller.wait_for(4)
+    calls = caller.calls
+    assert [call.error for call in calls[:3]] == [None, error, None]
+    assert [call.answer for call in calls[:3]] == ["a", None, "b"]
+
+
+def test_waiting_counts_only_calls_that_begin_afterwards():
+    """A call under way was routed before; it says nothing of what comes now."""
+    go_on, under_way = threading.Event(), threading.Event()
+
+    def call():
+        under_way.set()
+        go_on.wait()
+
+    with BackgroundCaller(call) as caller:
+        under_way.wait()
+        now = time.monotonic()
+        threading.Timer(0.05, go_on.set).start()
+        caller.wait_for(3)
+        assert caller.calls[0].began < now
+        assert sum(call.began > now for call in caller.calls) >= 3
+
+
+def test_a_mistake_in_the_call_is_raised_and_not_counted():
+    with (
+        pytest.raises(ZeroDivisionError),
+        BackgroundCaller(returning("a", ZeroDivisionError())) as caller,
+    ):
+        caller.wait_for(5)
+    assert [call.answer for call in caller.calls] == ["a"]
+
+
+def test_a_mistake_is_raised_without_waiting_too():
+    with pytest.raises(ZeroDivisionError), BackgroundCaller(lambda: 1 / 0):
+        time.sleep(0.05)
+
+
+def test_waiting_after_the_end_is_an_error():
+    with BackgroundCaller(returning()) as caller:
+        caller.wait_for(1)
+    with pytest.raises(RuntimeError, match="with"):
+        caller.wait_for(1)

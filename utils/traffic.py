@@ -1,0 +1,98 @@
+"""A caller in the background: it calls without pause while a lesson does other things.
+
+What a call is, the lesson says itself. Here is only the thread that repeats it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: when it began and ended (time.monotonic(), in seconds), and its fate.
+
+    answer: what the call returned; None if it failed. error: None if it did not fail.
+    """
+
+    began: float
+    ended: float
+    answer: object
+    error: ClientError | BotoCoreError | None
+
+
+class BackgroundCaller:
+    """Repeats a call from a thread of its own until the `with` block ends.
+
+    A call that AWS refuses, or that does not get through, is noted and the next one
+    follows. Any other error is a mistake in the call itself: it ends the thread, and is
+    raised where the caller is used next.
+    """
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._calls: list[Call] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._mistake: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls that have ended so far, oldest first."""
+        with self._changed:
+            return list(self._calls)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until `count` calls that began after now have ended."""
+        now = time.monotonic()
+        with self._changed:
+            first = len(self._calls)
+            # The one under way, if any, began before now.
+            while sum(call.began > now for call in self._calls[first:]) < count:
+                self._raise_mistake()
+                if not self._thread.is_alive():
+                    raise RuntimeError("nobody is calling: use it in a `with` block")
+                self._changed.wait(timeout=1)
+
+    def __enter__(self) -> "BackgroundCaller":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End after the call under way; raise the call's own mistake, if any."""
+        self._stopping = True
+        self._thread.join()
+        if error is None:
+            self._raise_mistake()
+
+    def _raise_mistake(self) -> None:
+        if self._mistake is not None:
+            raise self._mistake
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                began = time.monotonic()
+                answer = error = None
+                try:
+                    answer = self._call()
+                except (ClientError, BotoCoreError) as caught:
+                    error = caught
+                with self._changed:
+                    call = Call(began, time.monotonic(), answer, error)
+                    self._calls.append(call)
+                    self._changed.notify_all()
+        except BaseException as mistake:  # noqa: BLE001 - raised in the user's thread
+            with self._changed:
+                self._mistake = mistake
+                self._changed.notify_all()
