@@ -2,13 +2,15 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow
 import pytest
 from pyarrow import parquet
 from scipy.sparse import csr_matrix
-from xgboost_jobs import channel, csv_text, table, write_job
+from xgboost_jobs import channel, csv_text, environment, table, write_job
 
 from local_aws.containers import recordio
 from local_aws.containers.xgboost import data, library, serving, training
@@ -141,6 +143,70 @@ def test_parquet_files_are_put_together_by_the_order_of_their_columns(load):
     order = np.argsort(matrix.get_label())
     expected = rows[np.argsort(rows[:, 0])]
     np.testing.assert_array_equal(dense(matrix)[order], expected[:, 1:])
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("names", ["abcde", ["a", "a.b", "a.b.c", "b", "."], "aabba"])
+def test_parquet_columns_have_any_names(load, monkeypatch, names, large):
+    monkeypatch.setattr(data, "_LARGE_ROW_GROUP", 0 if large else 2**40)
+    rows = table(30).astype(np.float32)
+    content = parquet_bytes(rows, names=list(names), row_group_size=8)
+    matrix = load({"a.parquet": content}, "parquet")
+    np.testing.assert_array_equal(dense(matrix), rows[:, 1:])
+    np.testing.assert_array_equal(matrix.get_label(), rows[:, 0])
+
+
+READ_AND_TELL = """
+import re, sys
+from pathlib import Path
+from local_aws.containers.xgboost import data
+form, root = sys.argv[1], Path(sys.argv[2])
+def peak():
+    # Not ru_maxrss: a process begins with that of the one that started it.
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+for name in ("small", "large"):
+    before = peak()
+    matrix = data.load(root / name, form, 0, root / "scratch", threads=1)
+    numbers = matrix.num_row() * matrix.num_col()
+    print((peak() - before) * 1024, numbers, file=sys.stderr)
+    del matrix
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", ["csv", *FORMATS])
+def test_a_channel_is_held_little_more_than_once(tmp_path, name):
+    """The matrix takes 8 bytes a number, the table that it is made of 4 more.
+
+    xgboost's own reader of text has no table, but its arrays grow by doubling.
+    """
+    generator = np.random.default_rng(0)
+    convert = small_csv if name == "csv" else FORMATS[name][1]
+    for folder, rows in (("small", 2_000), ("large", 400_000)):
+        (tmp_path / folder).mkdir()
+        values = generator.integers(0, 10, (rows, 21)).astype(np.float32)
+        (tmp_path / folder / "a").write_bytes(convert(values))
+    form = {"recordio": "recordio-protobuf"}.get(name, name)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_AND_TELL, form, str(tmp_path)],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    taken, numbers = map(int, done.stderr.splitlines()[-1].split())
+    assert numbers == 400_000 * 20
+    most = (24 if name == "csv" else 12) * numbers
+    # And pieces of the files while they are read.
+    assert 8 * numbers < taken < most + 28 * 1024**2
+
+
+def small_csv(values):
+    """Digits, made faster than by csv_text."""
+    text = np.full((len(values), 2 * values.shape[1]), ord(","), np.uint8)
+    text[:, ::2] = values.astype(np.uint8) + ord("0")
+    text[:, -1] = ord("\n")
+    return text.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])

@@ -27,10 +27,15 @@ from local_aws.containers.xgboost.errors import UserError
 from local_aws.containers.xgboost.versions import NEWEST, Version
 
 if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
+    from pyarrow.parquet import ParquetFile
     from xgboost import DMatrix
 
 _MAX_FOLDER_DEPTH = 3
 _LINKS = "sagemaker_xgboost_input_data"
+
+# Bytes of a parquet row group from which on its columns are read one after the other.
+_LARGE_ROW_GROUP = 16 * 1024**2
 
 _log = logging.getLogger("sagemaker-xgboost")
 
@@ -220,8 +225,11 @@ def _read_parquet(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     Files whose names begin with an underscore are notes of the program that wrote the
     others. ValueError when files differ in their number of columns.
     """
+    import pyarrow
     from pyarrow import parquet
 
+    # pyarrow's own memory pool keeps what it once had.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     opened = [
         parquet.ParquetFile(file) for file in files if not file.name.startswith("_")
     ]
@@ -232,12 +240,25 @@ def _read_parquet(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     table = np.empty((rows, widths[0]), dtype=np.float32)
     filled = 0
     for file in opened:
-        for batch in file.iter_batches(use_threads=False):
-            block = table[filled : filled + batch.num_rows]
-            for place, column in enumerate(batch.columns):
-                block[:, place] = column.to_numpy(zero_copy_only=False)
-            filled += batch.num_rows
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            block = table[filled : filled + count]
+            for place, column in enumerate(_parquet_columns(file, group)):
+                block[:, place] = column.to_numpy()
+            filled += count
     return table[:, 1:], table[:, 0]
+
+
+def _parquet_columns(file: "ParquetFile", group: int) -> Iterator["ChunkedArray"]:
+    """The columns of a row group, one by one in memory if it is a large one."""
+    names = file.schema_arrow.names
+    size = file.metadata.row_group(group).total_byte_size
+    if size < _LARGE_ROW_GROUP or len(set(names)) < len(names):
+        yield from file.read_row_group(group, use_threads=False).columns
+        return
+    for name in names:
+        found = file.read_row_group(group, columns=[name], use_threads=False)
+        yield found.column(name)
 
 
 def _read_recordio(files: list[Path]) -> tuple[Any, np.ndarray | None]:
