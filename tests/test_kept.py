@@ -52,7 +52,7 @@ def fill_s3(s3) -> None:
     put(
         Bucket="plain-bucket",
         Key="all",
-        Body=b"all" * 20_000,
+        Body=b"all" * 70_000,
         Metadata={"a": "1", "under_score": "2"},
         Tagging="k=v&l=w",
         ACL="public-read",
@@ -63,12 +63,12 @@ def fill_s3(s3) -> None:
         ServerSideEncryption="AES256",
     )
     for _ in range(2):
-        put(Bucket="plain-bucket", Key="overwritten", Body=os.urandom(50_000))
+        put(Bucket="plain-bucket", Key="overwritten", Body=os.urandom(150_000))
         put(Bucket="plain-bucket", Key="overwritten small", Body=os.urandom(50))
-    for size in (10, 100_000):
+    for size in (10, 200_000):
         put(Bucket="plain-bucket", Key=f"gone {size}", Body=os.urandom(size))
         s3.delete_object(Bucket="plain-bucket", Key=f"gone {size}")
-    put(Bucket="plain-bucket", Key="gone too", Body=os.urandom(100_000))
+    put(Bucket="plain-bucket", Key="gone too", Body=os.urandom(200_000))
     keys = {"Objects": [{"Key": "gone too"}, {"Key": "was never there"}]}
     s3.delete_objects(Bucket="plain-bucket", Delete=keys)
     for source in ("small", "ü/large", "all"):
@@ -106,7 +106,7 @@ def fill_versions(s3) -> None:
     s3.put_bucket_versioning(Bucket=where["Bucket"], VersioningConfiguration=enabled)
     versions = [
         s3.put_object(**where, Body=os.urandom(size), Tagging=f"size={size}")
-        for size in (10, 100_000, 20)
+        for size in (10, 200_000, 20)
     ]
     s3.delete_object(**where)
     s3.put_object(**where, Body=b"again")
@@ -348,19 +348,19 @@ def test_life_goes_on_after_a_restart(own) -> None:
 def test_files_without_an_object_are_swept(own) -> None:
     s3 = own.client("s3")
     s3.create_bucket(Bucket="bucket")
-    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(100_000))
+    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(200_000))
     folder = own.home / "s3"
     kept = set(os.listdir(folder))
     (folder / "orphan").write_bytes(b"x")
     own = killed_and_started(own)
     s3 = own.client("s3")
-    assert len(s3.get_object(Bucket="bucket", Key="key")["Body"].read()) == 100_000
+    assert len(s3.get_object(Bucket="bucket", Key="key")["Body"].read()) == 200_000
     assert set(os.listdir(folder)) == kept
     # A name tells nothing of the key, and nobody else may read it.
     [path] = folder.iterdir()
     assert "key" not in path.name
     assert path.stat().st_mode & 0o077 == 0
-    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(100_000))
+    s3.put_object(Bucket="bucket", Key="key", Body=os.urandom(200_000))
     assert set(os.listdir(folder)).isdisjoint(kept)
     s3.delete_object(Bucket="bucket", Key="key")
     assert os.listdir(folder) == []
@@ -382,7 +382,7 @@ def test_copies_share_bytes_and_outlive_each_other(stand_in, bucket) -> None:
     s3 = stand_in.client("s3")
     folder = stand_in.home / "s3"
     before = set(os.listdir(folder))
-    body = os.urandom(100_000)
+    body = os.urandom(200_000)
     s3.put_object(Bucket=bucket, Key="0", Body=body)
     for number in range(3):
         source = {"Bucket": bucket, "Key": str(number)}
@@ -396,11 +396,11 @@ def test_copies_share_bytes_and_outlive_each_other(stand_in, bucket) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="p")["UploadId"]
     target = {"Bucket": bucket, "Key": "p", "UploadId": upload}
     tag = s3.upload_part_copy(
-        **target, PartNumber=1, CopySource=where, CopySourceRange="bytes=100-50099"
+        **target, PartNumber=1, CopySource=where, CopySourceRange="bytes=100-150099"
     )["CopyPartResult"]["ETag"]
     parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
     s3.complete_multipart_upload(**target, MultipartUpload=parts)
-    assert s3.get_object(Bucket=bucket, Key="p")["Body"].read() == body[100:50100]
+    assert s3.get_object(Bucket=bucket, Key="p")["Body"].read() == body[100:150100]
     s3.delete_object(**where)
     s3.delete_object(Bucket=bucket, Key="p")
     assert set(os.listdir(folder)) == before
@@ -412,13 +412,13 @@ def test_a_refused_request_changes_nothing(stand_in, bucket) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=b"old")
     files = set(os.listdir(stand_in.home / "s3"))
     before = observe_object(s3, bucket, "key")
-    for size in (10, 100_000):
+    for size in (10, 200_000):
         with pytest.raises(ClientError, match="InvalidTag"):
             s3.put_object(
                 Bucket=bucket, Key="key", Body=os.urandom(size), Tagging="aws:x=1"
             )
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        s3.put_object(Bucket="no-such", Key="key", Body=os.urandom(100_000))
+        s3.put_object(Bucket="no-such", Key="key", Body=os.urandom(200_000))
     assert observe_object(s3, bucket, "key") == before
     assert set(os.listdir(stand_in.home / "s3")) == files
 

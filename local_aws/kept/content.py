@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import IO
 
 from local_aws.kept.database import Database
+from local_aws.kept.syncing import full_fsync
 
 log = logging.getLogger(__name__)
 
-# Up to here SQLite is as fast as a file, and one fsync is saved (sqlite.org,
-# "35% Faster Than The Filesystem" and "Internal Versus External BLOBs").
-LARGEST_INLINE = 32 * 1024
+# About up to here SQLite is as fast as a file (sqlite.org, "Internal Versus External
+# BLOBs"), and two waits for the disk are saved, for the file and for its folder.
+LARGEST_INLINE = 128 * 1024
 CHUNK = 2**20
 
 
@@ -258,14 +259,3 @@ def _fsync(path: Path) -> None:
         full_fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def full_fsync(descriptor: int) -> None:
-    """fsync; on macOS down to the medium, which fsync alone does not do there."""
-    import fcntl
-
-    command = getattr(fcntl, "F_FULLFSYNC", None)
-    if command is None:
-        os.fsync(descriptor)
-    else:
-        fcntl.fcntl(descriptor, command)

@@ -1,6 +1,8 @@
 """The SQLite file that holds what moto's services keep."""
 
 import importlib.metadata
+import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -8,7 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from local_aws.kept.syncing import full_fsync
 from local_aws.store import StateFileError
+
+logger = logging.getLogger(__name__)
+
+# SQLite begins the log anew when it has reached 1,000 pages of 4 kB, each with a header
+# (sqlite.org, "PRAGMA wal_autocheckpoint").
+LOG_BYTES = 1100 * (4096 + 24)
 
 # A state file of another version is refused, never converted silently.
 SCHEMA_VERSION = 1
@@ -99,6 +108,7 @@ class Database:
         if version == 0:
             self._create()
         self._check_moto()
+        self._lengthen_log()
 
     def _create(self) -> None:
         with self.transaction() as connection:
@@ -123,6 +133,22 @@ class Database:
                 "is in it, or start afresh with `python -m local_aws reset`. Nothing "
                 "in it has been changed."
             )
+
+    def _lengthen_log(self) -> None:
+        """Let the write-ahead log have its usual length from the start.
+
+        To wait for the disk takes many times as long when a file has grown as when it
+        has been overwritten. SQLite stops reading the log at the first frame that is
+        not its own (sqlite.org, "WAL-mode File Format"), and writes over the zeros.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            with log.open("r+b") as file:
+                length = file.seek(0, os.SEEK_END)
+                file.write(bytes(max(0, LOG_BYTES - length)))
+                full_fsync(file.fileno())
+        except OSError as error:
+            logger.warning("%s could not be lengthened: %s", log, error)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -19,7 +19,7 @@ GIVEN = [
     f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "PowerUserAccess")
 ]
 # In the database, at the border to a file, in a file, spooled by the server.
-SIZES = [0, 1, 1000, 32 * 1024, 32 * 1024 + 1, 200_000, 1_000_000, 5_000_000]
+SIZES = [0, 1, 1000, 128 * 1024, 128 * 1024 + 1, 300_000, 1_000_000, 5_000_000]
 WEIGHTS = [1, 2, 6, 2, 2, 4, 1, 0.4]
 PART = 5 * 2**20
 
@@ -202,7 +202,7 @@ class Versions(Actor):
                 version = s3.delete_object(**where)["VersionId"]
             state["versions"][version] = "marker"
         else:
-            body = self.rng.randbytes(self.rng.choice([5, 100_000]))
+            body = self.rng.randbytes(self.rng.choice([5, 150_000]))
             self.flying[key] = [("new", digest(body))]
             with answered():
                 version = s3.put_object(**where, Body=body)["VersionId"]
