@@ -357,16 +357,22 @@ async def _send(send: Send, head: Head, answer: RawAnswer) -> None:
         kept.append(("content-length", str(sum(len(part) for part in parts))))
     raw = [(k.encode("latin-1"), _header_bytes(v)) for k, v in kept]
     await send({"type": "http.response.start", "status": status, "headers": raw})
+    last = b""
+    for piece in _pieces(parts):
+        if last:
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+        last = piece
+    await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _pieces(parts: list[bytes]) -> Iterator[memoryview]:
     for part in parts:
-        for piece in part.pieces() if isinstance(part, Reading) else _pieces(part):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _pieces(part: bytes) -> Iterator[memoryview]:
-    view = memoryview(part)
-    for start in range(0, len(view), CHUNK):
-        yield view[start : start + CHUNK]
+        if isinstance(part, Reading):
+            yield from part.pieces()
+            continue
+        view = memoryview(part)
+        for start in range(0, len(view), CHUNK):
+            yield view[start : start + CHUNK]
 
 
 def _is_dropped(header: str) -> bool:

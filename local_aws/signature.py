@@ -9,6 +9,7 @@ Signature Version 4"; Amazon S3 API Reference, "Authenticating Requests" and "Er
 responses".
 """
 
+import functools
 import hmac
 import re
 from dataclasses import dataclass
@@ -260,6 +261,7 @@ def _header_timestamp(head: Head) -> str | None:
     return date.astimezone(UTC).strftime(TIMESTAMP)
 
 
+@functools.lru_cache(maxsize=64)  # a client signs many requests in one second
 def _time(timestamp: str) -> datetime | None:
     try:
         return datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ This package knows the service model and nothing of the operations behind it: it
 body, checks it, calls the handler that it is given, and writes the answer or the error.
 """
 
+import functools
 import logging
 import uuid
 from collections.abc import Callable
@@ -54,14 +55,22 @@ def answer(
     return 200, headers, content
 
 
-def check_invocation(params: dict[str, Any]) -> None:
+def check_invocation(params: dict[str, str]) -> None:
     """Check InvokeEndpoint's parameters, all but the body.
 
     Raises:
         AwsError: ValidationException with every violation.
     """
+    _check_invocation(tuple(params.items()))
+
+
+@functools.lru_cache(maxsize=256)
+def _check_invocation(params: tuple[tuple[str, str], ...]) -> None:
+    """A client calls an endpoint with the same headers again and again: what has
+    passed is not checked twice. An error is never remembered.
+    """
     operation = model.sagemaker_runtime().operation("InvokeEndpoint")
-    constraints.check(params, operation.input)
+    constraints.check(dict(params), operation.input)
 
 
 def _answer(
