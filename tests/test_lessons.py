@@ -202,6 +202,7 @@ def run_in_aws_mode(path: Path, stand_in: StandIn, folder: Path) -> Run:
     environment = stand_in.environment | {
         "SAGEMAKER_COURSE_METADATA_FILE": str(metadata)
     }
+    del environment["LOCAL_AWS_HOME"]  # which says that the environment is sealed
     try:
         return run_headless(path, environment, folder)
     finally:

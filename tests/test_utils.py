@@ -78,6 +78,7 @@ def on_aws(stand_in, tmp_path: Path, metadata: dict | None = None) -> dict[str, 
     environment = stand_in.environment
     for name in [name for name in environment if name.startswith("SAGEMAKER_")]:
         del environment[name]
+    del environment["LOCAL_AWS_HOME"]  # which says that the environment is sealed
     if metadata is not None:
         file = tmp_path / "resource-metadata.json"
         file.write_text(json.dumps(metadata))
@@ -200,6 +201,39 @@ def test_connect_on_a_notebook_instance(stand_in, tmp_path):
     assert "us-east-1" in found["printed"]
     assert "9012" in found["printed"]
     assert "123456789012" not in found["printed"]
+
+
+def test_a_sealed_environment_never_passes_for_aws(stand_in):
+    program = "from utils.connect import connect; connect('98', runs_on='aws')"
+    done = stand_in.run(sys.executable, "-c", program)
+    assert done.returncode != 0
+    assert "start Jupyter by itself" in done.stderr
+    assert "billed" not in done.stdout
+
+
+@pytest.mark.parametrize("first", ["local", "aws"])
+def test_a_kernel_stays_where_it_has_connected(stand_in, tmp_path, first):
+    program = f"""
+from utils.connect import connect
+places = ["local", "aws"] if {first!r} == "local" else ["aws", "local"]
+connect("98", runs_on=places[0])
+connect("98", runs_on=places[0])
+connect("98", runs_on=places[1])
+"""
+    environment = on_aws(stand_in, tmp_path)
+    if first == "local":
+        environment["LOCAL_AWS_HOME"] = str(stand_in.home)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "Restart the kernel" in done.stderr
+    assert done.stdout.count("This lesson runs") == 2
 
 
 def test_connect_in_studio(stand_in, tmp_path):

@@ -61,10 +61,12 @@ def connect(lesson: str, runs_on: str = "auto") -> Course:
     SageMaker notebook instance and in Studio, local everywhere else. The environment
     variable SAGEMAKER_COURSE_RUNS_ON does the same for all lessons.
 
-    Raises ValueError for another word, RuntimeError if no execution role can be found,
-    and botocore's ClientError where AWS refuses.
+    Raises ValueError for another word, RuntimeError if no execution role can be found
+    or if this kernel can reach the other place only, and botocore's ClientError where
+    AWS refuses.
     """
     where = where_to_run(runs_on)
+    _refuse_a_mixture(where)
     _calm_the_sdk()
     metadata = {}
     if where == "local":
@@ -110,6 +112,31 @@ def where_to_run(runs_on: str = "auto") -> str:
     if runs_on.lower() not in {"local", "aws"}:
         raise ValueError(f'runs_on is "{runs_on}"; use "auto", "local" or "aws"')
     return "local" if runs_on.lower() == "local" else "AWS"
+
+
+# Where this Python process has connected to before, if it has.
+_connected: set[str] = set()
+
+
+def _refuse_a_mixture(where: str) -> None:
+    """RuntimeError rather than a lesson half of which goes somewhere else.
+
+    The SDK keeps its first client for as long as the process lives. So a kernel that
+    has spoken to AWS would go on doing so in a lesson that runs locally, and pay for
+    it.
+    """
+    if _connected - {where}:
+        raise RuntimeError(
+            f"This kernel is connected to run {' '.join(_connected)}. Restart the "
+            f"kernel, then run the lesson again: it can't change to {where} on the way."
+        )
+    if where == "AWS" and "LOCAL_AWS_HOME" in os.environ:
+        raise RuntimeError(
+            "This Jupyter was started for the course's stand-in (by make lab, make "
+            "course or local_aws exec) and reaches nothing else. To use AWS, start "
+            "Jupyter by itself: SAGEMAKER_COURSE_RUNS_ON=aws jupyter lab"
+        )
+    _connected.add(where)
 
 
 def _notebook_metadata() -> dict | None:
