@@ -76,6 +76,9 @@ def execute(words: list[str]) -> int:
     from local_aws import lifetime
 
     environment = lifetime.join()
+    # The AWS CLI and jupyter that came with this Python, be it activated or not.
+    programs = os.path.dirname(sys.executable)
+    environment["PATH"] = f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}"
     lifetime.pass_on_to_command()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -312,9 +312,12 @@ def with_algorithm(**changes):
                     "MaxWaitTimeInSeconds": 60,
                 }
             },
-            "EnableManagedSpotTraining",
+            "It is only supported when EnableManagedSpotTraining is set to true",
         ),
         (with_resources(InstanceCount=2), "InstanceCount above 1"),
+        (with_resources(InstanceCount=0), "at least 1"),
+        ({"AlgorithmSpecification": None}, "AlgorithmSpecification is required"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 10**9}}, "28 days"),
         (
             with_algorithm(TrainingImage=boston.IMAGE.replace("3.2-0", "9.9-9")),
             "3.2-0",
@@ -336,6 +339,7 @@ def with_algorithm(**changes):
 )
 def test_what_is_refused_leaves_no_job(sagemaker, data, changes, words):
     request = {**boston.training_request(data[0], boston.name()), **changes}
+    request = {key: value for key, value in request.items() if value is not None}
     code, message = refused(sagemaker.create_training_job, **request)
     assert code == "ValidationException"
     assert words in message
@@ -429,3 +433,47 @@ def test_what_linear_learner_blames_on_the_client(sagemaker, data):
     assert job["FailureReason"].startswith("ClientError: ")
     assert "'epochz' was unexpected" in job["FailureReason"]
     assert job["FailureReason"].endswith(", exit code: 2")
+
+
+@pytest.mark.parametrize("key", ["x" * 256 + ".csv", "a/b"])
+def test_a_key_that_can_not_be_a_file(stand_in, sagemaker, data, key):
+    prefix = boston.name("odd")
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=data[0], Key=f"{prefix}/a", Body=b"1,2\n")
+    s3.put_object(Bucket=data[0], Key=f"{prefix}/{key}", Body=b"1,2\n")
+    channel = boston.channel(data[0], "train")
+    channel["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{data[0]}/{prefix}/"
+    name = boston.name()
+    sagemaker.create_training_job(
+        **boston.training_request(data[0], name, InputDataConfig=[channel])
+    )
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["FailureReason"].startswith("ClientError: Data download failed:")
+    assert key in job["FailureReason"]
+
+
+def test_an_output_bucket_that_is_not_there(stand_in, sagemaker, data):
+    name = boston.name()
+    sagemaker.create_training_job(
+        **boston.training_request(
+            data[0],
+            name,
+            OutputDataConfig={"S3OutputPath": "s3://sagemaker-no-such-bucket/out"},
+        )
+    )
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["FailureReason"].startswith("ClientError: Artifact upload failed:")
+    assert str(stand_in.home) not in job["FailureReason"]
+
+
+def test_the_https_form_of_an_s3_uri(sagemaker, data):
+    channels = [boston.channel(data[0], "train"), boston.channel(data[0], "validation")]
+    first, second = (channel["DataSource"]["S3DataSource"] for channel in channels)
+    first["S3Uri"] = f"https://{data[0]}.s3-us-east-1.amazonaws.com/boston/train/"
+    second["S3Uri"] = f"https://s3.us-east-1.amazonaws.com/{data[0]}/boston/validation/"
+    name = boston.name()
+    sagemaker.create_training_job(
+        **boston.training_request(data[0], name, InputDataConfig=channels)
+    )
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")

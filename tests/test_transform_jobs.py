@@ -277,6 +277,33 @@ def test_the_id_goes_around_the_model(sagemaker, s3, model, whole):
     assert [row[1] for row in rows] == whole.decode().split()
 
 
+def test_a_filter_alone_needs_no_accept(sagemaker, s3, model, whole):
+    bucket, _, test = model
+    features = test.drop(columns="MEDV")
+    features.insert(0, "id", range(len(test)))
+    prefix = boston.name("filtered")
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/ids.csv", Body=boston.csv(features))
+    job = run(
+        sagemaker,
+        model,
+        TransformInput=source(f"s3://{bucket}/{prefix}/"),
+        DataProcessing={"InputFilter": "$[1:]"},
+    )
+    assert output(s3, job, "ids.csv.out") == whole
+
+
+def test_a_plain_file_that_is_said_to_be_gzip(stand_in, sagemaker, model):
+    uri = f"s3://{model[0]}/boston/test/"
+    job = run(sagemaker, model, TransformInput=source(uri, CompressionType="Gzip"))
+    assert job["FailureReason"] == "ClientError: See job logs for more information"
+    lines = boston.log_lines(
+        stand_in.client("logs"), GROUP, job["TransformJobName"] + "/"
+    )
+    assert any(
+        "boston/test/test.csv: ClientError: not a gzip" in line for line in lines
+    )
+
+
 @pytest.mark.parametrize(
     ("processing", "words"),
     [
@@ -316,8 +343,8 @@ def refused(call, **request):
         ({"MaxPayloadInMB": 101}, "MaxPayloadInMB"),
         ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "50"),
         (
-            {"DataProcessing": {"InputFilter": "$[1:]"}},
-            "DataProcessing needs ContentType and Accept to be the same",
+            {"DataProcessing": {"JoinSource": "Input"}},
+            "JoinSource Input needs ContentType and Accept to be the same",
         ),
         (
             {"TransformInput": source("s3://sagemaker-no-such-bucket/x")},

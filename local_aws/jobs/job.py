@@ -52,6 +52,10 @@ class Job:
         """The job's record as it is now."""
         return self.store.get(self.region, self.kind, self.name)
 
+    def public(self, text: object) -> str:
+        """The text with the container's name for the job's folder."""
+        return str(text).replace(str(self.folder), "/opt/ml")
+
     def environment(self) -> dict[str, str]:
         """What every container of this job finds in its environment."""
         return {

@@ -1,16 +1,40 @@
 """Objects in S3 as jobs read and write them."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import unquote
+
+# The host in https://bucket.s3.region.amazonaws.com/key and in
+# https://s3.region.amazonaws.com/bucket/key (S3 User Guide, "Methods for accessing a
+# bucket"); older addresses have a dash before the Region.
+_HTTPS_HOST = re.compile(
+    r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
+)
+
+
+LONGEST_FILE_NAME = 255  # bytes, on the usual file systems
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """("bucket", "key or prefix") of s3://bucket/key; raises ValueError."""
-    parts = urlsplit(uri, allow_fragments=False)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ValueError(f'The S3 URI "{uri}" is not of the form s3://bucket/key.')
-    return parts.netloc, uri.removeprefix("s3://").partition("/")[2]
+    """("bucket", "key or prefix") of s3://bucket/key or of S3's https form.
+
+    Both are what SageMaker takes (pattern of S3Uri, botocore sagemaker service model).
+    Raises ValueError for anything else.
+    """
+    scheme, _, rest = uri.partition("://")
+    host, _, path = rest.partition("/")
+    if scheme == "s3" and host:
+        return host, path
+    match = _HTTPS_HOST.fullmatch(host) if scheme == "https" else None
+    if match is not None:
+        bucket, _, key = (
+            (match["bucket"], "", path) if match["bucket"] else (path.partition("/"))
+        )
+        if bucket:
+            return bucket, unquote(key)
+    raise ValueError(f'The S3 URI "{uri}" is not of the form s3://bucket/key.')
 
 
 def join_uri(folder: str, name: str) -> tuple[str, str]:
@@ -52,8 +76,19 @@ def download_prefix(s3: object, uri: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for key, name in keys_under(s3, uri):
         parts = PurePosixPath(name).parts
-        if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        if (
+            not parts
+            or ".." in parts
+            or PurePosixPath(name).is_absolute()
+            or any(len(os.fsencode(part)) > LONGEST_FILE_NAME for part in parts)
+        ):
             raise ValueError(f"The key {key} can't be a file name in a channel.")
         target = folder.joinpath(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, key, str(target))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, key, str(target))
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise ValueError(
+                f"The key {key} can't be a file beside the other keys of its channel: "
+                "one of them is both a file and a folder."
+            ) from error

@@ -141,7 +141,9 @@ def _download_channels(job: Job, record: dict) -> None:
         try:
             s3_objects.download_prefix(s3, uri, folder)
         except (ClientError, ValueError) as error:
-            raise JobFailed(f"ClientError: Data download failed:{error}") from error
+            raise JobFailed(
+                f"ClientError: Data download failed:{job.public(error)}"
+            ) from error
 
 
 def _write_configuration(root: Path, record: dict) -> None:
@@ -287,7 +289,9 @@ def _upload(job: Job) -> None:
             else:
                 _upload_folder(s3, source, destination, f"{job.name}/output/{name}")
         except (ClientError, S3UploadFailedError) as error:
-            raise JobFailed(f"ClientError: Artifact upload failed:{error}") from error
+            raise JobFailed(
+                f"ClientError: Artifact upload failed:{job.public(error)}"
+            ) from error
 
 
 def _upload_folder(s3: object, folder: Path, destination: str, prefix: str) -> None:

@@ -9,6 +9,7 @@ import io
 import logging
 import time
 import uuid
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -247,6 +248,9 @@ class Transform:
             server = self.servers[number % len(self.servers)]
             try:
                 self._transform_object(server, parameters, bucket, key, name)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                faults.append("ClientError")
+                self._say(f"{bucket}/{key}: ClientError: not a gzip file ({error})")
             except FileFailed as error:
                 self._check_events()  # a server that was killed on purpose
                 faults.append(error.fault)
@@ -368,7 +372,9 @@ class Transform:
         try:
             self.s3.upload_file(str(file), bucket, key)
         except S3UploadFailedError as error:
-            raise JobFailed(f"ClientError: Output upload failed:{error}") from error
+            raise JobFailed(
+                f"ClientError: Output upload failed:{self.job.public(error)}"
+            ) from error
         self.written.append((bucket, key))
 
     def _kill_servers(self) -> None:

@@ -36,12 +36,11 @@ REFUSED_IN_RESOURCES = {
     "TrainingPlanArn": "a training plan",
 }
 
-# StoppingCondition, botocore sagemaker service model: one day if nothing is given.
+# StoppingCondition, botocore sagemaker service model: one day if nothing is given, 28
+# at most.
 DEFAULT_MAX_RUNTIME_SECONDS = 86400
 
-# Built-in algorithms that keep no checkpoints may wait an hour at most
-# (AWS page: Use Managed Spot Training).
-MAX_SPOT_WAIT_SECONDS = 3600
+MAX_RUNTIME_SECONDS = 28 * 86400
 
 # Members of the request that DescribeTrainingJob does not answer with.
 NOT_DESCRIBED = ("Tags", "SessionChainingConfig")
@@ -52,8 +51,13 @@ TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
 def create_training_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it answers, then start the job."""
     name = request["TrainingJobName"]
-    image = _check_algorithm(request["AlgorithmSpecification"])
     checks.refuse_members(request, REFUSED)
+    if "AlgorithmSpecification" not in request:
+        raise validation_exception(
+            "AlgorithmSpecification is required: the image to train with and how it "
+            "reads its input."
+        )
+    image = _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request)
     stopping = _stopping_condition(request)
     if "sagemaker_program" in request.get("HyperParameters", {}):
@@ -127,6 +131,10 @@ def _check_resources(request: dict) -> None:
     for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
         if member not in resources:
             raise validation_exception(f"{member} is required in ResourceConfig.")
+    if resources["InstanceCount"] < 1:
+        raise validation_exception(
+            "InstanceCount in ResourceConfig must be at least 1."
+        )
     if resources["InstanceCount"] > 1:
         raise checks.not_built("InstanceCount above 1 (distributed training)")
 
@@ -137,6 +145,11 @@ def _stopping_condition(request: dict) -> dict:
         "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS,
         **request.get("StoppingCondition", {}),
     }
+    if condition["MaxRuntimeInSeconds"] > MAX_RUNTIME_SECONDS:
+        raise validation_exception(
+            f"MaxRuntimeInSeconds can't be greater than {MAX_RUNTIME_SECONDS} (28 "
+            f"days); the request has {condition['MaxRuntimeInSeconds']}."
+        )
     wait = condition.get("MaxWaitTimeInSeconds")
     if request.get("EnableManagedSpotTraining"):
         if wait is None or wait < condition["MaxRuntimeInSeconds"]:
@@ -144,14 +157,10 @@ def _stopping_condition(request: dict) -> dict:
                 "Invalid MaxWaitTimeInSeconds. It must be present and be greater than "
                 "or equal to MaxRuntimeInSeconds"
             )
-        if wait > MAX_SPOT_WAIT_SECONDS:
-            raise validation_exception(
-                f"MaxWaitTimeInSeconds above {MAX_SPOT_WAIT_SECONDS} is not supported "
-                "for the given algorithm."
-            )
     elif wait is not None:
         raise validation_exception(
-            "MaxWaitTimeInSeconds is only allowed with EnableManagedSpotTraining."
+            "Invalid MaxWaitTimeInSeconds. It is only supported when "
+            "EnableManagedSpotTraining is set to true"
         )
     return condition
 

@@ -103,35 +103,44 @@ def _check_input(request: dict, model: dict, context: Context) -> None:
 
 
 def _check_data_processing(request: dict) -> None:
-    """Filters and join need csv or JSON, the same on both sides (AWS page: Associate
-    Prediction Results with Input Records).
+    """Filters need csv or JSON; a join needs the same on both sides.
+
+    Source: AWS page "Associate Prediction Results with Input Records".
     """
     settings = {**NO_PROCESSING, **request.get("DataProcessing", {})}
     if settings == NO_PROCESSING:
         return
-    from local_aws.jobs.data_processing import CSV, OPERATORS, BadFilter, DataProcessing
+    from local_aws.jobs.data_processing import OPERATORS, BadFilter, DataProcessing
 
     source, output = request["TransformInput"], request["TransformOutput"]
-    content_type = source.get("ContentType", "")
-    if content_type not in OPERATORS or output.get("Accept") != content_type:
+    content_type = source.get("ContentType", "none")
+    if content_type not in OPERATORS:
         raise validation_exception(
-            "DataProcessing needs ContentType and Accept to be the same, one of "
-            f"{', '.join(OPERATORS)}; the request has {content_type or 'none'} and "
-            f"{output.get('Accept', 'none')}."
-        )
-    split, assemble = (
-        source.get("SplitType", "None"),
-        output.get("AssembleWith", "None"),
-    )
-    if split != assemble or (content_type == CSV and split != "Line"):
-        raise validation_exception(
-            "DataProcessing needs SplitType and AssembleWith to be the same, and Line "
-            f"for {CSV}; the request has {split} and {assemble}."
+            f"DataProcessing needs a ContentType of {', '.join(OPERATORS)}; the "
+            f"request has {content_type}."
         )
     try:
         DataProcessing(settings, content_type)
     except BadFilter as error:
         raise validation_exception(f"Invalid DataProcessing: {error}") from error
+    if settings["JoinSource"] == "Input":
+        _check_join(source, output)
+
+
+def _check_join(source: dict, output: dict) -> None:
+    content_type, accept = source["ContentType"], output.get("Accept", "none")
+    if accept != content_type:
+        raise validation_exception(
+            "JoinSource Input needs ContentType and Accept to be the same; the request "
+            f"has {content_type} and {accept}."
+        )
+    split = source.get("SplitType", "None")
+    assemble = output.get("AssembleWith", "None")
+    if split != assemble or (content_type == "text/csv" and split != "Line"):
+        raise validation_exception(
+            "JoinSource Input needs SplitType and AssembleWith to be the same, and "
+            f"Line for text/csv; the request has {split} and {assemble}."
+        )
 
 
 def _not_found(name: str) -> AwsError:
