@@ -46,6 +46,8 @@ SERVICES = {
     "logs": "logs",
     "monitoring": "cloudwatch",
 }
+# What a signed POST can ask of S3 (query names: botocore s3 model).
+S3_POSTS = {"delete", "restore", "select", "uploadId", "uploads"}
 # Parts of S3 that moto does not know. It would take a request for one of them for a
 # plain GET, PUT or DELETE of the bucket or object (query names: botocore s3 model).
 S3_NOT_BUILT = {
@@ -135,6 +137,12 @@ class MotoServices:
             names = {pair.partition("=")[0] for pair in head.query.split("&")}
             if absent := names & S3_NOT_BUILT:
                 raise _not_built("s3", f"{head.method} ?{min(absent)}")
+            if head.method == "POST" and not names & S3_POSTS:
+                raise AwsError(
+                    "MethodNotAllowed",
+                    "The specified method is not allowed against this resource.",
+                    405,
+                )
             upload = self._take_upload(head, body, size)
         else:
             upload = None

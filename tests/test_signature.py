@@ -304,6 +304,12 @@ def test_the_scope_must_name_the_service_of_the_target(stand_in) -> None:
     assert "correct service: 'sagemaker'" in answer.message
 
 
+def test_a_post_that_s3_does_not_know(stand_in) -> None:
+    call = replace(CALLS["s3"], method="POST", path="/moto-api/reset")
+    answer = send(stand_in, call, signed(stand_in, call))
+    assert answer.error == (405, "MethodNotAllowed")
+
+
 def test_iam_is_reached_from_a_client_of_any_region(stand_in) -> None:
     roles = stand_in.client("iam", region="eu-west-1").list_roles()["Roles"]
     assert ROLE_NAME in {role["RoleName"] for role in roles}
