@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -13,11 +14,14 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook
 
-from course.lessons import heading_of, read
+from course.lessons import UnreadableNotebook, heading_of, lesson_number, read
 
 # No cell of a lesson takes a minute on a laptop; one that hangs must not hang `make`.
 CELL_TIMEOUT = 600
+# What a healthy kernel says too, such as a warning at its start, or an empty line.
+CHATTER = re.compile(r"\[IPKernelApp\] (DEBUG|INFO|WARNING) |\s*$")
 
 
 class UnknownParameter(Exception):
@@ -29,7 +33,8 @@ class Failure:
     """Where a notebook stopped.
 
     `cell` counts all cells from 1, as a reader goes down the page; `count` is the
-    number that Jupyter shows beside the cell, In [count].
+    number that Jupyter shows beside the cell, In [count]. A notebook that could not be
+    read stopped at cell 0.
     """
 
     cell: int
@@ -38,6 +43,8 @@ class Failure:
     error: str
 
     def __str__(self) -> str:
+        if self.cell == 0:
+            return f"reading the file: {self.error}"
         where = f' under "{self.heading}"' if self.heading else ""
         return f"cell {self.cell}, In [{self.count}]{where}: {self.error}"
 
@@ -103,9 +110,17 @@ async def execute(
 
     `environment` is the kernel's whole environment. `on_cell` is called before each
     cell and at the end. An error of the notebook is not raised: it is the result's
-    `failure`, and the notebook holds what ran until then.
+    `failure`, and the notebook holds what ran until then. So is a file that cannot be
+    read; the notebook then is a page that says so.
     """
-    execution = Execution(path, without_outputs(read(path)))
+    try:
+        execution = Execution(path, without_outputs(read(path)))
+    except UnreadableNotebook as error:
+        title = f"# {lesson_number(path)} {path.name} can't be read"
+        execution = Execution(path, new_notebook(cells=[new_markdown_cell(title)]))
+        execution.failure = Failure(0, 0, "", f"{path.name} {error}")
+        on_cell(execution)
+        return execution
     started = time.monotonic()
 
     def before_cell(cell: NotebookNode, cell_index: int) -> None:
@@ -135,7 +150,7 @@ async def execute(
             execution.failure = _failure(execution, f"CellTimeoutError: {error}")
         except DeadKernelError as error:
             kernel_log.seek(0)
-            last = kernel_log.read().strip().splitlines()[-1:]
+            last = [line for line in kernel_log if not CHATTER.match(line)][-1:]
             text = " ".join([f"DeadKernelError: {error}", *last])
             execution.failure = _failure(execution, text)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,15 @@ NOTEBOOKS = ROOT / "notebooks"
 FILE_NAME = re.compile(r"(?P<number>\d\d|[A-Z])_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
 HEADING = re.compile(r"^(?P<marks>#{1,6}) +(?P<text>.*?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+CONFLICT = re.compile(r"^<{7}( |$)", re.MULTILINE)
 
 
 class NoSuchLesson(Exception):
     """A lesson that was asked for by name does not exist."""
+
+
+class UnreadableNotebook(Exception):
+    """A file is no notebook; the text says why and what to do, without its name."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,45 @@ def lesson_number(path: Path) -> str:
 
 
 def read(path: Path) -> NotebookNode:
-    """Read a notebook as format 4."""
-    return nbformat.read(path, as_version=4)
+    """Read a notebook as format 4. Raises UnreadableNotebook."""
+    file = f"{path.parent.name}/{path.name}"
+    remedy = (
+        "undo the last edit, or get back what was last committed with "
+        f"`git checkout HEAD -- {file}`"
+    )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnreadableNotebook(f"can't be opened ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableNotebook(f"is not text in UTF-8; {remedy}") from error
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        if conflict := CONFLICT.search(text):
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise UnreadableNotebook(
+                f"holds a merge conflict (line {line}); take one side whole, with "
+                f"`git checkout --ours {file}` or `git checkout --theirs {file}`"
+            ) from error
+        where = f"{error.msg}, line {error.lineno}"
+        raise UnreadableNotebook(f"is not JSON ({where}); {remedy}") from error
+    # What nbformat raises where the JSON is no notebook depends on what is missing.
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+    except (
+        nbformat.ValidationError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UnreadableNotebook(
+            f"is not a valid notebook ({reason}); {remedy}"
+        ) from error
+    return notebook
 
 
 def headings(notebook: NotebookNode) -> list[Heading]:

@@ -185,9 +185,13 @@ def rule(code: str, text: str) -> Callable[[Check], Check]:
 def lint(path: Path, every: Sequence[Path]) -> list[Problem]:
     """Return all problems of one lesson; `every` holds all lessons of the course."""
     try:
-        nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
         notebook = lessons.read(path)
-    except (ValueError, nbformat.ValidationError, AttributeError) as error:
+    except lessons.UnreadableNotebook as error:
+        return [Problem(path, None, "L001", str(error))]
+    try:
+        # As it is stored: reading repairs some of what is wrong.
+        nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
+    except nbformat.ValidationError as error:
         reason = str(error).splitlines()[0]
         message = f"is not a valid notebook ({reason}); save it again in Jupyter"
         return [Problem(path, None, "L001", message)]
@@ -369,7 +373,10 @@ def _twins(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for path in every:
         if lessons.lesson_number(path) == TWINS.get(lesson.number):
             mine = [item.text for item in lesson.headings if item.level == 2]
-            other = lessons.headings(lessons.read(path))
+            twin = _read_other(path)
+            if twin is None:
+                continue
+            other = lessons.headings(twin)
             theirs = [item.text for item in other if item.level == 2]
             for text in [text for text in mine if text not in theirs]:
                 yield None, f'heading "{text}" is not in its twin {path.name}'
@@ -456,7 +463,8 @@ def _first_cell(lesson: Lesson, every: Sequence[Path]) -> Iterator:
         yield None, "has no code"
         return
     for path in every[:1]:
-        theirs = next(Lesson(path, lessons.read(path)).code(), None)
+        first = _read_other(path)
+        theirs = next(Lesson(path, first).code(), None) if first else None
         if theirs and theirs[1].source != mine[1].source:
             yield mine[0], f"is not the first code cell of {path.name}; copy it"
 
@@ -740,6 +748,14 @@ def _parse(source: str) -> ast.Module | None:
     try:
         return ast.parse(TransformerManager().transform_cell(source))
     except SyntaxError:
+        return None
+
+
+def _read_other(path: Path) -> NotebookNode | None:
+    """Read another lesson; None if that can't be: its own L001 says so."""
+    try:
+        return lessons.read(path)
+    except lessons.UnreadableNotebook:
         return None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import html
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
@@ -49,7 +51,9 @@ LESSON = """<header>
 INDEX = """<main id="main" class="index">
 <h1>A course on Amazon SageMaker</h1>
 <p>Each page below is a lesson as it just ran on this machine, against a stand-in for
-AWS: no account, no bill. Open the notebook of the same name to work in it.</p>
+AWS: no account, no bill. To work in a lesson, open the notebook of the same name in
+the folder <a href="{notebooks}"><code>notebooks/</code></a> of the course:
+<code>make lab</code> opens JupyterLab there.</p>
 <ol class="cards">
 {cards}
 </ol>
@@ -86,10 +90,13 @@ def write_lesson(
     _write(page, lessons.title(notebook) or path.stem, body, code_style)
 
 
-def write_index(cards: Sequence[tuple[Path, NotebookNode, str]], build: Path) -> None:
+def write_index(
+    cards: Sequence[tuple[Path, NotebookNode, str]], folder: Path, build: Path
+) -> None:
     """Write build/index.html, with a picture (its first figure) for each lesson.
 
     A card is the lesson's file, its executed notebook, and what went wrong or "".
+    `folder` is where the lessons to work in are.
     """
     (build / "figures").mkdir(parents=True, exist_ok=True)
     parts = []
@@ -115,7 +122,10 @@ def write_index(cards: Sequence[tuple[Path, NotebookNode, str]], build: Path) ->
                 effort=_inline(lessons.effort(notebook)),
             )
         )
-    body = INDEX.format(cards="\n".join(parts))
+    notebooks = os.path.relpath(folder.resolve(), build.resolve())
+    body = INDEX.format(
+        cards="\n".join(parts), notebooks=f"{quote(Path(notebooks).as_posix())}/"
+    )
     _write(build / "index.html", "A course on Amazon SageMaker", body, "")
 
 

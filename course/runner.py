@@ -219,12 +219,14 @@ def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> 
         page = build / "lessons" / f"{item.path.stem}.html"
         pages.write_lesson(item.notebook, item.path, every, page, failures[item.path])
     # A run of some lessons keeps the pages of the others.
-    cards = [
-        (path, lessons.read(build / "notebooks" / path.name), failures.get(path, ""))
-        for path in every
-        if (build / "notebooks" / path.name).exists()
-    ]
-    pages.write_index(cards, build)
+    cards = []
+    for path in every:
+        try:
+            ran = lessons.read(build / "notebooks" / path.name)
+        except lessons.UnreadableNotebook:
+            continue  # not run yet, or a run was ended while it wrote the file
+        cards.append((path, ran, failures.get(path, "")))
+    pages.write_index(cards, folder, build)
 
 
 def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) -> Table:

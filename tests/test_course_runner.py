@@ -133,6 +133,16 @@ def test_the_index_has_a_picture_title_promise_and_minutes_for_each(built) -> No
     assert "stopped at cell 4" in cards[2].text
 
 
+def test_the_index_says_where_to_work_in_a_lesson(built) -> None:
+    text = (built[0] / "build" / "index.html").read_text()
+    soup = BeautifulSoup(text, "html.parser")
+    main = " ".join(soup.main.text.split())
+    link = soup.find("a", string="notebooks/")
+    assert (built[0] / "build" / link["href"]).resolve() == built[0].resolve()
+    assert "the folder notebooks/ of the course" in main
+    assert "make lab opens" in main
+
+
 def pages_of(folder: Path) -> list[Path]:
     found = sorted((folder / "build").rglob("*.html"))
     assert found
@@ -220,6 +230,76 @@ def test_a_dead_kernel_is_a_failure_and_no_hang(tmp_path: Path) -> None:
     assert code == 1
     assert 'cell 3, In [2] under "4 Train": DeadKernelError' in text
     assert "why it died" in text
+
+
+def test_a_dead_kernel_s_reason_is_not_jupyter_s_warning(tmp_path: Path) -> None:
+    write(with_heading("Dies", "import os\nos._exit(3)"), tmp_path / "01_dies.ipynb")
+    _, text = run(tmp_path)
+    (line,) = re.findall("^01_dies failed at .*$", text, re.MULTILINE)
+    assert line.endswith("DeadKernelError: Kernel died")
+    page = (tmp_path / "build" / "lessons" / "01_dies.html").read_text()
+    assert "Kernel died" in page
+    assert "IPKernelApp" not in text + page
+
+
+CONFLICT = """{
+ "cells": [
+<<<<<<< HEAD
+ ],
+=======
+  {}],
+>>>>>>> theirs
+"""
+
+
+def test_a_merge_conflict_fails_one_lesson_and_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "01_torn.ipynb").write_text(CONFLICT)
+    write(small_notebook("print(1)"), tmp_path / "02_good.ipynb")
+    code, text = run(tmp_path)
+    assert code == 1
+    assert re.search(r"01_torn +failed", text)
+    assert re.search(r"02_good +passed", text)
+    (line,) = re.findall("^01_torn failed at .*$", text, re.MULTILINE)
+    assert "01_torn.ipynb holds a merge conflict (line 3)" in line
+    assert "git checkout --ours" in line
+    index = (tmp_path / "build" / "index.html").read_text()
+    page = (tmp_path / "build" / "lessons" / "01_torn.html").read_text()
+    for shown in (index, page):
+        assert "01_torn.ipynb holds a merge conflict" in shown
+    assert BeautifulSoup(page, "html.parser").h1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not text in UTF-8"),
+        (b"[1]", "is not a valid notebook"),
+        (b"{}", "is not a valid notebook"),
+        (b'{"cells": 3, "nbformat": 4}', "is not a valid notebook"),
+        (
+            b'{"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            "is not a valid notebook",
+        ),
+    ],
+)
+def test_what_is_no_notebook_is_named_with_a_remedy(
+    text: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "01_torn.ipynb"
+    path.write_bytes(text)
+    with pytest.raises(lessons.UnreadableNotebook, match=reason) as caught:
+        lessons.read(path)
+    assert "git checkout HEAD" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "01_gone.ipynb").symlink_to(tmp_path / "nowhere")
+    code, text = run(tmp_path)
+    assert code == 1
+    assert "01_gone.ipynb can't be opened (No such file or directory)" in text
 
 
 def test_ctrl_c_ends_run_and_kernels(tmp_path: Path) -> None:
@@ -420,6 +500,19 @@ def test_a_failing_lesson_is_left_as_it_was(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert store.store_lessons(folder=tmp_path, environment=os.environ) == 1
     assert path.read_bytes() == before
+
+
+def test_a_merge_conflict_is_left_and_the_others_are_stored(
+    tmp_path: Path, capsys
+) -> None:
+    torn = tmp_path / "01_torn.ipynb"
+    torn.write_text(CONFLICT)
+    good = write(small_notebook("print('new')"), tmp_path / "02_good.ipynb")
+    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 1
+    assert torn.read_text() == CONFLICT
+    assert lessons.read(good).cells[1].outputs[0].text == "new\n"
+    text = " ".join(capsys.readouterr().out.split())
+    assert "01_torn.ipynb: failed at reading the file: 01_torn.ipynb holds a" in text
 
 
 def test_a_picture_without_texts_is_the_same_picture() -> None:

@@ -304,6 +304,19 @@ def test_a_file_that_is_no_notebook_is_refused(text: str, folder: Path) -> None:
     assert [problem.code for problem in lint(path, [path])] == ["L001"]
 
 
+def test_a_merge_conflict_is_one_problem_and_the_others_are_checked(
+    folder: Path, capsys
+) -> None:
+    write(good_lesson("02", "low level"), folder / "02_rivers.ipynb")
+    (folder / "01_rivers.ipynb").write_text("{\n<<<<<<< HEAD\n=======\n>>>>>>> b\n")
+    assert lint_lessons(folder=folder) == 1
+    (line, total) = capsys.readouterr().out.splitlines()
+    assert "L001" in line
+    assert "01_rivers.ipynb" in line
+    assert "holds a merge conflict (line 2)" in line
+    assert total == "2 lessons: 1 problems"
+
+
 def test_an_old_format_is_refused(folder: Path) -> None:
     notebook = good_lesson()
     notebook.nbformat_minor = 4
