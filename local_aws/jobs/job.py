@@ -6,6 +6,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from local_aws.clients import Clients
+from local_aws.jobs import permissions
 from local_aws.store import Store
 
 # CreateTrainingJob and others name this text for a fault on the service's side.
@@ -23,6 +24,10 @@ class StopRequested(Exception):
 
 class JobFailed(Exception):
     """The job can't go on; the text is its FailureReason."""
+
+
+class AccessDenied(Exception):
+    """The job's role lacks a permission; the text says which."""
 
 
 class ShuttingDown(Exception):
@@ -51,6 +56,17 @@ class Job:
     def record(self) -> dict:
         """The job's record as it is now."""
         return self.store.get(self.region, self.kind, self.name)
+
+    def require(self, role_arn: str, action: str, bucket: str, key: str) -> None:
+        """Raise AccessDenied unless the role may do this to the object."""
+        resource = permissions.bucket_arn(bucket, key)
+        if not permissions.is_allowed(
+            self.clients, self.region, role_arn, action, resource
+        ):
+            raise AccessDenied(
+                f"Access denied: the role {role_arn} has no permission for {action} on "
+                f"s3://{bucket}/{key}."
+            )
 
     def public(self, text: object) -> str:
         """The text with the container's name for the job's folder."""

@@ -22,6 +22,7 @@ from local_aws.jobs.container_process import TRAINING_GRACE_SECONDS, ContainerPr
 from local_aws.jobs.job import (
     INTERNAL_ERROR,
     MAX_FAILURE_REASON,
+    AccessDenied,
     Job,
     JobFailed,
     ShuttingDown,
@@ -139,8 +140,10 @@ def _download_channels(job: Job, record: dict) -> None:
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         folder = job.folder / "input/data" / channel["ChannelName"]
         try:
+            bucket, prefix = s3_objects.split_uri(uri)
+            job.require(record["RoleArn"], "s3:GetObject", bucket, prefix)
             s3_objects.download_prefix(s3, uri, folder)
-        except (ClientError, ValueError) as error:
+        except (ClientError, ValueError, AccessDenied) as error:
             raise JobFailed(
                 f"ClientError: Data download failed:{job.public(error)}"
             ) from error
@@ -279,6 +282,8 @@ def _upload(job: Job) -> None:
         if not source.is_dir() or (name == "output" and not any(source.iterdir())):
             continue
         try:
+            bucket, prefix = s3_objects.join_uri(destination, f"{job.name}/output")
+            job.require(record["RoleArn"], "s3:PutObject", bucket, prefix)
             if compressed:
                 archive = job.folder / f"{name}.tar.gz"
                 archives.pack(source, archive)
@@ -288,7 +293,7 @@ def _upload(job: Job) -> None:
                 s3.upload_file(str(archive), bucket, key)
             else:
                 _upload_folder(s3, source, destination, f"{job.name}/output/{name}")
-        except (ClientError, S3UploadFailedError) as error:
+        except (ClientError, S3UploadFailedError, AccessDenied) as error:
             raise JobFailed(
                 f"ClientError: Artifact upload failed:{job.public(error)}"
             ) from error

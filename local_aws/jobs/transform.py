@@ -30,6 +30,7 @@ from local_aws.jobs.batches import FileFailed
 from local_aws.jobs.job import (
     INTERNAL_ERROR,
     MAX_FAILURE_REASON,
+    AccessDenied,
     Job,
     JobFailed,
     ShuttingDown,
@@ -263,6 +264,7 @@ class Transform:
     def _transform_object(
         self, server: ModelServer, parameters: dict, bucket: str, key: str, name: str
     ) -> None:
+        self._require("s3:GetObject", bucket, key)
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
         output = self.job.folder / "output"
         concurrent = parameters["MaxConcurrentTransforms"]
@@ -285,6 +287,12 @@ class Transform:
         """The answer as AssembleWith wants it in the output."""
         by_line = self.record["TransformOutput"]["AssembleWith"] == "Line"
         return answer + b"\n" if by_line and answer[-1:] not in (b"", b"\n") else answer
+
+    def _require(self, action: str, bucket: str, key: str) -> None:
+        try:
+            self.job.require(self.record["_model"]["role"], action, bucket, key)
+        except AccessDenied as error:
+            raise FileFailed("ClientError", [f"ClientError: {error}"]) from error
 
     def _reader(self, body: object) -> BinaryIO:
         if self.record["TransformInput"]["CompressionType"] == "Gzip":
@@ -369,6 +377,7 @@ class Transform:
         bucket, key = s3_objects.join_uri(
             self.record["TransformOutput"]["S3OutputPath"], name
         )
+        self._require("s3:PutObject", bucket, key)
         try:
             self.s3.upload_file(str(file), bucket, key)
         except S3UploadFailedError as error:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs import s3_objects
+from local_aws.jobs import permissions, s3_objects
 from local_aws.operations.context import Context
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
@@ -75,15 +75,23 @@ def _as_list(value: object) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def check_objects_exist(s3_uri: str, role_arn: str | None, context: Context) -> None:
-    """Raise unless at least one object's key begins with the URI's prefix."""
+def _is_allowed(role_arn: str, action: str, resource: str, context: Context) -> bool:
+    return permissions.is_allowed(
+        context.clients, context.region, role_arn, action, resource
+    )
+
+
+def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
+    """Raise unless the role may list at least one object with the URI's prefix."""
     bucket, prefix = split_s3_uri(s3_uri)
     suffix = ""
     try:
         found = context.clients.s3(context.region).list_objects_v2(
             Bucket=bucket, Prefix=prefix, MaxKeys=1
         )
-        if found.get("KeyCount"):
+        if found.get("KeyCount") and _is_allowed(
+            role_arn, "s3:ListBucket", permissions.bucket_arn(bucket), context
+        ):
             return
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchBucket", "404"):
@@ -98,8 +106,8 @@ def check_objects_exist(s3_uri: str, role_arn: str | None, context: Context) -> 
     )
 
 
-def check_model_data(uri: str, context: Context) -> None:
-    """Raise unless `uri` names one existing object that ends in .tar.gz."""
+def check_model_data(uri: str, role_arn: str, context: Context) -> None:
+    """Raise unless `uri` names one .tar.gz object that the role may read."""
     bucket, key = split_s3_uri(uri)
     if not key.endswith(".tar.gz"):
         raise validation_exception(
@@ -112,6 +120,15 @@ def check_model_data(uri: str, context: Context) -> None:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
         raise validation_exception(f"Could not find model data at {uri}.") from error
+    resource = permissions.bucket_arn(bucket, key)
+    if not _is_allowed(role_arn, "s3:GetObject", resource, context):
+        raise validation_exception(
+            f"Could not access model data at {uri}. Please ensure that the role "
+            f'"{role_arn}" exists and that its trust relationship policy allows the '
+            f'action "sts:AssumeRole" for the service principal "{SERVICE_PRINCIPAL}". '
+            'Also ensure that the role has "s3:GetObject" permissions and that the '
+            f"object is located in {context.region}."
+        )
 
 
 def check_image(image_uri: str) -> Image:

@@ -36,8 +36,8 @@ def create_model(request: dict, context: Context) -> dict:
         raise validation_exception(
             "ExecutionRoleArn is required: SageMaker reads the model data with it."
         )
-    _check_container(container, context)
     checks.check_role(request["ExecutionRoleArn"], context)
+    _check_container(container, request["ExecutionRoleArn"], context)
     arn = context.arn(KIND, request["ModelName"])
     record = {
         **{key: value for key, value in request.items() if key != "Tags"},
@@ -62,14 +62,14 @@ def create_model(request: dict, context: Context) -> dict:
     return {"ModelArn": arn}
 
 
-def _check_container(container: dict, context: Context) -> None:
+def _check_container(container: dict, role_arn: str, context: Context) -> None:
     checks.refuse_members(container, REFUSED_IN_CONTAINER)
     if container.get("Mode", "SingleModel") != "SingleModel":
         raise checks.not_built("Mode MultiModel (several models in one container)")
     if "Image" not in container:
         raise validation_exception("Image is required in PrimaryContainer.")
     checks.check_image(container["Image"])
-    checks.check_model_data(model_data_uri(container), context)
+    checks.check_model_data(model_data_uri(container), role_arn, context)
 
 
 def model_data_uri(container: dict) -> str:

@@ -36,6 +36,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
         "_id": uuid.uuid4().hex,
         # As it is now: the model may be deleted while the job runs.
         "_model": {
+            "role": model["ExecutionRoleArn"],
             "image": model["PrimaryContainer"]["Image"],
             "uri": model_data_uri(model["PrimaryContainer"]),
             "environment": model["PrimaryContainer"].get("Environment", {}),
