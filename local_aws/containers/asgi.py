@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Answer:
     """An HTTP answer; text/html is what the images' errors are sent as."""
 
     status: int
-    body: str = ""
+    body: str | bytes = ""
     content_type: str = "text/html; charset=utf-8"
 
 
@@ -62,6 +63,8 @@ class Application:
         self._ping = ping
         self._invoke = invoke
         self._max_content_length = max_content_length
+        # As many as can work at once: more would only hold more tables in memory.
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
         self._routes = {
             "/ping": ("GET", self._answer_ping),
             "/execution-parameters": ("GET", self._execution_parameters),
@@ -79,7 +82,8 @@ class Application:
             result = Answer(405, "Method Not Allowed")
         else:
             result = await handler(scope, receive)
-        content = result.body.encode()
+        body = result.body
+        content = body if isinstance(body, bytes) else body.encode()
         headers = []
         if result.status != 204:
             headers = [
@@ -115,7 +119,8 @@ class Application:
         request = (body, headers.get(b"content-type"), headers.get(b"accept"))
         if len(body) < _LARGE_BODY:
             return self._invoke(*request)
-        return await asyncio.to_thread(self._invoke, *request)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._invoke, *request)
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:

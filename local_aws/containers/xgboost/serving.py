@@ -1,22 +1,16 @@
-"""The image's `serve` program: /ping, /invocations and /execution-parameters.
+"""The image's `serve` program: /ping, /invocations and /execution-parameters."""
 
-A plain ASGI application, since one prediction takes less than any framework's routing.
-"""
-
-import asyncio
 import json
 import os
-import signal
-import socket
-import sys
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from local_aws.containers import asgi
+from local_aws.containers.asgi import Answer
 from local_aws.containers.xgboost import (
     answer,
     content_types,
@@ -31,20 +25,6 @@ from local_aws.containers.xgboost.versions import Version
 
 xgboost = library.load()
 
-# A body from which on the work is done beside the event loop, so that /ping is
-# answered within its two seconds.
-_LARGE_BODY = 64 * 1024
-
-_TOO_LARGE = """<!doctype html>
-<html lang=en>
-<title>413 Request Entity Too Large</title>
-<h1>Request Entity Too Large</h1>
-<p>The data value transmitted exceeds the capacity limit.</p>
-"""
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 
 class ModelNotLoaded(Exception):
     """There is no model that xgboost can read."""
@@ -54,7 +34,7 @@ class ModelNotLoaded(Exception):
 class Settings:
     """What the environment says. Sizes in bytes."""
 
-    max_content_length: int = 6 * 1024**2
+    max_content_length: int = asgi.DEFAULT_MAX_CONTENT_LENGTH
     batch: bool = False
     default_accept: str | None = None
     selected_keys: list[str] = field(default_factory=list)
@@ -66,7 +46,9 @@ def read_settings(environment: dict[str, str]) -> Settings:
     """The settings of an environment, each with the image's default."""
     keys = environment.get("SAGEMAKER_INFERENCE_OUTPUT", "")
     return Settings(
-        max_content_length=int(environment.get("MAX_CONTENT_LENGTH", 6 * 1024**2)),
+        max_content_length=int(
+            environment.get("MAX_CONTENT_LENGTH", asgi.DEFAULT_MAX_CONTENT_LENGTH)
+        ),
         batch=bool(environment.get("SAGEMAKER_BATCH")),
         default_accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
         selected_keys=keys.replace(" ", "").lower().split(",") if keys else [],
@@ -144,15 +126,6 @@ def load_model(folder: Path, ensemble: bool = True) -> Model:
         boosters[0].num_features(),
         learner["gradient_booster"]["name"] == "gblinear",
     )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; text/html is what the image's errors are sent as."""
-
-    status: int
-    body: str | bytes = ""
-    content_type: str = "text/html; charset=utf-8"
 
 
 def invoke(
@@ -239,106 +212,15 @@ def _refusal(status: int, text: str) -> Answer:
     return Answer(status, text)
 
 
-class Application:
-    """The ASGI application around one model."""
-
-    def __init__(self, model: Model | ModelNotLoaded, settings: Settings) -> None:
-        self.model = model
-        self.settings = settings
-        # As many as can work at once: more would only hold more tables in memory.
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
-        self._routes = {
-            "/ping": ("GET", self._ping),
-            "/execution-parameters": ("GET", self._execution_parameters),
-            "/invocations": ("POST", self._invocations),
-        }
-
-    async def __call__(
-        self, scope: dict[str, Any], receive: Receive, send: Send
-    ) -> None:
-        """Answer one HTTP request."""
-        method, handler = self._routes.get(scope["path"], (None, None))
-        if handler is None:
-            result = Answer(404, "Not Found")
-        elif scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
-            result = Answer(405, "Method Not Allowed")
-        else:
-            result = await handler(scope, receive)
-        body = result.body
-        content = body if isinstance(body, bytes) else body.encode()
-        headers = []
-        if result.status != 204:
-            headers = [
-                (b"content-type", result.content_type.encode("latin-1")),
-                (b"content-length", str(len(content)).encode()),
-            ]
-        start = {"status": result.status, "headers": headers}
-        await send({"type": "http.response.start", **start})
-        await send({"type": "http.response.body", "body": content})
-
-    async def _ping(self, scope: dict[str, Any], receive: Receive) -> Answer:
-        if isinstance(self.model, ModelNotLoaded):
-            return Answer(500, f"Unable to load model: {self.model}")
-        return Answer(200)
-
-    async def _execution_parameters(
-        self, scope: dict[str, Any], receive: Receive
-    ) -> Answer:
-        parameters = {
-            "MaxConcurrentTransforms": os.cpu_count() or 1,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": self.settings.max_content_length // 1024**2,
-        }
-        return Answer(200, json.dumps(parameters), "application/json")
-
-    async def _invocations(self, scope: dict[str, Any], receive: Receive) -> Answer:
-        body = await _read_body(receive, self.settings.max_content_length)
-        if body is None:
-            return Answer(413, _TOO_LARGE)
-        headers = {
-            name: value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name in (b"content-type", b"accept")
-        }
-        request = (
-            self.model,
-            self.settings,
-            body,
-            headers.get(b"content-type"),
-            headers.get(b"accept"),
-        )
-        if len(body) < _LARGE_BODY:
-            return invoke(*request)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, invoke, *request)
-
-
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The body, or None when it is longer than `limit` bytes.
-
-    A body that is too long is read to its end all the same and thrown away: a client
-    that is still sending would see a broken connection and not the answer.
-    """
-    chunks: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        chunk = message.get("body", b"")
-        length += len(chunk)
-        if length <= limit:
-            chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks) if length <= limit else None
+def ping(model: Model | ModelNotLoaded) -> Answer:
+    """200 when there is a model, 500 and the reason when there is none."""
+    if isinstance(model, ModelNotLoaded):
+        return Answer(500, f"Unable to load model: {model}")
+    return Answer(200)
 
 
 def main() -> int:
-    """Serve the model of SAGEMAKER_BASE_DIR/model until SIGTERM; returns 0.
-
-    Listens on the Unix socket SAGEMAKER_BIND_TO_UNIX_SOCKET (readable by this user
-    only) if that is set, else on 127.0.0.1:SAGEMAKER_BIND_TO_PORT (8080).
-    """
-    import uvicorn
-
+    """Serve the model of SAGEMAKER_BASE_DIR/model until SIGTERM; returns 0."""
     logger = log.configure()
     root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     settings = read_settings(dict(os.environ))
@@ -349,35 +231,10 @@ def main() -> int:
         # The image stays up and says so to every request.
         logger.error(f"Unable to load model: {error}")
         model = error
-    config = uvicorn.Config(
-        Application(model, settings),
-        http="httptools",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=10,
+    application = asgi.Application(
+        partial(ping, model),
+        partial(invoke, model, settings),
+        settings.max_content_length,
     )
-    # uvicorn ends its work at SIGTERM and then raises the signal again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _listening_socket(dict(os.environ)) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    asgi.serve(application, os.environ)
     return 0
-
-
-def _listening_socket(environment: dict[str, str]) -> socket.socket:
-    path = environment.get("SAGEMAKER_BIND_TO_UNIX_SOCKET")
-    if not path:
-        port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-        return socket.create_server(("127.0.0.1", port))
-    Path(path).unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(mask)
-    listener.listen(1024)
-    return listener
