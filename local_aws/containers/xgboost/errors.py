@@ -1,10 +1,6 @@
 """The errors of the algorithm, and the text that a failed job leaves behind."""
 
-import os
-import traceback
-from pathlib import Path
-
-_PROJECT = str(Path(__file__).parents[3]) + os.sep
+from local_aws.containers import tracebacks
 
 
 class ToolkitError(Exception):
@@ -44,24 +40,6 @@ class PlatformError(ToolkitError):
 def failure_text(error: Exception) -> str:
     """The text of output/failure: the toolkit's form, a traceback and the message.
 
-    File names are given from the project's (or the library's) own folder, so that
-    the text is the same on every machine and holds nobody's home folder. The platform
-    shows the first 1024 characters.
+    The platform shows the first 1024 characters.
     """
-    frames = [
-        traceback.FrameSummary(
-            _short_name(frame.filename), frame.lineno, frame.name, line=frame.line
-        )
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    report = "".join(
-        ["Traceback (most recent call last):\n"]
-        + traceback.format_list(frames)
-        + traceback.format_exception_only(error)
-    )
-    return f"framework error: \n{report}\n{error}"
-
-
-def _short_name(filename: str) -> str:
-    _, found, below = filename.rpartition(f"site-packages{os.sep}")
-    return below if found else filename.removeprefix(_PROJECT)
+    return f"framework error: \n{tracebacks.text(error)}\n{error}"
