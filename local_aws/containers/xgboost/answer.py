@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from local_aws.containers.xgboost import content_types
+from local_aws.containers import media_types
 
 # From so many numbers on pyarrow writes them in less time than Python (65,000 in 8 ms
 # and not in 27), and holds up no other thread meanwhile.
@@ -57,15 +57,17 @@ def accept_type(header: str | None, default: str | None) -> str:
     header: Accept, or None. default: SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, or None.
     NotAcceptable with the official text for a type that is not in ACCEPTED.
     """
-    name, _ = content_types.media_type(header or "")
+    given = header or ""
+    name, _ = media_types.parse(given)
     if name in ("", "*/*"):
         return default or "text/csv"
-    if name.lower() not in ACCEPTED:
+    if name not in ACCEPTED:
+        # Quoted as it was sent, capitals and all.
         raise NotAcceptable(
-            f"Accept type {name} is not supported. "
+            f"Accept type {given.split(';')[0].strip()} is not supported. "
             f"Please use supported accept types: {ACCEPTED}."
         )
-    return name.lower()
+    return name
 
 
 def batch_text(predictions: np.ndarray) -> str:

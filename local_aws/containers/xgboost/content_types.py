@@ -1,5 +1,6 @@
 """The content types that the image names, and what each of them means."""
 
+from local_aws.containers import media_types
 from local_aws.containers.xgboost.errors import UserError
 
 CSV = "csv"
@@ -23,13 +24,6 @@ FILE_MODE = list(_FORMATS)
 PIPE_MODE = [name for name, form in _FORMATS.items() if form != LIBSVM]
 
 
-def media_type(header: str) -> tuple[str, dict[str, str]]:
-    """A header such as `text/csv; label_size=1` as its type and its parameters."""
-    name, *rest = header.split(";")
-    pairs = [part.partition("=") for part in rest]
-    return name.strip(), {key.strip(): value.strip(' "') for key, _, value in pairs}
-
-
 def data_format(content_type: str | None) -> str:
     """CSV, LIBSVM, PARQUET or RECORDIO_PROTOBUF; libsvm when there is no type.
 
@@ -38,7 +32,7 @@ def data_format(content_type: str | None) -> str:
     """
     if content_type is None:
         return LIBSVM
-    name, parameters = media_type(content_type.lower())
+    name, parameters = media_types.parse(content_type.lower())
     if name not in _FORMATS:
         raise UserError(
             f"{content_type} is not an accepted ContentType: {', '.join(FILE_MODE)}."
