@@ -10,7 +10,7 @@ LESSONS ?=
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lint bench outputs lock install clean
+.PHONY: help course test lab lint bench crash outputs lock install clean
 
 course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
@@ -29,6 +29,9 @@ lint: install ## check code and lessons without running them
 
 bench: install ## measure ours next to floors and peers (ARGS="1 9": these lines only)
 	@$(PY) -m benchmarks $(ARGS)
+
+crash: install ## kill the stand-in 200 times at work and look whether anything is lost
+	@$(PY) tests/crash_run.py --kills 200 $(ARGS)
 
 outputs: install ## run lessons and store what they print in notebooks/
 	@$(PY) -m course store --workers $(WORKERS) $(LESSONS)

@@ -79,10 +79,10 @@ class Instance:
         try:
             server.wait_until_healthy(self._stopped.is_set, seconds)
         except NotHealthy:
-            server.kill()
+            server.discard()
             raise
         if self._stopped.is_set():
-            server.kill()
+            server.discard()
             raise NotHealthy("stopped")
         self.server = server
         if server.exit_code is not None:  # since its answer to /ping
@@ -96,7 +96,7 @@ class Instance:
                 self.server = None
         if was_healthy and not self._stopped.is_set():
             log.warning("instance %s ended with %s", self.id, server.exit_code)
-            server.kill()  # tidies up
+            server.discard()
             threading.Thread(target=self._start_again, daemon=True).start()
 
     def _start_again(self) -> None:

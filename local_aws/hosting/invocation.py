@@ -186,9 +186,16 @@ class Invoker:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                instance = await _healthy_instance(variant)
-                began = time.perf_counter()
-                status, answered, content = await self._post(instance, headers, body)
+                while True:
+                    instance = await _healthy_instance(variant)
+                    began = time.perf_counter()
+                    try:
+                        answer = await self._post(instance, headers, body)
+                        break
+                    except aiohttp.ClientConnectorError:
+                        # It has just died and nothing was sent: another will answer.
+                        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                status, answered, content = answer
         except TimeoutError:
             status, answered = 0, {}
             content = (

@@ -114,8 +114,12 @@ class ModelServer:
         self._container.check_output()
 
     def kill(self) -> None:
-        """End the container at once; calls under way fail."""
+        """End the container at once; calls under way fail. `discard` it afterwards."""
         self._container.kill()
+
+    def discard(self) -> None:
+        """End the container at once and remove its socket; nobody may be calling it."""
+        self.kill()
         self._tidy()
 
     def _tidy(self) -> None:
