@@ -187,18 +187,26 @@ def test_a_channel_is_held_little_more_than_once(tmp_path, name):
         values = generator.integers(0, 10, (rows, 21)).astype(np.float32)
         (tmp_path / folder / "a").write_bytes(convert(values))
     form = {"recordio": "recordio-protobuf"}.get(name, name)
+    numbers = 400_000 * 20
+    # The least of three runs: on a busy machine memory is given back later.
+    taken = min(memory_taken(tmp_path, form, numbers) for _ in range(3))
+    most = (24 if name == "csv" else 12) * numbers
+    # And pieces of the files while they are read.
+    assert 8 * numbers < taken < most + 28 * 1024**2
+
+
+def memory_taken(folder, form, numbers):
+    """Bytes at the peak of reading the large channel, beyond those of the small one."""
     done = subprocess.run(
-        [sys.executable, "-c", READ_AND_TELL, form, str(tmp_path)],
-        env=environment(tmp_path),
+        [sys.executable, "-c", READ_AND_TELL, form, str(folder)],
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=True,
     )
-    taken, numbers = map(int, done.stderr.splitlines()[-1].split())
-    assert numbers == 400_000 * 20
-    most = (24 if name == "csv" else 12) * numbers
-    # And pieces of the files while they are read.
-    assert 8 * numbers < taken < most + 28 * 1024**2
+    taken, read = map(int, done.stderr.splitlines()[-1].split())
+    assert read == numbers
+    return taken
 
 
 def small_csv(values):

@@ -642,8 +642,9 @@ def test_many_large_requests_take_no_more_memory_than_a_few(serve):
             status, text = answered(connection, *invoke, content_type="text/csv")
             assert (status, text.count("\n")) == (200, 50 * 1500)
         sizes.append(resident_bytes(process))
-    # What was asked for in the second part is 90 MB of bodies alone.
-    assert sizes[1] - sizes[0] < 30 * 1024**2
+    # What was asked for in the second part is 90 MB of bodies alone, and as numbers
+    # three times that.
+    assert sizes[1] - sizes[0] < 60 * 1024**2
 
 
 def test_a_body_over_the_limit(serve):
