@@ -96,7 +96,7 @@ def measure_large(run: Run) -> list[Figure]:
                 {
                     "ours": lambda: seconds(
                         lambda: train(
-                            stand_in, {"train": "large"}, hyperparameters, 0.02
+                            stand_in, {"train": "large"}, hyperparameters, 0.05
                         )
                     ),
                     "floor": lambda: seconds(
