@@ -163,7 +163,15 @@ def clean(root: Path = ROOT) -> None:
     """Delete what the commands here made, except .venv and the stand-in's state."""
     caches = [".pytest_cache", ".ruff_cache", "build", "notebooks/scratch"]
     found = [root / name for name in caches]
-    for folder in ["course", "data", "local_aws", "notebooks", "tests", "utils"]:
+    for folder in [
+        "benchmarks",
+        "course",
+        "data",
+        "local_aws",
+        "notebooks",
+        "tests",
+        "utils",
+    ]:
         for pattern in ("__pycache__", ".ipynb_checkpoints"):
             found += (root / folder).rglob(pattern)
     for path in found:

@@ -169,8 +169,14 @@ def serve(application: Application, environment: Mapping[str, str]) -> None:
 def _listening_socket(environment: Mapping[str, str]) -> socket.socket:
     path = environment.get("SAGEMAKER_BIND_TO_UNIX_SOCKET")
     if not path:
+        # With the protocol named, asyncio switches Nagle's algorithm off on what is
+        # accepted; without, an answer of two packets takes 44 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-        return socket.create_server(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", port))
+        listener.listen(1024)
+        return listener
     Path(path).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)

@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from local_aws.jobs.container_main import run_container
@@ -21,6 +23,9 @@ SERVING_GRACE_SECONDS = 30
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 READ_SIZE = 65536
+
+# How long a line of output may wait for others before it is delivered.
+GATHER_SECONDS = 0.2
 
 
 @cache
@@ -76,8 +81,22 @@ class ContainerProcess:
         self._exited.set()
 
     def _follow(self) -> None:
-        while chunk := os.read(self._output.fileno(), READ_SIZE):
-            self._deliver(chunk)
+        gathered, delivered_at = b"", 0.0
+        while True:
+            # Each delivery is a request to CloudWatch Logs: lines that come close to
+            # one another travel together, the first of them at once.
+            if wait([self._output], GATHER_SECONDS if gathered else None):
+                chunk = os.read(self._output.fileno(), READ_SIZE)
+                if not chunk:
+                    break
+                gathered += chunk
+                is_due = time.monotonic() - delivered_at >= GATHER_SECONDS
+                if not is_due and len(gathered) < READ_SIZE:
+                    continue
+            self._deliver(gathered)
+            gathered, delivered_at = b"", time.monotonic()
+        if gathered:
+            self._deliver(gathered)
         self._exited.wait()
         self._output.close()
         self._life.close()

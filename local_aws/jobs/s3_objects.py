@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from boto3.s3.transfer import TransferConfig
+
 # The host in https://bucket.s3.region.amazonaws.com/key and in
 # https://s3.region.amazonaws.com/bucket/key (S3 User Guide, "Methods for accessing a
 # bucket"); older addresses have a dash before the Region.
@@ -13,6 +15,9 @@ _HTTPS_HOST = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 )
 
+
+# Parts of 8 MB, two on their way at a time: more only take memory on one machine.
+TRANSFER = TransferConfig(max_concurrency=2)
 
 LONGEST_FILE_NAME = 255  # bytes, on the usual file systems
 
@@ -86,7 +91,7 @@ def download_prefix(s3: object, uri: str, folder: Path) -> None:
         target = folder.joinpath(*parts)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            s3.download_file(bucket, key, str(target))
+            s3.download_file(bucket, key, str(target), Config=TRANSFER)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise ValueError(
                 f"The key {key} can't be a file beside the other keys of its channel: "

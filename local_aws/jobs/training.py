@@ -290,7 +290,7 @@ def _upload(job: Job) -> None:
                 bucket, key = s3_objects.join_uri(
                     destination, f"{job.name}/output/{archive.name}"
                 )
-                s3.upload_file(str(archive), bucket, key)
+                s3.upload_file(str(archive), bucket, key, Config=s3_objects.TRANSFER)
             else:
                 _upload_folder(s3, source, destination, f"{job.name}/output/{name}")
         except (ClientError, S3UploadFailedError, AccessDenied) as error:
@@ -306,7 +306,7 @@ def _upload_folder(s3: object, folder: Path, destination: str, prefix: str) -> N
             bucket, key = s3_objects.join_uri(
                 destination, f"{prefix}/{path.relative_to(folder).as_posix()}"
             )
-            s3.upload_file(str(path), bucket, key)
+            s3.upload_file(str(path), bucket, key, Config=s3_objects.TRANSFER)
 
 
 def _end(

@@ -180,7 +180,7 @@ class Transform:
         bucket, key = s3_objects.split_uri(model["uri"])
         archive = self.job.folder / "model.tar.gz"
         try:
-            self.s3.download_file(bucket, key, str(archive))
+            self.s3.download_file(bucket, key, str(archive), Config=s3_objects.TRANSFER)
         except ClientError as error:
             raise JobFailed(
                 f"ClientError: Model data download failed:{error}"
@@ -379,7 +379,7 @@ class Transform:
         )
         self._require("s3:PutObject", bucket, key)
         try:
-            self.s3.upload_file(str(file), bucket, key)
+            self.s3.upload_file(str(file), bucket, key, Config=s3_objects.TRANSFER)
         except S3UploadFailedError as error:
             raise JobFailed(
                 f"ClientError: Output upload failed:{self.job.public(error)}"
