@@ -1,5 +1,6 @@
 """Endpoints through boto3: states, invocations, errors, weights, updates, metrics."""
 
+import sys
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -508,3 +509,26 @@ def test_lists(sagemaker, deploy, models):
         NameContains=endpoint["EndpointConfigName"]
     )["EndpointConfigs"]
     assert len(configs) == 1
+
+
+def test_the_aws_cli_calls_an_endpoint(stand_in, deploy, models, tmp_path):
+    names, test = models
+    name = deploy(variant("Only", names["good"]))["EndpointName"]
+    (tmp_path / "row.csv").write_bytes(rows(test, 1))
+    done = stand_in.run(
+        sys.executable,
+        "-m",
+        "awscli",
+        "sagemaker-runtime",
+        "invoke-endpoint",
+        "--endpoint-name",
+        name,
+        "--content-type",
+        "text/csv",
+        "--body",
+        f"fileb://{tmp_path / 'row.csv'}",
+        str(tmp_path / "answer"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"InvokedProductionVariant": "Only"' in done.stdout
+    assert float((tmp_path / "answer").read_text()) > 0

@@ -172,6 +172,27 @@ def test_each_object_under_a_prefix_has_its_output(sagemaker, s3, model, whole):
         assert output(s3, job, "deep/c.csv.out") == whole
 
 
+def test_instances_work_side_by_side(stand_in, sagemaker, s3, model, whole):
+    bucket = model[0]
+    body = s3.get_object(Bucket=bucket, Key="boston/test/test.csv")["Body"].read()
+    prefix = boston.name("side")
+    for number in range(5):
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{number}.csv", Body=body)
+    job = run(
+        sagemaker,
+        model,
+        TransformInput=source(f"s3://{bucket}/{prefix}/"),
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2},
+    )
+    assert outputs(s3, job) == [f"{number}.csv.out" for number in range(5)]
+    assert output(s3, job, "4.csv.out") == whole
+    streams = stand_in.client("logs").describe_log_streams(
+        logGroupName=GROUP, logStreamNamePrefix=job["TransformJobName"]
+    )["logStreams"]
+    instances = [s for s in streams if not s["logStreamName"].endswith("data-log")]
+    assert len(instances) == 2
+
+
 def test_a_bad_file_fails_the_job_and_spares_the_others(
     stand_in, sagemaker, s3, model, whole
 ):

@@ -129,6 +129,7 @@ class Transform:
         self.record = job.record()
         self.written: list[tuple[str, str]] = []
         self.servers: list[ModelServer] = []
+        self._ended_by: type[Exception] | None = None
         epoch = epoch_seconds()
         self.streams = [
             f"{job.name}/i-{uuid.uuid4().hex[:17]}-{epoch}"
@@ -166,13 +167,14 @@ class Transform:
         self.data_log.write_line(f"{now[:-6]}:[sagemaker logs]: {text}")
 
     def _check_events(self) -> None:
-        """Raise if somebody wants the job to end; asked between two batches."""
+        """Raise if somebody wants the job to end; asked between two batches, on the
+        threads of all instances.
+        """
         while not self.job.events.empty():
             event, *_ = self.job.events.get()
-            if event == "stop":
-                raise StopRequested
-            if event == "close":
-                raise ShuttingDown
+            self._ended_by = {"stop": StopRequested, "close": ShuttingDown}[event]
+        if self._ended_by is not None:
+            raise self._ended_by
 
     def _load_model(self) -> None:
         """Fetch and unpack the artifact, start a server for each instance."""
@@ -241,12 +243,33 @@ class Transform:
         return {**DEFAULT_PARAMETERS, **said, **asked}
 
     def _transform_all(self, parameters: dict) -> None:
-        """Every object under the prefix; one that fails does not stop the others."""
+        """Every object under the prefix, dealt out to the instances."""
+        uri = self.record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+        objects = list(s3_objects.keys_under(self.s3, uri))
+        count = len(self.servers)
+        with ThreadPoolExecutor(count) as pool:
+            shares = [
+                pool.submit(
+                    self._transform_share, server, parameters, objects[number::count]
+                )
+                for number, server in enumerate(self.servers)
+            ]
+            faults = [fault for share in shares for fault in share.result()]
+        if faults:
+            worst = "AlgorithmError" if "AlgorithmError" in faults else "ClientError"
+            raise JobFailed(f"{worst}: {SEE_LOGS}")
+
+    def _transform_share(
+        self, server: ModelServer, parameters: dict, objects: list[tuple[str, str]]
+    ) -> list[str]:
+        """One instance's objects, in turn; returns the faults of those that failed.
+
+        One that fails does not stop the others.
+        """
         uri = self.record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
         bucket, _ = s3_objects.split_uri(uri)
         faults = []
-        for number, (key, name) in enumerate(s3_objects.keys_under(self.s3, uri)):
-            server = self.servers[number % len(self.servers)]
+        for key, name in objects:
             try:
                 self._transform_object(server, parameters, bucket, key, name)
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -257,16 +280,14 @@ class Transform:
                 faults.append(error.fault)
                 for line in error.lines:
                     self._say(f"{bucket}/{key}: {line}")
-        if faults:
-            worst = "AlgorithmError" if "AlgorithmError" in faults else "ClientError"
-            raise JobFailed(f"{worst}: {SEE_LOGS}")
+        return faults
 
     def _transform_object(
         self, server: ModelServer, parameters: dict, bucket: str, key: str, name: str
     ) -> None:
         self._require("s3:GetObject", bucket, key)
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
-        output = self.job.folder / "output"
+        output = self.job.folder / f"output-{uuid.uuid4().hex}"
         concurrent = parameters["MaxConcurrentTransforms"]
         with (
             body,
@@ -282,6 +303,7 @@ class Transform:
             for answer in self._answers(server, pool, bodies, concurrent):
                 file.write(self._assembled(answer))
         self._upload(output, f"{name}.out")
+        output.unlink()
 
     def _assembled(self, answer: bytes) -> bytes:
         """The answer as AssembleWith wants it in the output."""
