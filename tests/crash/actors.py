@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,62 @@ def prepare(clients: Any) -> None:
     rows = "".join(f"{i % 7},{i},{i * i % 11}\n" for i in range(50))
     s3.put_object(Bucket=BUCKET, Key="train/train.csv", Body=rows.encode())
     s3.put_object(Bucket=BUCKET, Key="model/model.tar.gz", Body=b"not looked into")
+    prepare_endpoints(clients)
+
+
+def prepare_endpoints(clients: Any) -> None:
+    """Train a model and make two configurations that serve it."""
+    sagemaker = clients("sagemaker")
+    create_job(sagemaker, "crash-model")
+    deadline = time.monotonic() + 60
+    while True:
+        job = sagemaker.describe_training_job(TrainingJobName="crash-model")
+        if job["TrainingJobStatus"] == "Completed":
+            break
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+    container = {
+        "Image": IMAGE,
+        "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+    }
+    sagemaker.create_model(
+        ModelName="crash-model", ExecutionRoleArn=ROLE_ARN, PrimaryContainer=container
+    )
+    for name in ("crash-a", "crash-b"):
+        variant = {
+            "VariantName": "Only",
+            "ModelName": "crash-model",
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant]
+        )
+
+
+def create_job(sagemaker: Any, name: str) -> None:
+    """Start a small training job over what `prepare` made."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        RoleArn=ROLE_ARN,
+        InputDataConfig=[
+            {
+                "ChannelName": "train",
+                "ContentType": "text/csv",
+                "DataSource": {"S3DataSource": source},
+            }
+        ],
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output"},
+        ResourceConfig={
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 1,
+        },
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+        HyperParameters={"num_round": "3"},
+    )
 
 
 def code_of(error: ClientError) -> str:
@@ -612,35 +669,118 @@ class Jobs(Actor):
         self.number += 1
         name = f"{self.label}-job-{self.number}"
         self.flying[name] = [ANYTHING]
-        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}
         with answered():
-            self.clients("sagemaker").create_training_job(
-                TrainingJobName=name,
-                AlgorithmSpecification={
-                    "TrainingImage": IMAGE,
-                    "TrainingInputMode": "File",
-                },
-                RoleArn=ROLE_ARN,
-                InputDataConfig=[
-                    {
-                        "ChannelName": "train",
-                        "ContentType": "text/csv",
-                        "DataSource": {"S3DataSource": source},
-                    }
-                ],
-                OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output"},
-                ResourceConfig={
-                    "InstanceType": "ml.m5.large",
-                    "InstanceCount": 1,
-                    "VolumeSizeInGB": 1,
-                },
-                StoppingCondition={"MaxRuntimeInSeconds": 600},
-                HyperParameters={"num_round": "3"},
-            )
+            create_job(self.clients("sagemaker"), name)
             state = self.observe(name)
         del self.flying[name]
         self.expected[name] = state
         self.done += 1
 
 
-ACTORS = (Objects, Versions, Uploads, Roles, LogLines, Metrics, Models, Jobs)
+class Endpoints(Actor):
+    """An endpoint: acknowledged, it comes back and answers; deleted, it goes."""
+
+    ROW = b"3,9\n"
+    SECONDS = 30
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.number = 0
+
+    def observe(self, name: str) -> Any:
+        try:
+            found = self.clients("sagemaker").describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            if code_of(error) == "ValidationException":
+                return None
+            raise
+        return {
+            "status": found["EndpointStatus"],
+            "configuration": found["EndpointConfigName"],
+            "created": found["CreationTime"],
+        }
+
+    def _invoke(self, name: str) -> None:
+        answer = self.clients("sagemaker-runtime").invoke_endpoint(
+            EndpointName=name, Body=self.ROW, ContentType="text/csv"
+        )
+        assert float(answer["Body"].read()) >= 0
+
+    def _settled(self, name: str) -> Any:
+        deadline = time.monotonic() + self.SECONDS
+        while True:
+            actual = self.observe(name)
+            if actual is None or actual["status"] in ("InService", "Failed"):
+                return actual
+            assert time.monotonic() < deadline, f"{name} stays {actual['status']}"
+            time.sleep(0.05)
+
+    def check(self) -> list[str]:
+        problems = []
+        for name in set(self.expected) | set(self.flying):
+            before, actual = self.expected.get(name), self._settled(name)
+            if before is None:
+                good = actual is None or name in self.flying
+            elif before["status"] == "Deleting":
+                good = actual is None
+            elif actual is None:
+                good = name in self.flying  # its deletion may have been taken note of
+            else:
+                good = actual["created"] == before["created"]
+            if good and actual is not None:
+                good = actual["status"] == "InService"
+                self._invoke(name)
+            if not good:
+                problems.append(f"{name} is {actual}, was {before}")
+            self.expected[name] = actual
+        self.flying.clear()
+        return problems
+
+    def step(self) -> None:
+        there = [name for name, state in self.expected.items() if state is not None]
+        if not there:
+            self._create()
+            return
+        (name,) = there
+        with answered():
+            state = self.expected[name] = self.observe(name)
+        if state is None or state["status"] != "InService":
+            return
+        with answered():
+            self._invoke(name)
+        self.done += 1
+        chance = self.rng.random()
+        if chance < 0.03:
+            self._change(name, "delete_endpoint", {})
+        elif chance < 0.1:
+            other = {"crash-a": "crash-b", "crash-b": "crash-a"}
+            configuration = other[state["configuration"]]
+            request = {"EndpointConfigName": configuration}
+            self._change(name, "update_endpoint", request)
+
+    def _create(self) -> None:
+        self.number += 1
+        name = f"{self.label}-endpoint-{self.number}"
+        self._change(name, "create_endpoint", {"EndpointConfigName": "crash-a"})
+
+    def _change(self, name: str, operation: str, request: dict) -> None:
+        self.flying[name] = [ANYTHING]
+        with answered():
+            getattr(self.clients("sagemaker"), operation)(EndpointName=name, **request)
+            state = self.observe(name)
+        del self.flying[name]
+        self.expected[name] = state
+        self.done += 1
+
+
+ACTORS = (
+    Objects,
+    Versions,
+    Uploads,
+    Roles,
+    LogLines,
+    Metrics,
+    Models,
+    Jobs,
+    Endpoints,
+)

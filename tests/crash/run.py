@@ -91,7 +91,8 @@ def clients_of(installation: Installation) -> Callable[[str], Any]:
             )
         return made[service]
 
-    for service in ("s3", "iam", "logs", "cloudwatch", "sagemaker"):
+    services = ("s3", "iam", "logs", "cloudwatch", "sagemaker", "sagemaker-runtime")
+    for service in services:
         client(service)  # making one is not thread-safe
     return client
 
