@@ -5,28 +5,30 @@ metrics. Values are kept here while requests come in, since a call to CloudWatch
 each would cost more than the request, and are handed over before anybody reads.
 """
 
+import math
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from datetime import UTC, datetime
 
 from local_aws.clients import Clients
+from local_aws.jobs.metrics import MAX_DATA
 
 NAMESPACE = "AWS/SageMaker"
 
-UNITS = {"ModelLatency": "Microseconds", "OverheadLatency": "Microseconds"}
+# How many, their sum, the least and the greatest.
+Statistics = tuple[int, float, float, float]
+NOTHING: Statistics = (0, 0.0, math.inf, -math.inf)
 
-# PutMetricData: values in a datum, data in a request (botocore cloudwatch model).
-MAX_VALUES = 150
-MAX_DATA = 20
+UNITS = {"ModelLatency": "Microseconds", "OverheadLatency": "Microseconds"}
 
 
 class InvocationMetrics:
-    """Counts per endpoint, variant, metric and minute."""
+    """Statistics per Region, endpoint, variant, metric and minute."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[tuple, Counter] = defaultdict(Counter)
+        self._values: dict[tuple, Statistics] = {}
 
     def record(
         self,
@@ -52,15 +54,21 @@ class InvocationMetrics:
         with self._lock:
             for metric, value in values.items():
                 key = (region, endpoint, variant, metric, minute)
-                self._counts[key][value] += 1
+                count, total, least, most = self._values.get(key, NOTHING)
+                self._values[key] = (
+                    count + 1,
+                    total + value,
+                    min(least, value),
+                    max(most, value),
+                )
 
     def flush(self, clients: Clients) -> None:
         """Hand everything over to CloudWatch."""
         with self._lock:
-            counts, self._counts = self._counts, defaultdict(Counter)
+            collected, self._values = self._values, {}
         by_region = defaultdict(list)
-        for (region, endpoint, variant, metric, minute), values in counts.items():
-            by_region[region] += _data(endpoint, variant, metric, minute, values)
+        for (region, *what), values in collected.items():
+            by_region[region].append(_datum(*what, values))
         for region, data in by_region.items():
             for start in range(0, len(data), MAX_DATA):
                 clients.cloudwatch(region).put_metric_data(
@@ -68,24 +76,22 @@ class InvocationMetrics:
                 )
 
 
-def _data(
-    endpoint: str, variant: str, metric: str, minute: int, values: Counter
-) -> list[dict]:
-    pairs = sorted(values.items())
-    return [
-        {
-            "MetricName": metric,
-            "Dimensions": [
-                {"Name": "EndpointName", "Value": endpoint},
-                {"Name": "VariantName", "Value": variant},
-            ],
-            "Timestamp": datetime.fromtimestamp(minute, UTC),
-            "Values": [float(value) for value, _ in part],
-            "Counts": [float(count) for _, count in part],
-            "Unit": UNITS.get(metric, "None"),
-        }
-        for part in (
-            pairs[start : start + MAX_VALUES]
-            for start in range(0, len(pairs), MAX_VALUES)
-        )
-    ]
+def _datum(
+    endpoint: str, variant: str, metric: str, minute: int, values: Statistics
+) -> dict:
+    count, total, least, most = values
+    return {
+        "MetricName": metric,
+        "Dimensions": [
+            {"Name": "EndpointName", "Value": endpoint},
+            {"Name": "VariantName", "Value": variant},
+        ],
+        "Timestamp": datetime.fromtimestamp(minute, UTC),
+        "StatisticValues": {
+            "SampleCount": count,
+            "Sum": total,
+            "Minimum": least,
+            "Maximum": most,
+        },
+        "Unit": UNITS.get(metric, "None"),
+    }

@@ -1,6 +1,8 @@
 """Metrics as SageMaker finds them: an algorithm's own regexes over its log."""
 
+import math
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 
 import regex
@@ -48,15 +50,27 @@ class MetricCollector:
         ][:MAX_FINAL]
 
     def publish(self, cloudwatch: object, job_name: str) -> None:
-        """Put every value into CloudWatch under the job's name."""
+        """Put what was collected into CloudWatch under the job's name.
+
+        A minute's values of a metric go as their statistics: CloudWatch shows
+        SageMaker's metrics by the minute, and a job may print thousands of values.
+        """
+        minutes = defaultdict(list)
+        for name, value, at in self._values:
+            minutes[name, int(at) // 60 * 60].append(value)
         data = [
             {
                 "MetricName": name,
                 "Dimensions": [{"Name": "TrainingJobName", "Value": job_name}],
-                "Timestamp": datetime.fromtimestamp(at, UTC),
-                "Value": value,
+                "Timestamp": datetime.fromtimestamp(minute, UTC),
+                "StatisticValues": {
+                    "SampleCount": len(values),
+                    "Sum": math.fsum(values),
+                    "Minimum": min(values),
+                    "Maximum": max(values),
+                },
             }
-            for name, value, at in self._values
+            for (name, minute), values in minutes.items()
         ]
         for start in range(0, len(data), MAX_DATA):
             cloudwatch.put_metric_data(
