@@ -38,7 +38,8 @@ class ContainerProcess:
     """Started on construction; `on_output` is called with bytes as they are printed.
 
     `on_output` runs on a thread of this object, `on_exit` too: it is called with the
-    exit code (negative: the signal) after the last output was delivered.
+    exit code (negative: the signal) after the last output was delivered. Output waits
+    for more of it for `gather_seconds` at most.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class ContainerProcess:
         environment: Mapping[str, str],
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None] = lambda code: None,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._on_output = on_output
         self._on_exit = on_exit
+        self._gather_seconds = gather_seconds
         self._ended = threading.Event()
         self._exited = threading.Event()
         self.exit_code: int | None = None
@@ -85,12 +88,12 @@ class ContainerProcess:
         while True:
             # Each delivery is a request to CloudWatch Logs: lines that come close to
             # one another travel together, the first of them at once.
-            if wait([self._output], GATHER_SECONDS if gathered else None):
+            if wait([self._output], self._gather_seconds if gathered else None):
                 chunk = os.read(self._output.fileno(), READ_SIZE)
                 if not chunk:
                     break
                 gathered += chunk
-                is_due = time.monotonic() - delivered_at >= GATHER_SECONDS
+                is_due = time.monotonic() - delivered_at >= self._gather_seconds
                 if not is_due and len(gathered) < READ_SIZE:
                     continue
             self._deliver(gathered)

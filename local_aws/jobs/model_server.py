@@ -61,6 +61,8 @@ class ModelServer:
             },
             on_output,
             lambda code: on_exit(self),
+            # Who has just got an error looks into the log for its reason.
+            gather_seconds=0.0,
         )
 
     def wait_until_healthy(
