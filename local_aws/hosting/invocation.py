@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-import aiohttp
-
 from local_aws import protocol
 from local_aws.clients import Clients
 from local_aws.errors import AwsError
+from local_aws.hosting.container_client import (
+    ConnectionLost,
+    ContainerClient,
+    NotReached,
+)
 from local_aws.hosting.engine import LOG_GROUP, HostingEngine
 from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.hosting.instance import Instance
@@ -118,7 +121,7 @@ class Invoker:
         self._engine = engine
         self._clients = clients
         self._account = account
-        self._sessions: dict[Path, aiohttp.ClientSession] = {}
+        self._clients_of_containers: dict[Path, ContainerClient] = {}
 
     async def invoke(
         self, region: str, endpoint: str, headers: Mapping[str, str], body: bytes
@@ -192,7 +195,7 @@ class Invoker:
                     try:
                         answer = await self._post(instance, headers, body)
                         break
-                    except aiohttp.ClientConnectorError:
+                    except NotReached:
                         # It has just died and nothing was sent: another will answer.
                         await asyncio.sleep(LOOK_AGAIN_SECONDS)
                 status, answered, content = answer
@@ -203,7 +206,7 @@ class Invoker:
                 "primary. Review the latency metrics for each container in Amazon "
                 "CloudWatch, resolve the issue, and try again."
             )
-        except aiohttp.ClientError as error:
+        except ConnectionLost as error:
             # The container went away in the middle of its answer.
             status, answered = 500, {}
             content = f"The container ended before it had answered ({error})."
@@ -217,36 +220,30 @@ class Invoker:
     async def _post(
         self, instance: Instance, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        session = self._session(instance)
         forwarded = {name: headers[name] for name in FORWARDED if name in headers}
-        async with session.post(
-            "http://container/invocations", data=body, headers=forwarded
-        ) as response:
-            content = await response.read()
-            answered = {
-                name: response.headers[name]
-                for name in ("Content-Type", CUSTOM_ATTRIBUTES)
-                if name in response.headers
-            }
-            return response.status, answered, content
+        status, answered, content = await self._client(instance).post(
+            "/invocations", forwarded, body
+        )
+        kept = {
+            name: answered[name.lower()]
+            for name in ("Content-Type", CUSTOM_ATTRIBUTES)
+            if name.lower() in answered
+        }
+        return status, kept, content
 
-    def _session(self, instance: Instance) -> aiohttp.ClientSession:
-        """The connections to a container, kept between requests."""
+    def _client(self, instance: Instance) -> ContainerClient:
+        """The way to the instance's present container; raises NotReached."""
         server = instance.server
         if server is None:
-            raise aiohttp.ClientError("no container")
-        session = self._sessions.get(server.socket)
-        if session is None:
-            for path in [path for path in self._sessions if not path.exists()]:
-                asyncio.get_running_loop().create_task(self._sessions.pop(path).close())
-            session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(server.socket), limit=0),
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=False,
-                skip_auto_headers=("Content-Type", "Accept", "User-Agent"),
+            raise NotReached("no container")
+        client = self._clients_of_containers.get(server.socket)
+        if client is None:
+            for path in [p for p in self._clients_of_containers if not p.exists()]:
+                self._clients_of_containers.pop(path).close()
+            client = self._clients_of_containers[server.socket] = ContainerClient(
+                server.socket
             )
-            self._sessions[server.socket] = session
-        return session
+        return client
 
 
 async def _healthy_instance(variant: Variant) -> Instance:
