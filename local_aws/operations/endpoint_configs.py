@@ -9,6 +9,7 @@ from local_aws.hosting.endpoint import CONFIG_KIND
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
 from local_aws.operations.models import get_model
+from local_aws.operations.records import described, summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -97,7 +98,7 @@ def _not_found(name: str, context: Context) -> Exception:
 def describe_endpoint_config(request: dict, context: Context) -> dict:
     """What CreateEndpointConfig was given, and when."""
     record = get_endpoint_config(request["EndpointConfigName"], context)
-    return {key: value for key, value in record.items() if not key.startswith("_")}
+    return described(record)
 
 
 def list_endpoint_configs(request: dict, context: Context) -> dict:
@@ -109,9 +110,7 @@ def list_endpoint_configs(request: dict, context: Context) -> dict:
     )
     members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     return {
-        "EndpointConfigs": [
-            {key: record[key] for key in members} for record in records
-        ],
+        "EndpointConfigs": [summary(record, members) for record in records],
         "NextToken": token,
     }
 

@@ -13,6 +13,7 @@ from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
 from local_aws.operations.endpoint_configs import get_endpoint_config
 from local_aws.operations.models import get_model, model_data_uri
+from local_aws.operations.records import described, summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -77,7 +78,7 @@ def describe_endpoint(request: dict, context: Context) -> dict:
         record = context.store.get(context.region, KIND, name)
     except NotFound as error:
         raise _not_found(name, context) from error
-    return {key: value for key, value in record.items() if not key.startswith("_")}
+    return described(record)
 
 
 def list_endpoints(request: dict, context: Context) -> dict:
@@ -96,7 +97,7 @@ def list_endpoints(request: dict, context: Context) -> dict:
         "EndpointStatus",
     )
     return {
-        "Endpoints": [{key: record[key] for key in members} for record in records],
+        "Endpoints": [summary(record, members) for record in records],
         "NextToken": token,
     }
 

@@ -5,6 +5,7 @@ import time
 from local_aws.errors import validation_exception
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
+from local_aws.operations.records import described, summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -114,7 +115,7 @@ def _not_found(name: str, context: Context) -> Exception:
 def describe_model(request: dict, context: Context) -> dict:
     """What CreateModel was given, and when."""
     record = get_model(request["ModelName"], context)
-    return {key: value for key, value in record.items() if not key.startswith("_")}
+    return described(record)
 
 
 def list_models(request: dict, context: Context) -> dict:
@@ -124,7 +125,7 @@ def list_models(request: dict, context: Context) -> dict:
     )
     return {
         "Models": [
-            {key: record[key] for key in ("ModelName", "ModelArn", "CreationTime")}
+            summary(record, ("ModelName", "ModelArn", "CreationTime"))
             for record in records
         ],
         "NextToken": token,

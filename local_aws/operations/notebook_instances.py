@@ -11,6 +11,7 @@ from collections.abc import Callable
 from local_aws.errors import AwsError, validation_exception
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
+from local_aws.operations.records import described, summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -72,7 +73,7 @@ def describe_notebook_instance(request: dict, context: Context) -> dict:
         )
     except NotFound as error:
         raise validation_exception("RecordNotFound") from error
-    return {key: value for key, value in record.items() if not key.startswith("_")}
+    return described(record)
 
 
 def list_notebook_instances(request: dict, context: Context) -> dict:
@@ -86,9 +87,7 @@ def list_notebook_instances(request: dict, context: Context) -> dict:
         sort_order="Ascending",
     )
     return {
-        "NotebookInstances": [
-            {key: record[key] for key in SUMMARY} for record in records
-        ],
+        "NotebookInstances": [summary(record, SUMMARY) for record in records],
         "NextToken": token,
     }
 

@@ -9,6 +9,7 @@ from local_aws.errors import AwsError, validation_exception
 from local_aws.jobs.training import KIND, PREPARING, move, request_stop
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
+from local_aws.operations.records import described, summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -199,7 +200,7 @@ def _not_found() -> AwsError:
 def describe_training_job(request: dict, context: Context) -> dict:
     """The job's record."""
     record = _get(request["TrainingJobName"], context)
-    return {key: value for key, value in record.items() if not key.startswith("_")}
+    return described(record)
 
 
 def list_training_jobs(request: dict, context: Context) -> dict:
@@ -224,9 +225,7 @@ def list_training_jobs(request: dict, context: Context) -> dict:
         "SecondaryStatus",
     )
     return {
-        "TrainingJobSummaries": [
-            {key: record[key] for key in members if key in record} for record in records
-        ],
+        "TrainingJobSummaries": [summary(record, members) for record in records],
         "NextToken": token,
     }
 

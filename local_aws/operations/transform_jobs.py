@@ -8,6 +8,7 @@ from local_aws.jobs.transform import KIND, NO_PROCESSING, request_stop
 from local_aws.operations import checks, listing
 from local_aws.operations.context import Context
 from local_aws.operations.models import get_model, model_data_uri
+from local_aws.operations.records import summary
 from local_aws.operations.tags import tags_of_request
 from local_aws.store import AlreadyExists, NotFound
 
@@ -181,9 +182,7 @@ def list_transform_jobs(request: dict, context: Context) -> dict:
         "FailureReason",
     )
     return {
-        "TransformJobSummaries": [
-            {key: record[key] for key in members if key in record} for record in records
-        ],
+        "TransformJobSummaries": [summary(record, members) for record in records],
         "NextToken": token,
     }
 
