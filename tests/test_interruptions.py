@@ -1,6 +1,7 @@
 """What becomes of running jobs and their processes when the stand-in ends."""
 
 import os
+import signal
 import sqlite3
 import time
 
@@ -64,6 +65,37 @@ def test_a_job_that_was_cut_off_is_failed_and_its_process_is_gone(home, end):
     assert job["TrainingJobStatus"] == "Failed"
     assert job["SecondaryStatus"] == "Failed"
     assert job["FailureReason"] == INTERNAL_ERROR
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGSEGV, "AlgorithmError: , exit code: 139"),
+        (
+            signal.SIGKILL,
+            "ClientError: Please use an instance type with more memory, or reduce the "
+            "size of job data processed on an instance., exit code: 137",
+        ),
+    ],
+)
+def test_a_job_that_crashes_hard_takes_nothing_with_it(home, number, reason):
+    stand_in = start_stand_in(home)
+    try:
+        sagemaker = stand_in.client("sagemaker")
+        crashing = start_endless_job(stand_in)
+        (victim,) = container_processes(stand_in)
+        other = start_endless_job(stand_in)
+        os.kill(victim, number)
+        job = boston.wait_for_training(sagemaker, crashing)
+        assert (job["TrainingJobStatus"], job["FailureReason"]) == ("Failed", reason)
+        describe = sagemaker.describe_training_job
+        assert describe(TrainingJobName=other)["TrainingJobStatus"] == "InProgress"
+        sagemaker.stop_training_job(TrainingJobName=other)
+        stopped = boston.wait_for_training(sagemaker, other)
+        assert stopped["TrainingJobStatus"] == "Stopped"
+    finally:
+        stop_stand_in(stand_in)
 
 
 def test_a_kept_state_of_another_version_is_not_touched(home):

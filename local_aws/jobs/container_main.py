@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ def run_container(
     group.
     """
     os.setsid()
+    # A container that crashes leaves no core file in the learner's folders.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     for descriptor in (1, 2):
