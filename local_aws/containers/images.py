@@ -27,6 +27,7 @@ PRELOADED = (
     "local_aws.containers.xgboost.training",
     "local_aws.containers.xgboost.serving",
     "local_aws.containers.linear_learner.serving",
+    "xgboost.data",  # which xgboost itself imports when it first sees data
 )
 
 

@@ -21,6 +21,10 @@ from local_aws.containers.images import PRELOADED
 
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
+# What a new process runs before it is a container: our first code in it, and what the
+# stand-in's own main module imports, which multiprocessing runs once more in it.
+OWN = ("runpy", "argparse", "local_aws.lifetime", "local_aws.jobs.container_main")
+
 # Threads of one process that wait for work give up the core to another's.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive"}
 
@@ -41,7 +45,7 @@ class Dispatcher:
         """Start it now: its imports are done by the time the first job comes."""
         from multiprocessing import forkserver
 
-        self._context.set_forkserver_preload(list(PRELOADED))
+        self._context.set_forkserver_preload([*PRELOADED, *OWN])
         before = {name: os.environ.get(name) for name in PATIENT_THREADS}
         os.environ.update(PATIENT_THREADS)
         try:
