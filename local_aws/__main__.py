@@ -50,11 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
                 run.error("which command? python -m local_aws exec -- COMMAND ...")
             return execute(words)
         if options.command == "status":
-            from local_aws.state import print_status
+            from local_aws.maintenance import print_status
 
             return print_status()
         if options.command == "reset":
-            from local_aws.state import reset
+            from local_aws.maintenance import reset
 
             return reset(without_asking=options.yes)
         from local_aws.server import serve as serve_now

@@ -28,13 +28,13 @@ from local_aws.installation import (
     ROLE_NAME,
     Installation,
 )
-from local_aws.kept import Kept
-from local_aws.kept.content import Content, Reading, StorageError
-from local_aws.kept.keeper import Request
-from local_aws.kept.records import NotKeepable
-from local_aws.kept.s3 import UPLOAD
+from local_aws.persistence import Kept
+from local_aws.persistence.blobs import Content, Reading, StorageError
+from local_aws.persistence.keeper import Request
+from local_aws.persistence.pickles import NotKeepable
+from local_aws.persistence.resources import StateFileError
+from local_aws.persistence.s3 import UPLOAD
 from local_aws.signature import ALGORITHM, Claim, Head
-from local_aws.store import StateFileError
 
 log = logging.getLogger(__name__)
 
@@ -461,7 +461,7 @@ def _simulate_principal_policy(parameters: dict[str, str]) -> MotoAnswer:
 
     Raises AwsError: NoSuchEntity, InvalidInput.
     """
-    from local_aws.policy_simulation import Policy, Result, simulate
+    from local_aws.access.policy_evaluation import Policy, Result, simulate
 
     source = parameters.get("PolicySourceArn", "")
     policies = [

@@ -2,7 +2,7 @@
 
 A plain ASGI application on uvicorn. For each request: is it meant for us, is it signed,
 does the body match the signature, which service is it for. S3, IAM, STS, Logs and
-CloudWatch go to moto's applications, SageMaker to local_aws.operations. Work is done
+CloudWatch go to moto's applications, SageMaker to local_aws.sagemaker. Work is done
 in threads, so that a slow operation does not hold up the others.
 """
 
@@ -38,7 +38,6 @@ from local_aws.installation import (
     private_folder,
     write_client_files,
 )
-from local_aws.kept.content import Reading
 from local_aws.lifetime import (
     OWN_ANSWER,
     OWN_SERVICE,
@@ -46,6 +45,7 @@ from local_aws.lifetime import (
     hold_users_lock,
     try_server_lock,
 )
+from local_aws.maintenance import finish_reset
 from local_aws.moto_services import (
     SERVICES,
     MotoServices,
@@ -53,8 +53,8 @@ from local_aws.moto_services import (
     internal_error,
     unsupported_service,
 )
+from local_aws.persistence.blobs import Reading
 from local_aws.signature import Claim, Head
-from local_aws.state import finish_reset
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class StandIn:
     """The ASGI application."""
 
     def __init__(self, installation: Installation, port: int, contexts: Any) -> None:
-        """`contexts` is what local_aws.operations.open_context returns."""
+        """`contexts` is what local_aws.sagemaker.open_context returns."""
         self._installation = installation
         self._contexts = contexts
         self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
@@ -279,7 +279,7 @@ class StandIn:
     def _sagemaker(self, head: Head, claim: Claim, body: bytes) -> Answer:
         """Answer a request to SageMaker's control plane. Raises AwsError."""
         from local_aws import protocol
-        from local_aws.operations import HANDLERS
+        from local_aws.sagemaker import HANDLERS
 
         prefix, _, operation = (head.header("x-amz-target") or "").partition(".")
         if prefix != "SageMaker":
@@ -444,7 +444,7 @@ def serve(until_unused: bool) -> int:
     listener = bind(installation)
     port = listener.getsockname()[1]
     write_client_files(installation, port)
-    from local_aws.operations import open_context  # after sealing: it imports boto3
+    from local_aws.sagemaker import open_context  # after sealing: it imports boto3
 
     contexts = open_context(
         installation, Clients(installation, f"http://{HOST}:{port}")

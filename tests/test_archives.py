@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from local_aws.jobs.archives import UnsafeArchive, pack, unpack
+from local_aws.runtime.archives import UnsafeArchive, pack, unpack
 
 
 def write_archive(path, *members):

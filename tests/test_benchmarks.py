@@ -26,7 +26,7 @@ from benchmarks import (
 from benchmarks.__main__ import LINES, ON_REQUEST, main
 from benchmarks.figures import Figure, table
 from benchmarks.measuring import in_turns, wait_for
-from local_aws.containers.xgboost.answer import batch_text
+from local_aws.containers.xgboost.encoder import batch_text
 
 # --- each line ------------------------------------------------------------------------
 

@@ -481,8 +481,8 @@ def pretend_other_moto(path: Path) -> None:
     ],
 )
 def test_a_file_that_can_not_be_used_stays_as_it_is(home, spoil, reason) -> None:
-    from local_aws.kept import DATABASE, Kept
-    from local_aws.store import StateFileError
+    from local_aws.persistence import DATABASE, Kept
+    from local_aws.persistence.resources import StateFileError
 
     kept = Kept(home)
     with kept.database.transaction() as connection:
@@ -502,8 +502,8 @@ def test_a_file_that_can_not_be_used_stays_as_it_is(home, spoil, reason) -> None
 def test_records_hold_only_what_is_expected() -> None:
     import pickle
 
-    from local_aws.kept import records
-    from local_aws.store import StateFileError
+    from local_aws.persistence import pickles as records
+    from local_aws.persistence.resources import StateFileError
 
     with pytest.raises(records.NotKeepable):
         records.dump({"a": Path("x")})

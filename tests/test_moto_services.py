@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.access.policy_evaluation import Policy, simulate
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
-from local_aws.policy_simulation import Policy, simulate
 
 MEGABYTE = 2**20
 KEYS = [

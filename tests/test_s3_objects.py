@@ -2,7 +2,7 @@
 
 import pytest
 
-from local_aws.jobs.s3_objects import join_uri, split_uri
+from local_aws.runtime.s3_objects import join_uri, split_uri
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from conftest import CHECKOUT, start_stand_in, stop_stand_in
 
 from local_aws.installation import HOME_VARIABLE, ROLE_ARN, open_installation
-from local_aws.state import STATE, UNFINISHED_RESET, count, size_text
+from local_aws.maintenance import STATE, UNFINISHED_RESET, count, size_text
 
 
 def local_aws(home, *arguments: str, **options) -> subprocess.CompletedProcess:

@@ -4,7 +4,12 @@ import sqlite3
 
 import pytest
 
-from local_aws.store import AlreadyExists, NotFound, StateFileError, Store
+from local_aws.persistence.resources import (
+    AlreadyExists,
+    NotFound,
+    StateFileError,
+    Store,
+)
 
 REGION = "us-east-1"
 

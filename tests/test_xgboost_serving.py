@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from xgboost_jobs import csv_text, start, table
 
-from local_aws.containers.xgboost import answer, library, payload, serving
+from local_aws.containers.xgboost import decoder, encoder, library, serving
 
 xgboost = library.load()
 
@@ -108,7 +108,7 @@ def test_a_linear_booster_answers_too(tmp_path):
 
 
 def test_numbers_have_the_digits_of_64_bits():
-    assert answer.encode(np.array([0.1, 19, 1e-7], dtype=np.float32), "text/csv") == (
+    assert encoder.encode(np.array([0.1, 19, 1e-7], dtype=np.float32), "text/csv") == (
         "0.10000000149011612\n19.0\n1.0000000116860974e-07\n"
     )
 
@@ -145,8 +145,8 @@ def odd_csv():
 
 def outcome(text):
     try:
-        return str(payload.parse(text.encode(), "text/csv").tolist())
-    except payload.UnreadablePayload as error:
+        return str(decoder.parse(text.encode(), "text/csv").tolist())
+    except decoder.UnreadablePayload as error:
         return str(error)
 
 
@@ -154,14 +154,14 @@ def test_the_fast_csv_readers_see_what_the_slow_one_sees(monkeypatch):
     texts = [*csv_variants(), *odd_csv()]
     by_numpy = [outcome(text) for text in texts]
     read = []
-    large_table = payload._large_table
+    large_table = decoder._large_table
     monkeypatch.setattr(
-        payload, "_large_table", lambda body: read.append(large_table(body)) or read[-1]
+        decoder, "_large_table", lambda body: read.append(large_table(body)) or read[-1]
     )
-    monkeypatch.setattr(payload, "_LARGE_CSV", 0)
+    monkeypatch.setattr(decoder, "_LARGE_CSV", 0)
     by_pyarrow = [outcome(text) for text in texts]
-    monkeypatch.setattr(payload, "_large_table", lambda _: None)
-    monkeypatch.setattr(payload, "_fast_table", lambda *_: None)
+    monkeypatch.setattr(decoder, "_large_table", lambda _: None)
+    monkeypatch.setattr(decoder, "_fast_table", lambda *_: None)
     slow = [outcome(text) for text in texts]
     for text, *found in zip(texts, by_numpy, by_pyarrow, slow, strict=True):
         assert found[0] == found[1] == found[2], text
@@ -171,18 +171,18 @@ def test_the_fast_csv_readers_see_what_the_slow_one_sees(monkeypatch):
 
 def test_which_reader_a_body_gets(monkeypatch):
     calls = []
-    large_table = payload._large_table
+    large_table = decoder._large_table
     monkeypatch.setattr(
-        payload, "_large_table", lambda body: calls.append(1) or large_table(body)
+        decoder, "_large_table", lambda body: calls.append(1) or large_table(body)
     )
     row = b"1,,3.5,-4\n"
-    rows = payload._LARGE_CSV // len(row)
-    assert len(payload.parse(row * (rows - 1), "text/csv")) == rows - 1
+    rows = decoder._LARGE_CSV // len(row)
+    assert len(decoder.parse(row * (rows - 1), "text/csv")) == rows - 1
     assert not calls
-    assert payload.parse(row * (rows + 2), "text/csv").shape == (rows + 2, 4)
+    assert decoder.parse(row * (rows + 2), "text/csv").shape == (rows + 2, 4)
     assert len(calls) == 1
-    with pytest.raises(payload.UnreadablePayload, match="to float: 'x'"):
-        payload.parse(row * (rows + 2) + b"1,2,3,x", "text/csv")
+    with pytest.raises(decoder.UnreadablePayload, match="to float: 'x'"):
+        decoder.parse(row * (rows + 2) + b"1,2,3,x", "text/csv")
 
 
 def many_numbers():
@@ -200,15 +200,17 @@ def many_numbers():
 @pytest.mark.parametrize("numbers", list(many_numbers()))
 def test_many_numbers_are_written_as_python_writes_them(numbers):
     numbers = numbers.astype(np.float32)
-    assert len(numbers) > answer._MANY_NUMBERS
+    assert len(numbers) > encoder._MANY_NUMBERS
     expected = "".join(f"{number}\n" for number in numbers.tolist())
-    assert answer.batch_text(numbers) == answer.encode(numbers, "text/csv") == expected
+    assert (
+        encoder.batch_text(numbers) == encoder.encode(numbers, "text/csv") == expected
+    )
 
 
 def test_the_fast_reader_is_used_for_gaps_too(monkeypatch):
     calls = []
-    monkeypatch.setattr(payload.np, "array", lambda *a, **k: calls.append(a))
-    payload.parse(WITH_GAPS.encode(), "text/csv")
+    monkeypatch.setattr(decoder.np, "array", lambda *a, **k: calls.append(a))
+    decoder.parse(WITH_GAPS.encode(), "text/csv")
     assert not calls
 
 
@@ -222,7 +224,7 @@ def test_the_fast_reader_is_used_for_gaps_too(monkeypatch):
     ],
 )
 def test_delimiters(text, rows):
-    assert payload.parse(text.encode(), "text/csv").tolist() == rows
+    assert decoder.parse(text.encode(), "text/csv").tolist() == rows
 
 
 LIBSVM = "0:1.5 2:0.25\n1:2\n\n1 3:-1"
@@ -490,9 +492,9 @@ def test_several_models_give_their_mean_or_their_vote(tmp_path, boosters):
     loaded = serving.load_model(tmp_path)
     all_of_them = [b.predict(matrix) for b in loaded.boosters]
     body = ask(loaded, text).body
-    assert body == answer.encode(np.mean(all_of_them, axis=0), "text/csv")
+    assert body == encoder.encode(np.mean(all_of_them, axis=0), "text/csv")
     one = ask(serving.load_model(tmp_path, ensemble=False), text).body
-    assert one == answer.encode(all_of_them[0], "text/csv")
+    assert one == encoder.encode(all_of_them[0], "text/csv")
     votes = np.array([[0, 2], [1, 2], [1, 0]], dtype=np.float32)
     voting = [_Always(vote) for vote in votes]
     several = serving.Model(voting, "multi:softmax", 3, 4, linear=False)

@@ -11,14 +11,14 @@ from botocore.exceptions import ClientError
 
 from local_aws.clients import Clients
 from local_aws.containers.images import find_image
-from local_aws.hosting import endpoint as life
+from local_aws.hosting import transitions
 from local_aws.hosting.fleet import Fleet, Variant, VariantNotHealthy
 from local_aws.hosting.instance import Deployment, startup_seconds
 from local_aws.hosting.invocation_metrics import InvocationMetrics
-from local_aws.jobs import archives, s3_objects
 from local_aws.jobs.job import INTERNAL_ERROR
-from local_aws.jobs.log_stream import LogStream
-from local_aws.store import NotFound, Store
+from local_aws.persistence.resources import NotFound, Store
+from local_aws.runtime import archives, s3_objects
+from local_aws.runtime.log_stream import LogStream
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class HostingEngine:
     def restore(self) -> None:
         """Take up all endpoints where an earlier run left them."""
         known = set()
-        for region, name, record in self._store.all_records(life.KIND):
+        for region, name, record in self._store.all_records(transitions.KIND):
             known.add(record["_id"])
             status = record["EndpointStatus"]
             if status == "Deleting":
@@ -119,33 +119,37 @@ class HostingEngine:
                 # The endpoint must not stay in progress for ever.
                 log.exception("endpoint %s broke", name)
                 self._update(
-                    region, name, lambda r: life.fail_deployment(r, INTERNAL_ERROR)
+                    region,
+                    name,
+                    lambda r: transitions.fail_deployment(r, INTERNAL_ERROR),
                 )
 
         self._pool.submit(run)
 
     def _update(self, region: str, name: str, change: Callable[[dict], None]) -> dict:
-        return self._store.update(region, life.KIND, name, change)
+        return self._store.update(region, transitions.KIND, name, change)
 
     def _deploy(self, region: str, name: str) -> None:
-        record = self._store.get(region, life.KIND, name)
+        record = self._store.get(region, transitions.KIND, name)
         configuration, models = record["_next"]
         try:
             fleet = self._start_fleet(region, record, configuration, models, {}, {})
         except DeploymentFailed as error:
             if "_configuration" in record:
                 self._update(
-                    region, name, lambda record: life.set_status(record, "RollingBack")
+                    region,
+                    name,
+                    lambda record: transitions.set_status(record, "RollingBack"),
                 )
             reason = str(error)
-            self._update(region, name, lambda r: life.fail_deployment(r, reason))
+            self._update(region, name, lambda r: transitions.fail_deployment(r, reason))
             shutil.rmtree(self._models(record), ignore_errors=True)
             return
         old = self._exchange(region, name, fleet)
         self._update(
             region,
             name,
-            lambda record: life.finish_deployment(record, configuration, models),
+            lambda record: transitions.finish_deployment(record, configuration, models),
         )
         if old is not None:
             old.drain_and_stop()
@@ -198,7 +202,7 @@ class HostingEngine:
         try:
             fleet.start(counts)
         except VariantNotHealthy as error:
-            raise DeploymentFailed(life.ping_failure(error.variant)) from error
+            raise DeploymentFailed(transitions.ping_failure(error.variant)) from error
         return fleet
 
     def _provide_model(self, region: str, model: dict, folder: Path) -> None:
@@ -214,7 +218,9 @@ class HostingEngine:
             self._clients.s3(region).download_file(bucket, key, str(archive))
             archives.unpack(archive, unpacked)
         except ClientError as error:
-            raise DeploymentFailed(life.download_failure(model["uri"])) from error
+            raise DeploymentFailed(
+                transitions.download_failure(model["uri"])
+            ) from error
         except archives.UnsafeArchive as error:
             raise DeploymentFailed(
                 f"Model data at {model['uri']} can't be used: {error}"
@@ -224,7 +230,7 @@ class HostingEngine:
 
     def _bring_back(self, region: str, name: str) -> None:
         """Serve what was in service when an earlier run ended."""
-        record = self._store.get(region, life.KIND, name)
+        record = self._store.get(region, transitions.KIND, name)
         record = {**record, "_generation": record["_serving"]}
         variants = record["ProductionVariants"]
         try:
@@ -240,7 +246,7 @@ class HostingEngine:
             reason = str(error)
 
             def fail(record: dict) -> None:
-                life.set_status(record, "Failed")
+                transitions.set_status(record, "Failed")
                 record["FailureReason"] = reason
 
             self._update(region, name, fail)
@@ -252,32 +258,34 @@ class HostingEngine:
         def change(record: dict) -> None:
             record.pop("PendingDeploymentSummary", None)
             if record["EndpointStatus"] != "InService":
-                life.set_status(record, "InService")
+                transitions.set_status(record, "InService")
 
         self._update(region, name, change)
 
     def _rebalance(self, region: str, name: str) -> None:
-        record = self._store.get(region, life.KIND, name)
+        record = self._store.get(region, transitions.KIND, name)
         fleet = self._fleets[region, name]
         variants = record["ProductionVariants"]
         try:
             fleet.scale({v["VariantName"]: v["DesiredInstanceCount"] for v in variants})
         except VariantNotHealthy as error:
             fleet.scale({v["VariantName"]: v["CurrentInstanceCount"] for v in variants})
-            reason = life.ping_failure(error.variant)
-            self._update(region, name, lambda r: life.fail_rebalancing(r, reason))
+            reason = transitions.ping_failure(error.variant)
+            self._update(
+                region, name, lambda r: transitions.fail_rebalancing(r, reason)
+            )
             return
         fleet.set_weights({v["VariantName"]: v["DesiredWeight"] for v in variants})
-        self._update(region, name, life.finish_rebalancing)
+        self._update(region, name, transitions.finish_rebalancing)
 
     def _delete(self, region: str, name: str) -> None:
-        record = self._store.get(region, life.KIND, name)
+        record = self._store.get(region, transitions.KIND, name)
         fleet = self._exchange(region, name, None)
         if fleet is not None:
             fleet.drain_and_stop()
         shutil.rmtree(self._folder / record["_id"], ignore_errors=True)
         try:
-            self._store.delete(region, life.KIND, name, record["_arn"])
+            self._store.delete(region, transitions.KIND, name, record["_arn"])
         except NotFound:
             log.info("endpoint %s is gone already", name)
 

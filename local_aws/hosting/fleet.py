@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from local_aws.hosting.instance import Deployment, Instance
 from local_aws.hosting.router import Router
-from local_aws.jobs.log_stream import LogStream
-from local_aws.jobs.model_server import NotHealthy
+from local_aws.runtime.log_stream import LogStream
+from local_aws.runtime.model_server import NotHealthy
 
 # How long instances that are replaced may finish what they are answering: longer than
 # an invocation may take (InvokeEndpoint: 60 seconds).

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_aws.containers.images import Image
-from local_aws.jobs.log_stream import LogStream
-from local_aws.jobs.model_server import ModelServer, NotHealthy
+from local_aws.runtime.log_stream import LogStream
+from local_aws.runtime.model_server import ModelServer, NotHealthy
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ from urllib.parse import unquote
 from local_aws import protocol
 from local_aws.clients import Clients
 from local_aws.errors import AwsError
-from local_aws.hosting.container_client import (
+from local_aws.hosting.engine import LOG_GROUP, HostingEngine
+from local_aws.hosting.fleet import Fleet, Variant
+from local_aws.hosting.instance import Instance
+from local_aws.runtime.container_client import (
     ConnectionLost,
     ContainerClient,
     NotReached,
 )
-from local_aws.hosting.engine import LOG_GROUP, HostingEngine
-from local_aws.hosting.fleet import Fleet, Variant
-from local_aws.hosting.instance import Instance
 
 Answer = tuple[int, dict[str, str], bytes]
 

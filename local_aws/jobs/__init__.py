@@ -1,5 +1,5 @@
-"""The job engine: it runs containers for training and transform jobs.
+"""The jobs: what runs for a while, ends by itself and can be stopped.
 
-It reaches S3, CloudWatch Logs and CloudWatch through the same address that the
-course's notebooks use, and knows nothing of any algorithm.
+They reach S3, CloudWatch Logs and CloudWatch through the same address that the
+course's notebooks use, and know nothing of any algorithm.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 from local_aws.clients import Clients
 from local_aws.jobs import training, transform
 from local_aws.jobs.job import Job, ShuttingDown
-from local_aws.store import Store
+from local_aws.persistence.resources import Store
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
+from local_aws.access import permissions
 from local_aws.clients import Clients
-from local_aws.jobs import permissions
-from local_aws.store import Store
+from local_aws.persistence.resources import Store
 
 # CreateTrainingJob and others name this text for a fault on the service's side.
 INTERNAL_ERROR = (

@@ -17,8 +17,6 @@ from botocore.exceptions import ClientError
 
 from local_aws.containers.images import Image, find_image
 from local_aws.errors import validation_exception
-from local_aws.jobs import archives, s3_objects
-from local_aws.jobs.container_process import TRAINING_GRACE_SECONDS, ContainerProcess
 from local_aws.jobs.job import (
     INTERNAL_ERROR,
     MAX_FAILURE_REASON,
@@ -28,8 +26,10 @@ from local_aws.jobs.job import (
     ShuttingDown,
     StopRequested,
 )
-from local_aws.jobs.log_stream import LogStream, epoch_seconds
 from local_aws.jobs.metrics import MetricCollector
+from local_aws.runtime import archives, s3_objects
+from local_aws.runtime.container_process import TRAINING_GRACE_SECONDS, ContainerProcess
+from local_aws.runtime.log_stream import LogStream, epoch_seconds
 
 KIND = "training-job"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

@@ -25,7 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from local_aws.containers.images import find_image
 from local_aws.errors import validation_exception
-from local_aws.jobs import archives, batches, s3_objects
+from local_aws.jobs import batches
 from local_aws.jobs.batches import FileFailed
 from local_aws.jobs.job import (
     INTERNAL_ERROR,
@@ -36,8 +36,9 @@ from local_aws.jobs.job import (
     ShuttingDown,
     StopRequested,
 )
-from local_aws.jobs.log_stream import LogStream, epoch_seconds
-from local_aws.jobs.model_server import ModelServer, NotHealthy
+from local_aws.runtime import archives, s3_objects
+from local_aws.runtime.log_stream import LogStream, epoch_seconds
+from local_aws.runtime.model_server import ModelServer, NotHealthy
 
 if TYPE_CHECKING:
     from local_aws.jobs.data_processing import DataProcessing

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from local_aws.containers import asgi
 from local_aws.containers.asgi import Answer
-from local_aws.containers.linear_learner import answer, log, model, payload
-from local_aws.containers.linear_learner.answer import NotAcceptable
+from local_aws.containers.linear_learner import decoder, encoder, log, model
+from local_aws.containers.linear_learner.encoder import NotAcceptable
 from local_aws.containers.linear_learner.model import LinearModel, ModelNotLoaded
 
 # All that a client is told of a payload that is refused; the log has the reason.
@@ -28,17 +28,17 @@ def invoke(
     if isinstance(loaded, ModelNotLoaded):
         return _refusal(500, f"Unable to load model: {loaded}", str(loaded))
     try:
-        features = payload.parse(body, content_type, len(loaded.weights))
+        features = decoder.parse(body, content_type, len(loaded.weights))
         scores = loaded.scores(features)
-    except payload.UnsupportedContentType as error:
+    except decoder.UnsupportedContentType as error:
         return _refusal(415, _REFUSED, str(error))
-    except (payload.UnreadablePayload, ValueError) as error:
+    except (decoder.UnreadablePayload, ValueError) as error:
         return _refusal(400, _REFUSED, str(error))
     try:
-        accepted = answer.accept_type(accept, batch)
+        accepted = encoder.accept_type(accept, batch)
     except NotAcceptable as error:
         return _refusal(406, str(error), str(error))
-    return Answer(200, answer.encode(scores, accepted), accepted)
+    return Answer(200, encoder.encode(scores, accepted), accepted)
 
 
 def _refusal(status: int, text: str, reason: str) -> Answer:

@@ -12,14 +12,14 @@ import numpy as np
 from local_aws.containers import asgi
 from local_aws.containers.asgi import Answer
 from local_aws.containers.xgboost import (
-    answer,
     content_types,
+    decoder,
+    encoder,
     library,
     log,
-    payload,
     versions,
 )
-from local_aws.containers.xgboost.answer import NotAcceptable, NotEncodable
+from local_aws.containers.xgboost.encoder import NotAcceptable, NotEncodable
 from local_aws.containers.xgboost.errors import UserError
 from local_aws.containers.xgboost.versions import Version
 
@@ -67,7 +67,7 @@ class Model:
     features: int
     linear: bool
 
-    def predict(self, features: payload.Features) -> np.ndarray:
+    def predict(self, features: decoder.Features) -> np.ndarray:
         """(rows,) or (rows, classes) float32; the mean, or the vote, of all boosters.
 
         Raises XGBoostError when the number of columns does not fit the model.
@@ -79,7 +79,7 @@ class Model:
             return np.apply_along_axis(_most_frequent, 0, np.stack(all_predictions))
         return np.mean(all_predictions, axis=0)
 
-    def _predict_one(self, booster: Any, features: payload.Features) -> np.ndarray:
+    def _predict_one(self, booster: Any, features: decoder.Features) -> np.ndarray:
         if isinstance(features, np.ndarray):
             # A linear booster has no way in but a DMatrix. Fewer columns than the model
             # has are accepted in a DMatrix, and are missing; more are refused.
@@ -143,8 +143,8 @@ def invoke(
     if not body:
         return Answer(204)
     try:
-        features = payload.parse(body, content_type)
-    except (payload.UnreadablePayload, UserError) as error:
+        features = decoder.parse(body, content_type)
+    except (decoder.UnreadablePayload, UserError) as error:
         return _refusal(415, str(error))
     if isinstance(model, ModelNotLoaded):
         return _refusal(500, f"Unable to load model: {model}")
@@ -159,7 +159,7 @@ def invoke(
     try:
         accepted = "text/csv"
         if not one_line:
-            accepted = answer.accept_type(accept, settings.default_accept)
+            accepted = encoder.accept_type(accept, settings.default_accept)
         text = _encode(model, settings, predictions, accepted)
     except NotAcceptable as error:
         return _refusal(406, str(error))
@@ -170,7 +170,7 @@ def invoke(
 
 
 def _count_features(
-    model: Model, features: payload.Features, content_type: str | None
+    model: Model, features: decoder.Features, content_type: str | None
 ) -> None:
     """ValueError when a request does not fit a model that is a pickle in the image.
 
@@ -198,13 +198,13 @@ def _encode(
 ) -> str | bytes:
     keys = settings.selected_keys
     if keys:
-        rows = answer.select(predictions, keys, model.objective, model.classes)
-        return answer.encode_selected(rows, keys, accept, settings.batch)
+        rows = encoder.select(predictions, keys, model.objective, model.classes)
+        return encoder.encode_selected(rows, keys, accept, settings.batch)
     if settings.batch:
-        return answer.batch_text(predictions)
+        return encoder.batch_text(predictions)
     if settings.version.answers_on_one_line:
-        return answer.one_line(predictions)
-    return answer.encode(predictions, accept)
+        return encoder.one_line(predictions)
+    return encoder.encode(predictions, accept)
 
 
 def _refusal(status: int, text: str) -> Answer:

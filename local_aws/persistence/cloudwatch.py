@@ -3,9 +3,9 @@
 from typing import Any
 
 from local_aws.installation import ACCOUNT_ID
-from local_aws.kept import records
-from local_aws.kept.database import Database
-from local_aws.kept.keeper import Entities, Request
+from local_aws.persistence import pickles as records
+from local_aws.persistence.database import Database
+from local_aws.persistence.keeper import Entities, Request
 
 READING = ("Get", "Describe", "List")
 COLLECTIONS = ("alarms", "dashboards", "insight_rules")

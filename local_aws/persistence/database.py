@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local_aws.kept.syncing import full_fsync
-from local_aws.store import StateFileError
+from local_aws.persistence.resources import StateFileError
+from local_aws.persistence.syncing import full_fsync
 
 logger = logging.getLogger(__name__)
 

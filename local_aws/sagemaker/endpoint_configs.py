@@ -5,13 +5,13 @@ DeleteEndpointConfig.
 import time
 
 from local_aws.errors import validation_exception
-from local_aws.hosting.endpoint import CONFIG_KIND
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.models import get_model
-from local_aws.operations.records import described, summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.hosting.transitions import CONFIG_KIND
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.models import get_model
+from local_aws.sagemaker.records import described, summary
+from local_aws.sagemaker.tags import tags_of_request
 
 REFUSED = {
     "AsyncInferenceConfig": "asynchronous inference",
@@ -36,7 +36,7 @@ REFUSED_IN_VARIANT = {
 
 def create_endpoint_config(request: dict, context: Context) -> dict:
     """Record which models an endpoint is to serve, on what, with which weights."""
-    checks.refuse_members(request, REFUSED)
+    preconditions.refuse_members(request, REFUSED)
     variants = [_variant(given, context) for given in request["ProductionVariants"]]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
@@ -71,7 +71,7 @@ def create_endpoint_config(request: dict, context: Context) -> dict:
 
 def _variant(given: dict, context: Context) -> dict:
     """The variant with its defaults; raises ValidationException."""
-    checks.refuse_members(given, REFUSED_IN_VARIANT)
+    preconditions.refuse_members(given, REFUSED_IN_VARIANT)
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in given:
             raise validation_exception(
@@ -103,7 +103,7 @@ def describe_endpoint_config(request: dict, context: Context) -> dict:
 
 def list_endpoint_configs(request: dict, context: Context) -> dict:
     """A page of endpoint configurations."""
-    records, token = listing.page(
+    records, token = pagination.page(
         context.store.records(context.region, CONFIG_KIND),
         request,
         name="EndpointConfigName",

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from local_aws.containers.images import Image
-from local_aws.jobs.container_process import SERVING_GRACE_SECONDS, ContainerProcess
+from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, ContainerProcess
 
 # AWS page: Use Your Own Inference Code with Hosting Services.
 STARTUP_SECONDS = 8 * 60

@@ -7,20 +7,22 @@ import uuid
 from collections.abc import Callable
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.hosting import endpoint as life
-from local_aws.hosting.endpoint import KIND
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.endpoint_configs import get_endpoint_config
-from local_aws.operations.models import get_model, model_data_uri
-from local_aws.operations.records import described, summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.hosting import transitions
+from local_aws.hosting.transitions import KIND
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.endpoint_configs import get_endpoint_config
+from local_aws.sagemaker.models import get_model, model_data_uri
+from local_aws.sagemaker.records import described, summary
+from local_aws.sagemaker.tags import tags_of_request
 
 
 def create_endpoint(request: dict, context: Context) -> dict:
     """Take the name and begin to deploy; it answers before the endpoint does."""
-    checks.refuse_members(request, {"DeploymentConfig": "how traffic moves over"})
+    preconditions.refuse_members(
+        request, {"DeploymentConfig": "how traffic moves over"}
+    )
     configuration = get_endpoint_config(request["EndpointConfigName"], context)
     name = request["EndpointName"]
     arn = context.arn(KIND, name)
@@ -32,7 +34,7 @@ def create_endpoint(request: dict, context: Context) -> dict:
         "_arn": arn,
         "_id": uuid.uuid4().hex,
     }
-    life.begin_deployment(
+    transitions.begin_deployment(
         record, configuration, _models(configuration, context), "Creating"
     )
     try:
@@ -83,7 +85,7 @@ def describe_endpoint(request: dict, context: Context) -> dict:
 
 def list_endpoints(request: dict, context: Context) -> dict:
     """A page of endpoints."""
-    records, token = listing.page(
+    records, token = pagination.page(
         context.store.records(context.region, KIND),
         request,
         name="EndpointName",
@@ -104,7 +106,7 @@ def list_endpoints(request: dict, context: Context) -> dict:
 
 def update_endpoint(request: dict, context: Context) -> dict:
     """Begin to deploy another configuration beside the one that serves."""
-    checks.refuse_members(
+    preconditions.refuse_members(
         request,
         {
             "DeploymentConfig": "how traffic moves over",
@@ -119,13 +121,13 @@ def update_endpoint(request: dict, context: Context) -> dict:
     models = _models(configuration, context)
 
     def change(record: dict) -> None:
-        life.check_status(record, life.UPDATABLE)
+        transitions.check_status(record, transitions.UPDATABLE)
         if record["EndpointConfigName"] == request["EndpointConfigName"]:
             raise validation_exception(
                 f'Cannot update endpoint "{record["EndpointArn"]}" with the '
                 f'configuration that it has, "{request["EndpointConfigName"]}".'
             )
-        life.begin_deployment(record, configuration, models, "Updating")
+        transitions.begin_deployment(record, configuration, models, "Updating")
 
     record = _update(name, context, change)
     context.hosting.deploy(context.region, name)
@@ -137,7 +139,9 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
     wishes = request["DesiredWeightsAndCapacities"]
     names = [wish["VariantName"] for wish in wishes]
     for wish in wishes:
-        checks.refuse_members(wish, {"ServerlessUpdateConfig": "serverless inference"})
+        preconditions.refuse_members(
+            wish, {"ServerlessUpdateConfig": "serverless inference"}
+        )
         if names.count(wish["VariantName"]) > 1:
             raise validation_exception(
                 f'The variant name "{wish["VariantName"]}" was non-unique within the '
@@ -145,7 +149,7 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
             )
 
     def change(record: dict) -> None:
-        life.check_status(record, life.UPDATABLE)
+        transitions.check_status(record, transitions.UPDATABLE)
         known = [variant["VariantName"] for variant in record["ProductionVariants"]]
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -153,7 +157,9 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
                 f'The variant name(s) "{", ".join(unknown)}" is/are not present within '
                 f'endpoint configuration "{record["EndpointConfigName"]}".'
             )
-        life.begin_rebalancing(record, {wish["VariantName"]: wish for wish in wishes})
+        transitions.begin_rebalancing(
+            record, {wish["VariantName"]: wish for wish in wishes}
+        )
         if not any(
             variant["DesiredWeight"] for variant in record["ProductionVariants"]
         ):
@@ -170,8 +176,8 @@ def delete_endpoint(request: dict, context: Context) -> dict:
     """Begin to end the endpoint; configuration and models stay."""
 
     def change(record: dict) -> None:
-        life.check_status(record, life.DELETABLE)
-        life.set_status(record, "Deleting")
+        transitions.check_status(record, transitions.DELETABLE)
+        transitions.set_status(record, "Deleting")
 
     _update(request["EndpointName"], context, change)
     context.hosting.delete(context.region, request["EndpointName"])

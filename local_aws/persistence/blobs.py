@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from local_aws.kept.database import Database
-from local_aws.kept.syncing import full_fsync
+from local_aws.persistence.database import Database
+from local_aws.persistence.syncing import full_fsync
 
 log = logging.getLogger(__name__)
 

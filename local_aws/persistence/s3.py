@@ -10,8 +10,8 @@ from typing import IO, Any
 from urllib.parse import parse_qsl, unquote
 
 from local_aws.installation import ACCOUNT_ID
-from local_aws.kept import records
-from local_aws.kept.content import (
+from local_aws.persistence import pickles as records
+from local_aws.persistence.blobs import (
     LARGEST_INLINE,
     Blob,
     BlobStore,
@@ -19,8 +19,8 @@ from local_aws.kept.content import (
     StorageError,
     pieces_of,
 )
-from local_aws.kept.database import Database
-from local_aws.kept.keeper import Request
+from local_aws.persistence.database import Database
+from local_aws.persistence.keeper import Request
 from local_aws.signature import Head
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class S3Keeper:
 
     def refill(self) -> None:
         """Fill moto with what is stored. Raises StateFileError."""
-        from local_aws.kept import s3_models
+        from local_aws.persistence import s3_models
 
         s3_models.install(self._blobs)
         backend = self._backend()
@@ -155,7 +155,7 @@ class S3Keeper:
 
     def keep(self, request: Request) -> None:
         """Store what the request changed. Raises StorageError or sqlite3.Error."""
-        from local_aws.kept import s3_models
+        from local_aws.persistence import s3_models
 
         backend = self._backend()
         asked = unquote(request.head.raw_path).lstrip("/").partition("/")[0]
@@ -196,7 +196,7 @@ class S3Keeper:
         """Take back in moto's memory what the request changed and is not stored."""
         from moto.s3.models import s3_backends
 
-        from local_aws.kept import s3_models
+        from local_aws.persistence import s3_models
 
         backend = self._backend()
         for name in backend.buckets.keys() - self._buckets.keys():
@@ -246,7 +246,7 @@ class S3Keeper:
         self._forget_touched()
 
     def _forget_touched(self) -> None:
-        from local_aws.kept import s3_models
+        from local_aws.persistence import s3_models
 
         s3_models.fresh.clear()
         for bucket in self._backend().buckets.values():

@@ -17,8 +17,8 @@ from local_aws.installation import (
     InstallationError,
     open_installation,
 )
-from local_aws.kept import DATABASE, OBJECTS
 from local_aws.lifetime import start_lock, try_server_lock
+from local_aws.persistence import DATABASE, OBJECTS
 
 SAGEMAKER = "sagemaker.sqlite"
 # What a reset removes; keys, client files and locks stay, so that an open notebook

@@ -10,8 +10,8 @@ from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from local_aws.jobs.container_main import run_container
-from local_aws.jobs.dispatcher import Dispatcher
+from local_aws.runtime.container_main import run_container
+from local_aws.runtime.dispatcher import Dispatcher
 
 # How long a container may take to end after SIGTERM (StopTrainingJob, botocore
 # sagemaker service model; AWS page: Use your own inference code with hosting).
@@ -77,7 +77,9 @@ class ContainerProcess:
             )
         threading.Thread(target=self._follow, daemon=True).start()
 
-    def _note_exit(self, code: int) -> None:
+    def _note_exit(self, pid: int, code: int) -> None:
+        # It may have ended before `start` has returned.
+        self._pid = pid
         self.exit_code = code
         # What it left running in its group would hold the output open.
         self._signal_group(signal.SIGKILL)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from local_aws.clients import Clients
 from local_aws.hosting.engine import HostingEngine
 from local_aws.jobs.engine import JobEngine
-from local_aws.store import Store
+from local_aws.persistence.resources import Store
 
 
 @dataclass(frozen=True)

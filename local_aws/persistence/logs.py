@@ -6,9 +6,9 @@ from sqlite3 import Connection
 from typing import Any
 
 from local_aws.installation import ACCOUNT_ID
-from local_aws.kept import records
-from local_aws.kept.database import Database
-from local_aws.kept.keeper import Entities, Request
+from local_aws.persistence import pickles as records
+from local_aws.persistence.database import Database
+from local_aws.persistence.keeper import Entities, Request
 
 READING = ("Describe", "Get", "List", "Filter", "StartQuery", "StopQuery", "Test")
 COLLECTIONS = (
@@ -36,7 +36,7 @@ class LogsKeeper:
         """Fill moto with what is stored. Raises StateFileError."""
         from moto.logs.models import LogEvent
 
-        from local_aws.kept import logs_models
+        from local_aws.persistence import logs_models
 
         logs_models.install()
         for region in self._entities.regions():
@@ -50,7 +50,7 @@ class LogsKeeper:
     def _load_groups(self, region: str) -> None:
         from moto.logs.models import LogGroup
 
-        from local_aws.kept import logs_models
+        from local_aws.persistence import logs_models
 
         backend = self._backend(region)
         backend.groups.clear()
@@ -109,7 +109,7 @@ class LogsKeeper:
         """Store what is new. Raises sqlite3.Error."""
         from moto.logs.models import LogEvent
 
-        from local_aws.kept import logs_models
+        from local_aws.persistence import logs_models
 
         touched = logs_models.touched
         only_events = request.operation == "PutLogEvents" and all(
@@ -177,7 +177,7 @@ class LogsKeeper:
 
     def restore(self, request: Request) -> None:
         """Go back to what is stored."""
-        from local_aws.kept import logs_models
+        from local_aws.persistence import logs_models
 
         logs_models.touched.clear()
         self._load_groups(request.region)

@@ -7,11 +7,11 @@ import uuid
 
 from local_aws.errors import AwsError, validation_exception
 from local_aws.jobs.training import KIND, PREPARING, move, request_stop
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.records import described, summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.records import described, summary
+from local_aws.sagemaker.tags import tags_of_request
 
 REFUSED = {
     "CheckpointConfig": "checkpoints kept in S3",
@@ -52,7 +52,7 @@ TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
 def create_training_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it answers, then start the job."""
     name = request["TrainingJobName"]
-    checks.refuse_members(request, REFUSED)
+    preconditions.refuse_members(request, REFUSED)
     if "AlgorithmSpecification" not in request:
         raise validation_exception(
             "AlgorithmSpecification is required: the image to train with and how it "
@@ -62,11 +62,13 @@ def create_training_job(request: dict, context: Context) -> dict:
     _check_resources(request)
     stopping = _stopping_condition(request)
     if "sagemaker_program" in request.get("HyperParameters", {}):
-        raise checks.not_built("Script mode (the hyperparameter sagemaker_program)")
-    checks.check_role(request["RoleArn"], context)
+        raise preconditions.not_built(
+            "Script mode (the hyperparameter sagemaker_program)"
+        )
+    preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     output = request["OutputDataConfig"]["S3OutputPath"]
-    checks.split_s3_uri(output)
+    preconditions.split_s3_uri(output)
 
     arn = context.arn(KIND, name)
     now = time.time()
@@ -110,8 +112,8 @@ def create_training_job(request: dict, context: Context) -> dict:
     return {"TrainingJobArn": arn}
 
 
-def _check_algorithm(algorithm: dict) -> checks.Image:
-    checks.refuse_members(algorithm, REFUSED_IN_ALGORITHM)
+def _check_algorithm(algorithm: dict) -> preconditions.Image:
+    preconditions.refuse_members(algorithm, REFUSED_IN_ALGORITHM)
     if "TrainingImage" not in algorithm:
         raise validation_exception(
             "TrainingImage is required in AlgorithmSpecification: the registry path of "
@@ -123,12 +125,12 @@ def _check_algorithm(algorithm: dict) -> checks.Image:
             "algorithms. Please retry your request without specifying metric "
             "definitions."
         )
-    return checks.check_image(algorithm["TrainingImage"])
+    return preconditions.check_image(algorithm["TrainingImage"])
 
 
 def _check_resources(request: dict) -> None:
     resources = request.get("ResourceConfig", {})
-    checks.refuse_members(resources, REFUSED_IN_RESOURCES)
+    preconditions.refuse_members(resources, REFUSED_IN_RESOURCES)
     for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
         if member not in resources:
             raise validation_exception(f"{member} is required in ResourceConfig.")
@@ -137,7 +139,7 @@ def _check_resources(request: dict) -> None:
             "InstanceCount in ResourceConfig must be at least 1."
         )
     if resources["InstanceCount"] > 1:
-        raise checks.not_built("InstanceCount above 1 (distributed training)")
+        raise preconditions.not_built("InstanceCount above 1 (distributed training)")
 
 
 def _stopping_condition(request: dict) -> dict:
@@ -176,14 +178,14 @@ def _check_channels(request: dict, context: Context) -> None:
     for channel in channels:
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
-            raise checks.not_built(
+            raise preconditions.not_built(
                 f"A data source other than S3 (channel {channel['ChannelName']})"
             )
         if source["S3DataType"] != "S3Prefix":
-            raise checks.not_built(f"S3DataType {source['S3DataType']}")
+            raise preconditions.not_built(f"S3DataType {source['S3DataType']}")
         if channel.get("RecordWrapperType", "None") != "None":
-            raise checks.not_built("RecordWrapperType RecordIO")
-        checks.check_objects_exist(source["S3Uri"], request["RoleArn"], context)
+            raise preconditions.not_built("RecordWrapperType RecordIO")
+        preconditions.check_objects_exist(source["S3Uri"], request["RoleArn"], context)
 
 
 def _get(name: str, context: Context) -> dict:
@@ -208,7 +210,7 @@ def list_training_jobs(request: dict, context: Context) -> dict:
     records = context.store.records(context.region, KIND)
     if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
         records = []  # no job here has a warm pool or a training plan
-    records, token = listing.page(
+    records, token = pagination.page(
         records,
         request,
         name="TrainingJobName",

@@ -5,8 +5,8 @@ import hashlib
 from typing import Any
 
 from local_aws.installation import ACCOUNT_ID
-from local_aws.kept.database import Database
-from local_aws.kept.keeper import Entities, Request
+from local_aws.persistence.database import Database
+from local_aws.persistence.keeper import Entities, Request
 
 READING = ("Get", "List", "Simulate", "Generate")
 COLLECTIONS = (

@@ -8,10 +8,11 @@ import json
 
 from botocore.exceptions import ClientError
 
+from local_aws.access import permissions
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs import permissions, s3_objects
-from local_aws.operations.context import Context
+from local_aws.runtime import s3_objects
+from local_aws.sagemaker.context import Context
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 

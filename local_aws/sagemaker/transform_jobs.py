@@ -5,12 +5,12 @@ import uuid
 
 from local_aws.errors import AwsError, validation_exception
 from local_aws.jobs.transform import KIND, NO_PROCESSING, request_stop
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.models import get_model, model_data_uri
-from local_aws.operations.records import summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.models import get_model, model_data_uri
+from local_aws.sagemaker.records import summary
+from local_aws.sagemaker.tags import tags_of_request
 
 # CreateTransformJob, botocore sagemaker service model.
 DEFAULT_MAX_PAYLOAD_MB = 6
@@ -20,11 +20,11 @@ MAX_PAYLOAD_MB = 100
 def create_transform_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it answers, then start the job."""
     name = request["TransformJobName"]
-    checks.refuse_members(request, {"DataCaptureConfig": "data capture"})
+    preconditions.refuse_members(request, {"DataCaptureConfig": "data capture"})
     model = get_model(request["ModelName"], context)
     _check_payload(request)
     _check_input(request, model, context)
-    checks.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
+    preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
     arn = context.arn(KIND, name)
     now = time.time()
     record = {
@@ -71,7 +71,7 @@ def _check_payload(request: dict) -> None:
     payload = request.get("MaxPayloadInMB", DEFAULT_MAX_PAYLOAD_MB)
     concurrent = request.get("MaxConcurrentTransforms", 1) or 1
     if payload == 0:
-        raise checks.not_built(
+        raise preconditions.not_built(
             "MaxPayloadInMB 0 (HTTP chunked encoding, which no built-in algorithm "
             "supports)"
         )
@@ -91,7 +91,7 @@ def _check_input(request: dict, model: dict, context: Context) -> None:
     transform_input = request["TransformInput"]
     split = transform_input.get("SplitType", "None")
     if split not in ("None", "Line"):
-        raise checks.not_built(f"SplitType {split}")
+        raise preconditions.not_built(f"SplitType {split}")
     if request.get("BatchStrategy") == "SingleRecord" and split == "None":
         raise validation_exception(
             "BatchStrategy SingleRecord needs a SplitType other than None: with None "
@@ -100,8 +100,10 @@ def _check_input(request: dict, model: dict, context: Context) -> None:
     _check_data_processing(request)
     source = transform_input["DataSource"]["S3DataSource"]
     if source["S3DataType"] != "S3Prefix":
-        raise checks.not_built(f"S3DataType {source['S3DataType']}")
-    checks.check_objects_exist(source["S3Uri"], model["ExecutionRoleArn"], context)
+        raise preconditions.not_built(f"S3DataType {source['S3DataType']}")
+    preconditions.check_objects_exist(
+        source["S3Uri"], model["ExecutionRoleArn"], context
+    )
 
 
 def _check_data_processing(request: dict) -> None:
@@ -166,7 +168,7 @@ def describe_transform_job(request: dict, context: Context) -> dict:
 
 def list_transform_jobs(request: dict, context: Context) -> dict:
     """A page of transform jobs."""
-    records, token = listing.page(
+    records, token = pagination.page(
         context.store.records(context.region, KIND),
         request,
         name="TransformJobName",

@@ -7,9 +7,10 @@ from local_aws.clients import Clients
 from local_aws.hosting.engine import HostingEngine
 from local_aws.hosting.invocation import Invoker
 from local_aws.installation import ACCOUNT_ID, Installation
-from local_aws.jobs.container_process import dispatcher
 from local_aws.jobs.engine import JobEngine
-from local_aws.operations import (
+from local_aws.persistence.resources import Store
+from local_aws.runtime.container_process import dispatcher
+from local_aws.sagemaker import (
     endpoint_configs,
     endpoints,
     models,
@@ -18,8 +19,7 @@ from local_aws.operations import (
     training_jobs,
     transform_jobs,
 )
-from local_aws.operations.context import Context
-from local_aws.store import Store
+from local_aws.sagemaker.context import Context
 
 HANDLERS: dict[str, Callable[[dict, Context], dict]] = {
     "AddTags": tags.add_tags,

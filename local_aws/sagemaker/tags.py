@@ -1,7 +1,7 @@
 """AddTags, ListTags, DeleteTags, and the tags that Create operations take."""
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.operations.context import Context
+from local_aws.sagemaker.context import Context
 
 # Resource type in an ARN -> the kind under which the store keeps it.
 KINDS = {

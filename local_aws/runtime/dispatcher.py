@@ -23,7 +23,7 @@ METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 # What a new process runs before it is a container: our first code in it, and what the
 # stand-in's own main module imports, which multiprocessing runs once more in it.
-OWN = ("runpy", "argparse", "local_aws.lifetime", "local_aws.jobs.container_main")
+OWN = ("runpy", "argparse", "local_aws.lifetime", "local_aws.runtime.container_main")
 
 # Threads of one process that wait for work give up the core to another's.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive"}
@@ -36,7 +36,7 @@ class Dispatcher:
         self._context = multiprocessing.get_context(METHOD)
         self._requests: SimpleQueue = SimpleQueue()
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
-        self._on_exit: dict[int, tuple[BaseProcess, Callable[[int], None]]] = {}
+        self._on_exit: dict[int, tuple[BaseProcess, Callable[[int, int], None]]] = {}
         if METHOD == "forkserver":
             self._start_fork_server()
         threading.Thread(target=self._run, daemon=True, name="dispatcher").start()
@@ -58,12 +58,13 @@ class Dispatcher:
                     os.environ[name] = value
 
     def start(
-        self, target: Callable, arguments: tuple, on_exit: Callable[[int], None]
+        self, target: Callable, arguments: tuple, on_exit: Callable[[int, int], None]
     ) -> int:
         """Run `target(*arguments)` in a process of its own; returns its id.
 
-        `on_exit` is called on the dispatcher's thread with the exit code (negative:
-        the signal). Raises what starting the process raised.
+        `on_exit` is called on the dispatcher's thread with the process's id and its
+        exit code (negative: the signal), perhaps before this returns. Raises what
+        starting the process raised.
         """
         started: Future[int] = Future()
         process = self._context.Process(target=target, args=arguments)
@@ -80,7 +81,7 @@ class Dispatcher:
                 else:
                     process, on_exit = self._on_exit.pop(ready)
                     process.join()
-                    on_exit(process.exitcode)
+                    on_exit(process.pid, process.exitcode)
                     process.close()
 
     def _start_one(self) -> None:

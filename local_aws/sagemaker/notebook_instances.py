@@ -9,11 +9,11 @@ import uuid
 from collections.abc import Callable
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.records import described, summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.records import described, summary
+from local_aws.sagemaker.tags import tags_of_request
 
 KIND = "notebook-instance"
 
@@ -36,7 +36,7 @@ SUMMARY = (
 
 def create_notebook_instance(request: dict, context: Context) -> dict:
     """Record a notebook instance, in service at once."""
-    checks.check_role(request["RoleArn"], context)
+    preconditions.check_role(request["RoleArn"], context)
     name = request["NotebookInstanceName"]
     arn = context.arn(KIND, name)
     now = time.time()
@@ -78,7 +78,7 @@ def describe_notebook_instance(request: dict, context: Context) -> dict:
 
 def list_notebook_instances(request: dict, context: Context) -> dict:
     """A page of notebook instances."""
-    records, token = listing.page(
+    records, token = pagination.page(
         context.store.records(context.region, KIND),
         request,
         name="NotebookInstanceName",

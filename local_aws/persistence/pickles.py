@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_aws.store import StateFileError
+from local_aws.persistence.resources import StateFileError
 
 _PLAIN = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "object"},
@@ -19,7 +19,7 @@ _PLAIN = {
     "dateutil.tz.tz": {"tzutc", "tzlocal", "tzoffset"},
     "requests.structures": {"CaseInsensitiveDict"},
 }
-_OWN = "local_aws.kept."
+_OWN = "local_aws.persistence."
 
 
 class NotKeepable(Exception):

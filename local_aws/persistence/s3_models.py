@@ -17,7 +17,7 @@ from moto.s3.models import FakeKey, FakeMultipart, MultipartDict
 from moto.s3.utils import HAS_CRT, _VersionedKeyStore
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
-from local_aws.kept.content import CHUNK, Blob, BlobStore, Content
+from local_aws.persistence.blobs import CHUNK, Blob, BlobStore, Content
 
 # What a request has made and may not need in the end; one request at a time changes S3.
 fresh: list[Blob] = []

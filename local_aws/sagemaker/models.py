@@ -3,11 +3,11 @@
 import time
 
 from local_aws.errors import validation_exception
-from local_aws.operations import checks, listing
-from local_aws.operations.context import Context
-from local_aws.operations.records import described, summary
-from local_aws.operations.tags import tags_of_request
-from local_aws.store import AlreadyExists, NotFound
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.records import described, summary
+from local_aws.sagemaker.tags import tags_of_request
 
 KIND = "model"
 
@@ -27,7 +27,7 @@ REFUSED_IN_CONTAINER = {
 
 def create_model(request: dict, context: Context) -> dict:
     """Record a model: an image and the artifact that it loads."""
-    checks.refuse_members(request, REFUSED)
+    preconditions.refuse_members(request, REFUSED)
     container = request.get("PrimaryContainer")
     if not container:
         raise validation_exception(
@@ -37,7 +37,7 @@ def create_model(request: dict, context: Context) -> dict:
         raise validation_exception(
             "ExecutionRoleArn is required: SageMaker reads the model data with it."
         )
-    checks.check_role(request["ExecutionRoleArn"], context)
+    preconditions.check_role(request["ExecutionRoleArn"], context)
     _check_container(container, request["ExecutionRoleArn"], context)
     arn = context.arn(KIND, request["ModelName"])
     record = {
@@ -64,13 +64,15 @@ def create_model(request: dict, context: Context) -> dict:
 
 
 def _check_container(container: dict, role_arn: str, context: Context) -> None:
-    checks.refuse_members(container, REFUSED_IN_CONTAINER)
+    preconditions.refuse_members(container, REFUSED_IN_CONTAINER)
     if container.get("Mode", "SingleModel") != "SingleModel":
-        raise checks.not_built("Mode MultiModel (several models in one container)")
+        raise preconditions.not_built(
+            "Mode MultiModel (several models in one container)"
+        )
     if "Image" not in container:
         raise validation_exception("Image is required in PrimaryContainer.")
-    checks.check_image(container["Image"])
-    checks.check_model_data(model_data_uri(container), role_arn, context)
+    preconditions.check_image(container["Image"])
+    preconditions.check_model_data(model_data_uri(container), role_arn, context)
 
 
 def model_data_uri(container: dict) -> str:
@@ -87,7 +89,7 @@ def model_data_uri(container: dict) -> str:
         )
     if source:
         if (source["S3DataType"], source["CompressionType"]) != ("S3Object", "Gzip"):
-            raise checks.not_built(
+            raise preconditions.not_built(
                 "ModelDataSource other than one gzip archive (S3DataType S3Object, "
                 "CompressionType Gzip)"
             )
@@ -120,7 +122,7 @@ def describe_model(request: dict, context: Context) -> dict:
 
 def list_models(request: dict, context: Context) -> dict:
     """A page of models."""
-    records, token = listing.page(
+    records, token = pagination.page(
         context.store.records(context.region, KIND), request, name="ModelName"
     )
     return {

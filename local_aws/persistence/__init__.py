@@ -18,12 +18,12 @@ signed with them are not accepted anyway) and queries of Logs Insights.
 
 from pathlib import Path
 
-from local_aws.kept.cloudwatch import CloudWatchKeeper
-from local_aws.kept.database import Database
-from local_aws.kept.iam import IamKeeper
-from local_aws.kept.keeper import Keeper
-from local_aws.kept.logs import LogsKeeper
-from local_aws.kept.s3 import S3Keeper
+from local_aws.persistence.cloudwatch import CloudWatchKeeper
+from local_aws.persistence.database import Database
+from local_aws.persistence.iam import IamKeeper
+from local_aws.persistence.keeper import Keeper
+from local_aws.persistence.logs import LogsKeeper
+from local_aws.persistence.s3 import S3Keeper
 
 DATABASE = "services.sqlite"
 OBJECTS = "s3"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any, Protocol
 
-from local_aws.kept import records
-from local_aws.kept.content import Content
-from local_aws.kept.database import Database
+from local_aws.persistence import pickles as records
+from local_aws.persistence.blobs import Content
+from local_aws.persistence.database import Database
 from local_aws.signature import Head
 
 
