@@ -11,7 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import start_stand_in
 from observation import observe_iam, observe_logs, observe_metrics, observe_s3
-from test_kept import NOBODY, fill_iam, fill_logs, fill_metrics, killed_and_started
+from test_persistence import (
+    NOBODY,
+    fill_iam,
+    fill_logs,
+    fill_metrics,
+    killed_and_started,
+)
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
 

@@ -16,7 +16,7 @@ from local_aws.hosting.fleet import Fleet, Variant, VariantNotHealthy
 from local_aws.hosting.instance import Deployment, startup_seconds
 from local_aws.hosting.invocation_metrics import InvocationMetrics
 from local_aws.jobs.job import INTERNAL_ERROR
-from local_aws.persistence.resources import NotFound, Store
+from local_aws.persistence.resources import NotFound, Resources
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.log_stream import LogStream
 
@@ -35,7 +35,7 @@ class HostingEngine:
     It holds the fleets of the endpoints that can answer, by Region and name.
     """
 
-    def __init__(self, store: Store, clients: Clients, folder: Path) -> None:
+    def __init__(self, resources: Resources, clients: Clients, folder: Path) -> None:
         """`folder` keeps the models of endpoints, so that they come back after a
         restart even if their artifact has been deleted.
         """
@@ -44,7 +44,7 @@ class HostingEngine:
         self._returning: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self.metrics = InvocationMetrics()
-        self._store = store
+        self._resources = resources
         self._clients = clients
         self._folder = folder
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="hosting")
@@ -54,7 +54,7 @@ class HostingEngine:
     def restore(self) -> None:
         """Take up all endpoints where an earlier run left them."""
         known = set()
-        for region, name, record in self._store.all_records(transitions.KIND):
+        for region, name, record in self._resources.all_records(transitions.KIND):
             known.add(record["_id"])
             status = record["EndpointStatus"]
             if status == "Deleting":
@@ -127,10 +127,10 @@ class HostingEngine:
         self._pool.submit(run)
 
     def _update(self, region: str, name: str, change: Callable[[dict], None]) -> dict:
-        return self._store.update(region, transitions.KIND, name, change)
+        return self._resources.update(region, transitions.KIND, name, change)
 
     def _deploy(self, region: str, name: str) -> None:
-        record = self._store.get(region, transitions.KIND, name)
+        record = self._resources.get(region, transitions.KIND, name)
         configuration, models = record["_next"]
         try:
             fleet = self._start_fleet(region, record, configuration, models, {}, {})
@@ -230,7 +230,7 @@ class HostingEngine:
 
     def _bring_back(self, region: str, name: str) -> None:
         """Serve what was in service when an earlier run ended."""
-        record = self._store.get(region, transitions.KIND, name)
+        record = self._resources.get(region, transitions.KIND, name)
         record = {**record, "_generation": record["_serving"]}
         variants = record["ProductionVariants"]
         try:
@@ -263,7 +263,7 @@ class HostingEngine:
         self._update(region, name, change)
 
     def _rebalance(self, region: str, name: str) -> None:
-        record = self._store.get(region, transitions.KIND, name)
+        record = self._resources.get(region, transitions.KIND, name)
         fleet = self._fleets[region, name]
         variants = record["ProductionVariants"]
         try:
@@ -279,13 +279,13 @@ class HostingEngine:
         self._update(region, name, transitions.finish_rebalancing)
 
     def _delete(self, region: str, name: str) -> None:
-        record = self._store.get(region, transitions.KIND, name)
+        record = self._resources.get(region, transitions.KIND, name)
         fleet = self._exchange(region, name, None)
         if fleet is not None:
             fleet.drain_and_stop()
         shutil.rmtree(self._folder / record["_id"], ignore_errors=True)
         try:
-            self._store.delete(region, transitions.KIND, name, record["_arn"])
+            self._resources.delete(region, transitions.KIND, name, record["_arn"])
         except NotFound:
             log.info("endpoint %s is gone already", name)
 

@@ -130,7 +130,7 @@ class DataProcessing:
         return records, self._write(self._each(self._input, records))
 
     def after(self, records: list, answer: bytes) -> bytes:
-        """The lines to store for the answer to `records`. Raises FileFailed."""
+        """The lines to resources for the answer to `records`. Raises FileFailed."""
         answers = self._parse(answer, "output")
         if self._join:
             if len(answers) != len(records):

@@ -11,7 +11,7 @@ from pathlib import Path
 from local_aws.clients import Clients
 from local_aws.jobs import training, transform
 from local_aws.jobs.job import Job, ShuttingDown
-from local_aws.persistence.resources import Store
+from local_aws.persistence.resources import Resources
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ STATUS = {training.KIND: "TrainingJobStatus", transform.KIND: "TransformJobStatu
 class JobEngine:
     """Starts, stops and remembers running jobs."""
 
-    def __init__(self, store: Store, clients: Clients, folder: Path) -> None:
+    def __init__(self, resources: Resources, clients: Clients, folder: Path) -> None:
         """`folder` holds the running jobs' files; what an earlier run left is removed.
 
         A job that an earlier run left unfinished becomes Failed.
         """
-        self._store = store
+        self._resources = resources
         self._clients = clients
         self._folder = folder
         self._lock = threading.Lock()
@@ -51,9 +51,9 @@ class JobEngine:
 
     def _fail_unfinished(self) -> None:
         for kind, life in LIVES.items():
-            for region, name, record in self._store.all_records(kind):
+            for region, name, record in self._resources.all_records(kind):
                 if record[STATUS[kind]] in UNFINISHED:
-                    self._store.update(region, kind, name, life.fail_internally)
+                    self._resources.update(region, kind, name, life.fail_internally)
 
     def start_training(self, region: str, name: str) -> None:
         """Run the training job of this name when a place is free."""
@@ -66,8 +66,8 @@ class JobEngine:
     def _start(
         self, kind: str, region: str, name: str, run: Callable[[Job], None]
     ) -> None:
-        folder = self._folder / self._store.get(region, kind, name)["_id"]
-        job = Job(kind, region, name, self._store, self._clients, folder, 1)
+        folder = self._folder / self._resources.get(region, kind, name)["_id"]
+        job = Job(kind, region, name, self._resources, self._clients, folder, 1)
         with self._lock:
             self._running[kind, region, name] = job
             self._futures.add(future := self._pool.submit(self._run, job, run))
@@ -86,7 +86,7 @@ class JobEngine:
             # A fault of ours must reach the learner as a Failed job, not as a job
             # that is InProgress for ever; the traceback is in the stand-in's log.
             log.exception("%s %s broke", job.kind, job.name)
-            self._store.update(
+            self._resources.update(
                 job.region, job.kind, job.name, LIVES[job.kind].fail_internally
             )
         finally:

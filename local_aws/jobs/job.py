@@ -7,7 +7,7 @@ from queue import SimpleQueue
 
 from local_aws.access import permissions
 from local_aws.clients import Clients
-from local_aws.persistence.resources import Store
+from local_aws.persistence.resources import Resources
 
 # CreateTrainingJob and others name this text for a fault on the service's side.
 INTERNAL_ERROR = (
@@ -46,7 +46,7 @@ class Job:
     kind: str
     region: str
     name: str
-    store: Store
+    resources: Resources
     clients: Clients
     folder: Path
     threads: int
@@ -55,7 +55,7 @@ class Job:
 
     def record(self) -> dict:
         """The job's record as it is now."""
-        return self.store.get(self.region, self.kind, self.name)
+        return self.resources.get(self.region, self.kind, self.name)
 
     def require(self, role_arn: str, action: str, bucket: str, key: str) -> None:
         """Raise AccessDenied unless the role may do this to the object."""

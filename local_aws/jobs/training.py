@@ -126,7 +126,7 @@ def _advance(job: Job, secondary: str, message: str) -> dict:
             record["TrainingStartTime"] = now
         move(record, secondary, message, now)
 
-    return job.store.update(job.region, KIND, job.name, change)
+    return job.resources.update(job.region, KIND, job.name, change)
 
 
 def _make_folders(root: Path) -> None:
@@ -238,7 +238,7 @@ def _wait_for_end(job: Job, record: dict, container: ContainerProcess) -> str:
     try:
         event, *_ = job.events.get(timeout=max(0.0, deadline - time.time()))
     except Empty:
-        job.store.update(job.region, KIND, job.name, _stop_for_runtime)
+        job.resources.update(job.region, KIND, job.name, _stop_for_runtime)
         container.stop(TRAINING_GRACE_SECONDS)
         return "MaxRuntimeExceeded"
     if event == "close":
@@ -319,7 +319,7 @@ def _end(
         if reason is not None:
             record["FailureReason"] = reason
 
-    job.store.update(job.region, KIND, job.name, change)
+    job.resources.update(job.region, KIND, job.name, change)
 
 
 def _set_end(record: dict, outcome: str, now: float) -> None:

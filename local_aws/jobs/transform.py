@@ -107,7 +107,7 @@ def run(job: Job) -> None:
         if reason is not None:
             record["FailureReason"] = reason
 
-    job.store.update(job.region, KIND, job.name, change)
+    job.resources.update(job.region, KIND, job.name, change)
 
 
 def _set_end(record: dict, status: str) -> None:
@@ -158,7 +158,7 @@ class Transform:
                 raise StopRequested
             record["TransformStartTime"] = record["LastModifiedTime"] = time.time()
 
-        self.job.store.update(self.job.region, KIND, self.job.name, change)
+        self.job.resources.update(self.job.region, KIND, self.job.name, change)
 
     def _log_stream(self, name: str, root: Path | None = None) -> LogStream:
         return LogStream(self.job.clients.logs(self.job.region), LOG_GROUP, name, root)
@@ -329,7 +329,7 @@ class Transform:
         bodies: Iterable[bytes],
         concurrent: int,
     ) -> Iterator[bytes]:
-        """What to store for each body, in their order, a few in flight."""
+        """What to resources for each body, in their order, a few in flight."""
         flying: deque[Future] = deque()
         try:
             for body in bodies:

@@ -51,7 +51,7 @@ class NotFound(Exception):
     """No resource of this kind and name."""
 
 
-class Store:
+class Resources:
     """Thread-safe: one connection, one transaction at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ class Store:
         self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def close(self) -> None:
-        """Close the file; the store can't be used afterwards."""
+        """Close the file; it can't be used afterwards."""
         with self._lock:
             self._connection.close()
 

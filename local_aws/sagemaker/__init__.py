@@ -8,7 +8,7 @@ from local_aws.hosting.engine import HostingEngine
 from local_aws.hosting.invocation import Invoker
 from local_aws.installation import ACCOUNT_ID, Installation
 from local_aws.jobs.engine import JobEngine
-from local_aws.persistence.resources import Store
+from local_aws.persistence.resources import Resources
 from local_aws.runtime.container_process import dispatcher
 from local_aws.sagemaker import (
     endpoint_configs,
@@ -63,7 +63,7 @@ HANDLERS: dict[str, Callable[[dict, Context], dict]] = {
 class SageMaker:
     """The service's state: open while the stand-in runs."""
 
-    store: Store
+    resources: Resources
     jobs: JobEngine
     hosting: HostingEngine
     invoker: Invoker
@@ -72,24 +72,24 @@ class SageMaker:
     def for_region(self, region: str) -> Context:
         """What an operation in this Region is given."""
         return Context(
-            region, ACCOUNT_ID, self.store, self.jobs, self.hosting, self.clients
+            region, ACCOUNT_ID, self.resources, self.jobs, self.hosting, self.clients
         )
 
     def close(self) -> None:
-        """End the running jobs and close the store."""
+        """End the running jobs and close the resources."""
         self.hosting.close()
         self.jobs.close()
-        self.store.close()
+        self.resources.close()
 
 
 def open_context(installation: Installation, clients: Clients) -> SageMaker:
     """Open the installation's state; raises StateFileError."""
     dispatcher()  # its fork server imports while the rest starts
-    store = Store(installation.home / "sagemaker.sqlite")
-    hosting = HostingEngine(store, clients, installation.home / "endpoints")
+    resources = Resources(installation.home / "sagemaker.sqlite")
+    hosting = HostingEngine(resources, clients, installation.home / "endpoints")
     service = SageMaker(
-        store,
-        JobEngine(store, clients, installation.home / "jobs"),
+        resources,
+        JobEngine(resources, clients, installation.home / "jobs"),
         hosting,
         Invoker(hosting, clients, ACCOUNT_ID),
         clients,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from local_aws.clients import Clients
 from local_aws.hosting.engine import HostingEngine
 from local_aws.jobs.engine import JobEngine
-from local_aws.persistence.resources import Store
+from local_aws.persistence.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Context:
 
     region: str
     account_id: str
-    store: Store
+    resources: Resources
     jobs: JobEngine
     hosting: HostingEngine
     clients: Clients

@@ -59,7 +59,7 @@ def create_endpoint_config(request: dict, context: Context) -> dict:
         "_arn": arn,
     }
     try:
-        context.store.create(
+        context.resources.create(
             context.region, CONFIG_KIND, name, record, arn, tags_of_request(request)
         )
     except AlreadyExists as error:
@@ -84,7 +84,7 @@ def _variant(given: dict, context: Context) -> dict:
 def get_endpoint_config(name: str, context: Context) -> dict:
     """The configuration's record; raises ValidationException in AWS's words."""
     try:
-        return context.store.get(context.region, CONFIG_KIND, name)
+        return context.resources.get(context.region, CONFIG_KIND, name)
     except NotFound as error:
         raise _not_found(name, context) from error
 
@@ -104,7 +104,7 @@ def describe_endpoint_config(request: dict, context: Context) -> dict:
 def list_endpoint_configs(request: dict, context: Context) -> dict:
     """A page of endpoint configurations."""
     records, token = pagination.page(
-        context.store.records(context.region, CONFIG_KIND),
+        context.resources.records(context.region, CONFIG_KIND),
         request,
         name="EndpointConfigName",
     )
@@ -119,7 +119,7 @@ def delete_endpoint_config(request: dict, context: Context) -> dict:
     """Delete the record; an endpoint that uses it goes on serving."""
     name = request["EndpointConfigName"]
     try:
-        context.store.delete(
+        context.resources.delete(
             context.region, CONFIG_KIND, name, context.arn(CONFIG_KIND, name)
         )
     except NotFound as error:

@@ -38,7 +38,7 @@ def create_endpoint(request: dict, context: Context) -> dict:
         record, configuration, _models(configuration, context), "Creating"
     )
     try:
-        context.store.create(
+        context.resources.create(
             context.region, KIND, name, record, arn, tags_of_request(request)
         )
     except AlreadyExists as error:
@@ -68,7 +68,7 @@ def _not_found(name: str, context: Context) -> AwsError:
 
 def _update(name: str, context: Context, change: Callable[[dict], None]) -> dict:
     try:
-        return context.store.update(context.region, KIND, name, change)
+        return context.resources.update(context.region, KIND, name, change)
     except NotFound as error:
         raise _not_found(name, context) from error
 
@@ -77,7 +77,7 @@ def describe_endpoint(request: dict, context: Context) -> dict:
     """The endpoint's record."""
     name = request["EndpointName"]
     try:
-        record = context.store.get(context.region, KIND, name)
+        record = context.resources.get(context.region, KIND, name)
     except NotFound as error:
         raise _not_found(name, context) from error
     return described(record)
@@ -86,7 +86,7 @@ def describe_endpoint(request: dict, context: Context) -> dict:
 def list_endpoints(request: dict, context: Context) -> dict:
     """A page of endpoints."""
     records, token = pagination.page(
-        context.store.records(context.region, KIND),
+        context.resources.records(context.region, KIND),
         request,
         name="EndpointName",
         status="EndpointStatus",

@@ -48,7 +48,7 @@ def create_model(request: dict, context: Context) -> dict:
         "_arn": arn,
     }
     try:
-        context.store.create(
+        context.resources.create(
             context.region,
             KIND,
             request["ModelName"],
@@ -105,7 +105,7 @@ def model_data_uri(container: dict) -> str:
 def get_model(name: str, context: Context) -> dict:
     """The model's record; raises ValidationException in AWS's words."""
     try:
-        return context.store.get(context.region, KIND, name)
+        return context.resources.get(context.region, KIND, name)
     except NotFound as error:
         raise _not_found(name, context) from error
 
@@ -123,7 +123,7 @@ def describe_model(request: dict, context: Context) -> dict:
 def list_models(request: dict, context: Context) -> dict:
     """A page of models."""
     records, token = pagination.page(
-        context.store.records(context.region, KIND), request, name="ModelName"
+        context.resources.records(context.region, KIND), request, name="ModelName"
     )
     return {
         "Models": [
@@ -138,7 +138,7 @@ def delete_model(request: dict, context: Context) -> dict:
     """Delete the record; artifact, jobs and endpoints stay."""
     name = request["ModelName"]
     try:
-        context.store.delete(context.region, KIND, name, context.arn(KIND, name))
+        context.resources.delete(context.region, KIND, name, context.arn(KIND, name))
     except NotFound as error:
         raise _not_found(name, context) from error
     return {}

@@ -1,6 +1,6 @@
 """Notebook instances as records: created, started, stopped, deleted, never run.
 
-They are kept in the same store as everything else of SageMaker, so that they
+They are kept in the same resources as everything else of SageMaker, so that they
 survive a restart as jobs and models do.
 """
 
@@ -54,7 +54,7 @@ def create_notebook_instance(request: dict, context: Context) -> dict:
         "_arn": arn,
     }
     try:
-        context.store.create(
+        context.resources.create(
             context.region, KIND, name, record, arn, tags_of_request(request)
         )
     except AlreadyExists as error:
@@ -68,7 +68,7 @@ def create_notebook_instance(request: dict, context: Context) -> dict:
 def describe_notebook_instance(request: dict, context: Context) -> dict:
     """The notebook instance's record."""
     try:
-        record = context.store.get(
+        record = context.resources.get(
             context.region, KIND, request["NotebookInstanceName"]
         )
     except NotFound as error:
@@ -79,7 +79,7 @@ def describe_notebook_instance(request: dict, context: Context) -> dict:
 def list_notebook_instances(request: dict, context: Context) -> dict:
     """A page of notebook instances."""
     records, token = pagination.page(
-        context.store.records(context.region, KIND),
+        context.resources.records(context.region, KIND),
         request,
         name="NotebookInstanceName",
         status="NotebookInstanceStatus",
@@ -118,7 +118,7 @@ def _move(
         record["LastModifiedTime"] = time.time()
 
     try:
-        context.store.update(
+        context.resources.update(
             context.region, KIND, request["NotebookInstanceName"], change
         )
     except NotFound as error:
@@ -143,7 +143,7 @@ def delete_notebook_instance(request: dict, context: Context) -> dict:
     """Delete a stopped notebook instance."""
     name = request["NotebookInstanceName"]
     try:
-        context.store.delete(
+        context.resources.delete(
             context.region,
             KIND,
             name,

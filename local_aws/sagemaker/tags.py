@@ -3,7 +3,7 @@
 from local_aws.errors import AwsError, validation_exception
 from local_aws.sagemaker.context import Context
 
-# Resource type in an ARN -> the kind under which the store keeps it.
+# Resource type in an ARN -> the kind under which the resources keeps it.
 KINDS = {
     "training-job": "training-job",
     "transform-job": "transform-job",
@@ -37,11 +37,11 @@ def _check_not_reserved(key: str) -> None:
 
 
 def _find(arn: str, context: Context) -> str:
-    """The ARN as the store spells it; raises ValidationException if nothing has it."""
+    """The ARN as it is stored; raises ValidationException if nothing has it."""
     _, _, _, region, account, resource = arn.split(":", 5)
     resource_type, _, name = resource.partition("/")
     if account == context.account_id and region == context.region:
-        for record in context.store.records(region, KINDS.get(resource_type, "")):
+        for record in context.resources.records(region, KINDS.get(resource_type, "")):
             if record["_arn"] == context.arn(resource_type, name):
                 return record["_arn"]
     raise validation_exception(f'Could not find resource "{arn}".')
@@ -59,19 +59,19 @@ def add_tags(request: dict, context: Context) -> dict:
                 f"{arn} would have {len(result)}.",
             )
 
-    result = context.store.put_tags(arn, tags_of_request(request), check)
+    result = context.resources.put_tags(arn, tags_of_request(request), check)
     return {"Tags": [{"Key": key, "Value": value} for key, value in result.items()]}
 
 
 def list_tags(request: dict, context: Context) -> dict:
     """All tags of a resource: 50 at most, which is the smallest page."""
-    tags = context.store.tags(_find(request["ResourceArn"], context))
+    tags = context.resources.tags(_find(request["ResourceArn"], context))
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def delete_tags(request: dict, context: Context) -> dict:
     """Delete tags of a resource by key."""
-    context.store.delete_tags(
+    context.resources.delete_tags(
         _find(request["ResourceArn"], context), request["TagKeys"]
     )
     return {}

@@ -99,7 +99,7 @@ def create_training_job(request: dict, context: Context) -> dict:
     }
     move(record, "Starting", PREPARING, now)
     try:
-        context.store.create(
+        context.resources.create(
             context.region, KIND, name, record, arn, tags_of_request(request)
         )
     except AlreadyExists as error:
@@ -190,7 +190,7 @@ def _check_channels(request: dict, context: Context) -> None:
 
 def _get(name: str, context: Context) -> dict:
     try:
-        return context.store.get(context.region, KIND, name)
+        return context.resources.get(context.region, KIND, name)
     except NotFound as error:
         raise _not_found() from error
 
@@ -207,7 +207,7 @@ def describe_training_job(request: dict, context: Context) -> dict:
 
 def list_training_jobs(request: dict, context: Context) -> dict:
     """A page of training jobs."""
-    records = context.store.records(context.region, KIND)
+    records = context.resources.records(context.region, KIND)
     if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
         records = []  # no job here has a warm pool or a training plan
     records, token = pagination.page(
@@ -236,7 +236,7 @@ def stop_training_job(request: dict, context: Context) -> dict:
     """Ask a running job to stop; it answers before the job has stopped."""
     name = request["TrainingJobName"]
     try:
-        context.store.update(context.region, KIND, name, request_stop)
+        context.resources.update(context.region, KIND, name, request_stop)
     except NotFound as error:
         raise _not_found() from error
     context.jobs.stop(KIND, context.region, name)
@@ -257,7 +257,9 @@ def delete_training_job(request: dict, context: Context) -> dict:
             )
 
     try:
-        context.store.delete(context.region, KIND, name, context.arn(KIND, name), check)
+        context.resources.delete(
+            context.region, KIND, name, context.arn(KIND, name), check
+        )
     except NotFound as error:
         raise _not_found() from error
     return {}

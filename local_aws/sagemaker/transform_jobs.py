@@ -54,7 +54,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
         **request.get("DataProcessing", {}),
     }
     try:
-        context.store.create(
+        context.resources.create(
             context.region, KIND, name, record, arn, tags_of_request(request)
         )
     except AlreadyExists as error:
@@ -155,7 +155,7 @@ def describe_transform_job(request: dict, context: Context) -> dict:
     """The job's record."""
     name = request["TransformJobName"]
     try:
-        record = context.store.get(context.region, KIND, name)
+        record = context.resources.get(context.region, KIND, name)
     except NotFound as error:
         raise _not_found(name) from error
     # LastModifiedTime is a member of the summary only.
@@ -169,7 +169,7 @@ def describe_transform_job(request: dict, context: Context) -> dict:
 def list_transform_jobs(request: dict, context: Context) -> dict:
     """A page of transform jobs."""
     records, token = pagination.page(
-        context.store.records(context.region, KIND),
+        context.resources.records(context.region, KIND),
         request,
         name="TransformJobName",
         status="TransformJobStatus",
@@ -193,7 +193,7 @@ def stop_transform_job(request: dict, context: Context) -> dict:
     """Ask a running job to stop; what it has written is discarded."""
     name = request["TransformJobName"]
     try:
-        context.store.update(context.region, KIND, name, request_stop)
+        context.resources.update(context.region, KIND, name, request_stop)
     except NotFound as error:
         raise _not_found(name) from error
     context.jobs.stop(KIND, context.region, name)

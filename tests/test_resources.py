@@ -1,0 +1,103 @@
+"""The SQLite resources: what is committed stays, what fails leaves nothing behind."""
+
+import sqlite3
+
+import pytest
+
+from local_aws.persistence.resources import (
+    AlreadyExists,
+    NotFound,
+    Resources,
+    StateFileError,
+)
+
+REGION = "us-east-1"
+
+
+@pytest.fixture
+def resources(tmp_path):
+    resources = Resources(tmp_path / "state.sqlite")
+    yield resources
+    resources.close()
+
+
+def test_a_resource_survives_reopening(tmp_path):
+    resources = Resources(tmp_path / "state.sqlite")
+    resources.create(REGION, "model", "a", {"n": 1.5}, "arn:a", {"team": "blue"})
+    resources.close()
+    again = Resources(tmp_path / "state.sqlite")
+    assert again.get(REGION, "model", "a") == {"n": 1.5}
+    assert again.tags("arn:a") == {"team": "blue"}
+    again.close()
+
+
+def test_names_are_apart_by_region_and_kind(resources):
+    resources.create(REGION, "model", "a", {"where": 1})
+    resources.create("eu-west-1", "model", "a", {"where": 2})
+    resources.create(REGION, "endpoint", "a", {"where": 3})
+    assert resources.records(REGION, "model") == [{"where": 1}]
+    assert len(resources.all_records("model")) == 2
+
+
+def test_creating_twice_keeps_the_first(resources):
+    resources.create(REGION, "model", "a", {"n": 1})
+    with pytest.raises(AlreadyExists) as caught:
+        resources.create(REGION, "model", "a", {"n": 2}, "arn:a", {"lost": "tag"})
+    assert caught.value.record == {"n": 1}
+    assert resources.get(REGION, "model", "a") == {"n": 1}
+    assert resources.tags("arn:a") == {}
+
+
+def test_an_update_that_raises_changes_nothing(resources):
+    resources.create(REGION, "model", "a", {"n": 1})
+
+    def change(record):
+        record["n"] = 2
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        resources.update(REGION, "model", "a", change)
+    assert resources.get(REGION, "model", "a") == {"n": 1}
+
+
+def test_deleting_takes_the_tags_along(resources):
+    resources.create(REGION, "model", "a", {}, "arn:a", {"k": "v"})
+    resources.delete(REGION, "model", "a", "arn:a")
+    assert resources.tags("arn:a") == {}
+    with pytest.raises(NotFound):
+        resources.delete(REGION, "model", "a", "arn:a")
+
+
+def test_too_many_tags_leave_the_old_ones(resources):
+    resources.create(REGION, "model", "a", {}, "arn:a", {"k": "v"})
+
+    def check(tags):
+        raise ValueError(tags)
+
+    with pytest.raises(ValueError, match="more"):
+        resources.put_tags("arn:a", {"more": "1"}, check)
+    assert resources.tags("arn:a") == {"k": "v"}
+
+
+def test_a_newer_file_is_refused_and_not_touched(tmp_path):
+    path = tmp_path / "state.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StateFileError, match="version 99"):
+        Resources(path)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_refused_and_not_touched(tmp_path):
+    path = tmp_path / "state.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StateFileError, match="can't be read"):
+        Resources(path)
+    assert path.read_bytes() == b"this is no database" * 100
+
+
+def test_only_its_owner_can_read_it(tmp_path):
+    Resources(tmp_path / "state.sqlite").close()
+    assert (tmp_path / "state.sqlite").stat().st_mode & 0o077 == 0
