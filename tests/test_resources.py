@@ -1,6 +1,7 @@
 """The SQLite resources: what is committed stays, what fails leaves nothing behind."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,6 +78,51 @@ def test_too_many_tags_leave_the_old_ones(resources):
     with pytest.raises(ValueError, match="more"):
         resources.put_tags("arn:a", {"more": "1"}, check)
     assert resources.tags("arn:a") == {"k": "v"}
+
+
+def test_listeners_hear_of_commits_only(resources):
+    heard = []
+    resources.on_change(lambda *key: heard.append(("first", *key)))
+    resources.on_change(lambda *key: heard.append(("second", *key)))
+
+    def fail(record):
+        record["n"] = 2
+        raise RuntimeError
+
+    def heard_for(operation):
+        heard.clear()
+        operation()
+        return heard.copy()
+
+    key = (REGION, "model", "a")
+    both = [("first", *key), ("second", *key)]
+    assert heard_for(lambda: resources.create(*key, {"n": 1})) == both
+    assert heard_for(lambda: resources.update(*key, lambda record: None)) == both
+    for operation, error in (
+        (lambda: resources.create(*key, {}), AlreadyExists),
+        (lambda: resources.update(*key, fail), RuntimeError),
+        (lambda: resources.delete(*key, "arn:a", fail), RuntimeError),
+        (lambda: resources.update(REGION, "model", "b", fail), NotFound),
+        (lambda: resources.delete(REGION, "model", "b", "arn:b"), NotFound),
+    ):
+        heard.clear()
+        with pytest.raises(error):
+            operation()
+        assert heard == []
+    assert heard_for(lambda: resources.delete(*key, "arn:a")) == both
+
+
+def test_listeners_are_called_after_the_commit_and_outside_of_the_lock(resources):
+    seen = []
+
+    def read_in_another_thread(*key):
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(resources.get, *key).result(timeout=5))
+
+    resources.on_change(read_in_another_thread)
+    resources.create(REGION, "model", "a", {"n": 1})
+    resources.update(REGION, "model", "a", lambda record: record.update(n=2))
+    assert seen == [{"n": 1}, {"n": 2}]
 
 
 def test_a_newer_file_is_refused_and_not_touched(tmp_path):

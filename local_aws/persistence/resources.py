@@ -61,6 +61,7 @@ class Resources:
         damaged.
         """
         self._lock = threading.RLock()
+        self._listeners: list[Callable[[str, str, str], None]] = []
         try:
             self._connection = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None
@@ -105,6 +106,18 @@ class Resources:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def on_change(self, listener: Callable[[str, str, str], None]) -> None:
+        """Call `listener(region, kind, name)` after each commit to a resource.
+
+        It is called on the thread that committed, outside of the lock; it must be quick
+        and must not raise.
+        """
+        self._listeners.append(listener)
+
+    def _announce(self, region: str, kind: str, name: str) -> None:
+        for listener in self._listeners:
+            listener(region, kind, name)
+
     def create(
         self,
         region: str,
@@ -125,6 +138,7 @@ class Resources:
             )
             if arn and tags:
                 self._put_tags(connection, arn, tags)
+        self._announce(region, kind, name)
 
     def get(self, region: str, kind: str, name: str) -> dict:
         """The resource's record; raises NotFound."""
@@ -150,7 +164,8 @@ class Resources:
                 "UPDATE resources SET record=? WHERE region=? AND kind=? AND name=?",
                 (json.dumps(record), region, kind, name),
             )
-            return record
+        self._announce(region, kind, name)
+        return record
 
     def delete(
         self,
@@ -172,6 +187,7 @@ class Resources:
                 (region, kind, name),
             )
             connection.execute("DELETE FROM tags WHERE arn=?", (arn,))
+        self._announce(region, kind, name)
 
     def records(self, region: str, kind: str) -> list[dict]:
         """All records of a kind in a Region, by name."""
