@@ -34,7 +34,7 @@ crash: install ## kill the stand-in 200 times at work and look whether anything 
 	@$(PY) tests/crash_run.py --kills 200 $(ARGS)
 
 outputs: install ## run lessons and store what they print in notebooks/
-	@$(PY) -m course store --workers $(WORKERS) $(LESSONS)
+	@$(PY) -m course outputs --workers $(WORKERS) $(LESSONS)
 
 lock: install ## resolve requirements.txt again (ARGS=--upgrade: newer versions)
 	@$(PY) -m course lock $(ARGS)

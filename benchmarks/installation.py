@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.measuring import Run, seconds
 from benchmarks.stand_in import temporary_folder
-from course.environment import uv_settings
+from course.install import uv_settings
 from local_aws.installation import CHECKOUT
 
 LIMIT_S = 1800

@@ -25,11 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run=_run)
 
     command = commands.add_parser(
-        "store", help="run lessons and store their outputs in notebooks/"
+        "outputs", help="run lessons and store their outputs in notebooks/"
     )
     _add_lessons(command)
     _add_workers(command)
-    command.set_defaults(run=_store)
+    command.set_defaults(run=_outputs)
 
     command = commands.add_parser("lint", help="check the lessons' form")
     _add_lessons(command)
@@ -71,26 +71,26 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 # The imports stand inside the functions: `install` runs when nothing is installed yet.
 def _install(options: argparse.Namespace) -> int:
-    from course import environment
+    from course import install
 
-    return _set_up(environment.install)
+    return _set_up(install.install)
 
 
 def _lock(options: argparse.Namespace) -> int:
-    from course import environment
+    from course import install
 
-    return _set_up(environment.lock, options.upgrade)
+    return _set_up(install.lock, options.upgrade)
 
 
 def _clean(options: argparse.Namespace) -> int:
-    from course import environment
+    from course import install
 
-    environment.clean()
+    install.clean()
     return 0
 
 
 def _set_up(action: Callable[..., None], *arguments: object) -> int:
-    from course.environment import SetupError
+    from course.install import SetupError
 
     try:
         action(*arguments)
@@ -106,8 +106,8 @@ def _run(options: argparse.Namespace) -> int:
     return run_lessons(options.lessons, workers=options.workers)
 
 
-def _store(options: argparse.Namespace) -> int:
-    from course.store import store_lessons
+def _outputs(options: argparse.Namespace) -> int:
+    from course.outputs import store_lessons
 
     return store_lessons(options.lessons, workers=options.workers)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course.environment import ROOT
+from course.install import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 FILE_NAME = re.compile(r"(?P<number>\d\d|[A-Z])_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from course import lessons
-from course.environment import ROOT
+from course.install import ROOT
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from course import lessons, pages
 from course.billing import EndpointMeter, Estimate, estimate, used
-from course.environment import ROOT
 from course.execution import Execution, execute
+from course.install import ROOT
 
 BUILD = ROOT / "build"
 

@@ -1,7 +1,7 @@
 """nbval's sanitise file: what may differ between two runs of a lesson.
 
-The file is the one that nbval itself reads, so that `store` and the tests agree with
-it on what counts as a change.
+The file is the one that nbval itself reads, so that `course outputs` and the tests
+agree with it on what counts as a change.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from course.environment import ROOT
+from course.install import ROOT
 
 SANITIZE_FILE = ROOT / "tests" / "nbval_sanitize.cfg"
 

@@ -17,10 +17,10 @@ from lesson_fixture import good_lesson, small_notebook, write, write_course
 from nbformat.v4 import new_markdown_cell
 from rich.console import Console
 
-from course import environment, lessons, runner, store
+from course import install, lessons, outputs, runner
 from course.billing import EndpointMeter, estimate, used
-from course.environment import ROOT, SetupError, check_version, uv_settings
 from course.execution import UnknownParameter, check_parameters, parameter_names
+from course.install import ROOT, SetupError, check_version, uv_settings
 
 LOADS = {
     "script": "src",
@@ -95,10 +95,10 @@ def test_the_failing_cell_is_named(built) -> None:
 def test_what_a_failing_lesson_did_is_kept(built) -> None:
     folder, _, _ = built
     notebook = lessons.read(folder / "build" / "notebooks" / "03_broken.ipynb")
-    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    assert outputs[1][0].text == "kept\n"
-    assert outputs[2][0].ename == "KeyError"
-    assert outputs[3] == []
+    printed = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert printed[1][0].text == "kept\n"
+    assert printed[2][0].ename == "KeyError"
+    assert printed[3] == []
     page = (folder / "build" / "lessons" / "03_broken.html").read_text()
     assert "This lesson stopped at cell 4" in page
     assert "kept" in page
@@ -466,7 +466,7 @@ def stored(tmp_path: Path) -> Path:
     notebook.cells[1].metadata["execution"] = {"iopub.status.busy": "now"}
     notebook.metadata["papermill"] = {"duration": 1}
     write(notebook, tmp_path / "01_a.ipynb")
-    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 0
+    assert outputs.store_lessons(folder=tmp_path, environment=os.environ) == 0
     return tmp_path / "01_a.ipynb"
 
 
@@ -478,27 +478,27 @@ def test_stored_outputs_hold_nothing_of_one_run(stored: Path) -> None:
     assert [dict(c.metadata) for c in notebook.cells] == [{"tags": ["parameters"]}, {}]
     (_, png), *_ = lessons.figures(notebook)
     assert b"matplotlib" not in png
-    assert store.without_texts(png) == png
+    assert outputs.without_texts(png) == png
 
 
 def test_storing_again_changes_no_bytes(stored: Path) -> None:
     before = stored.read_bytes()
     assert b":INFO] Running" in before
     time.sleep(1.1)  # so that the printed time is another one
-    assert store.store_lessons(folder=stored.parent, environment=os.environ) == 0
+    assert outputs.store_lessons(folder=stored.parent, environment=os.environ) == 0
     assert stored.read_bytes() == before
 
 
 def test_a_changed_number_is_stored(stored: Path) -> None:
     stored.write_text(stored.read_text().replace("print(3)", "print(4)"))
-    store.store_lessons(folder=stored.parent, environment=os.environ)
+    outputs.store_lessons(folder=stored.parent, environment=os.environ)
     assert "4\\n" in stored.read_text()
 
 
 def test_a_failing_lesson_is_left_as_it_was(tmp_path: Path) -> None:
     path = write(small_notebook("1 / 0"), tmp_path / "01_a.ipynb")
     before = path.read_bytes()
-    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 1
+    assert outputs.store_lessons(folder=tmp_path, environment=os.environ) == 1
     assert path.read_bytes() == before
 
 
@@ -508,7 +508,7 @@ def test_a_merge_conflict_is_left_and_the_others_are_stored(
     torn = tmp_path / "01_torn.ipynb"
     torn.write_text(CONFLICT)
     good = write(small_notebook("print('new')"), tmp_path / "02_good.ipynb")
-    assert store.store_lessons(folder=tmp_path, environment=os.environ) == 1
+    assert outputs.store_lessons(folder=tmp_path, environment=os.environ) == 1
     assert torn.read_text() == CONFLICT
     assert lessons.read(good).cells[1].outputs[0].text == "new\n"
     text = " ".join(capsys.readouterr().out.split())
@@ -523,7 +523,7 @@ def test_a_picture_without_texts_is_the_same_picture() -> None:
     texts.add_text("Software", "Some program 1.2")
     file = io.BytesIO()
     image.save(file, "png", pnginfo=texts)
-    bare = store.without_texts(file.getvalue())
+    bare = outputs.without_texts(file.getvalue())
     assert b"Software" not in bare
     assert Image.open(io.BytesIO(bare)).tobytes() == image.tobytes()
 
@@ -547,7 +547,7 @@ def test_other_pythons_are_refused_with_a_sentence(version) -> None:
 
 def test_a_refusal_names_a_python_that_will_do(monkeypatch) -> None:
     names = {"python3.13", "python3.12"}
-    monkeypatch.setattr(environment.shutil, "which", lambda name: name in names)
+    monkeypatch.setattr(install.shutil, "which", lambda name: name in names)
     with pytest.raises(SetupError, match=r"PYTHON=python3\.13"):
         check_version((3, 10))
 
@@ -581,14 +581,14 @@ def test_nothing_is_done_when_the_lock_is_installed(
         check=True,
     )
     stamp = tmp_path / ".venv" / "installed-lock.txt"
-    made = environment.fingerprint(tmp_path / "requirements.lock", tmp_path / ".venv")
+    made = install.fingerprint(tmp_path / "requirements.lock", tmp_path / ".venv")
     stamp.write_text(made)
     calls = []
-    monkeypatch.setattr(environment, "_run", lambda *args, **kw: calls.append(args[2]))
-    environment.install(tmp_path)
+    monkeypatch.setattr(install, "_run", lambda *args, **kw: calls.append(args[2]))
+    install.install(tmp_path)
     assert calls == []
     (tmp_path / "requirements.lock").write_text("a==2\n")
-    environment.install(tmp_path)
+    install.install(tmp_path)
     assert calls[0] == "Installing uv"
     assert stamp.read_text() != made
 
@@ -597,7 +597,7 @@ def test_a_failing_installation_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
         SetupError, match=r"(?s)why it failed.*pip config list.*--require"
     ):
-        environment._run(
+        install._run(
             [sys.executable, "-c", "import sys; sys.exit('why it failed')"],
             os.environ,
             "Installing",
@@ -609,7 +609,7 @@ def test_the_set_up_can_be_read_by_old_pythons() -> None:
     """An older Python must get as far as the sentence that refuses it."""
     import ast
 
-    for name in ("__init__.py", "__main__.py", "environment.py"):
+    for name in ("__init__.py", "__main__.py", "install.py"):
         text = (ROOT / "course" / name).read_text(encoding="utf-8")
         ast.parse(text, feature_version=(3, 8))
 

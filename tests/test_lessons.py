@@ -33,8 +33,8 @@ from lesson_fixture import printed, small_notebook, write
 from packaging.requirements import Requirement
 
 from course import lessons
-from course.environment import LOCK, ROOT
 from course.execution import without_outputs
+from course.install import LOCK, ROOT
 from course.linter import TWELVE_DIGITS, lint
 from course.sanitize import SANITIZE_FILE, patterns, sanitize
 from local_aws.installation import ROLE_ARN

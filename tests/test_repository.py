@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from course import lessons
-from course.environment import NEWEST, OLDEST, ROOT
+from course.install import NEWEST, OLDEST, ROOT
 from course.linter import registry_accounts
 
 MAX_BYTES = 1_000_000
@@ -255,7 +255,7 @@ def test_every_make_command_stands_for_a_python_command() -> None:
     for target in ("course", "test", "lab", "lint", "outputs"):
         recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
         for module in re.findall(
-            r"-m ([\w.]+(?: (?:run|store|lint|lab|exec))?)", recipe
+            r"-m ([\w.]+(?: (?:run|outputs|lint|lab|exec))?)", recipe
         ):
             assert module in given, f"make {target}: README does not give -m {module}"
 
