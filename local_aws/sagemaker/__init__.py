@@ -1,6 +1,5 @@
 """SageMaker's operations: one module per family of resources."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from local_aws.clients import Clients
@@ -10,7 +9,7 @@ from local_aws.installation import ACCOUNT_ID, Installation
 from local_aws.jobs.engine import JobEngine
 from local_aws.persistence.resources import Resources
 from local_aws.runtime.container_process import dispatcher
-from local_aws.sagemaker import (
+from local_aws.sagemaker import (  # noqa: F401 - each registers its operations
     endpoint_configs,
     endpoints,
     models,
@@ -19,44 +18,9 @@ from local_aws.sagemaker import (
     training_jobs,
     transform_jobs,
 )
-from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.operations import HANDLERS, Context
 
-HANDLERS: dict[str, Callable[[dict, Context], dict]] = {
-    "AddTags": tags.add_tags,
-    "CreateEndpoint": endpoints.create_endpoint,
-    "CreateEndpointConfig": endpoint_configs.create_endpoint_config,
-    "CreateModel": models.create_model,
-    "CreateNotebookInstance": notebook_instances.create_notebook_instance,
-    "CreateTrainingJob": training_jobs.create_training_job,
-    "CreateTransformJob": transform_jobs.create_transform_job,
-    "DeleteEndpoint": endpoints.delete_endpoint,
-    "DeleteEndpointConfig": endpoint_configs.delete_endpoint_config,
-    "DeleteModel": models.delete_model,
-    "DeleteNotebookInstance": notebook_instances.delete_notebook_instance,
-    "DeleteTags": tags.delete_tags,
-    "DeleteTrainingJob": training_jobs.delete_training_job,
-    "DescribeEndpoint": endpoints.describe_endpoint,
-    "DescribeEndpointConfig": endpoint_configs.describe_endpoint_config,
-    "DescribeModel": models.describe_model,
-    "DescribeNotebookInstance": notebook_instances.describe_notebook_instance,
-    "DescribeTrainingJob": training_jobs.describe_training_job,
-    "DescribeTransformJob": transform_jobs.describe_transform_job,
-    "ListEndpointConfigs": endpoint_configs.list_endpoint_configs,
-    "ListEndpoints": endpoints.list_endpoints,
-    "ListModels": models.list_models,
-    "ListNotebookInstances": notebook_instances.list_notebook_instances,
-    "ListTags": tags.list_tags,
-    "ListTrainingJobs": training_jobs.list_training_jobs,
-    "ListTransformJobs": transform_jobs.list_transform_jobs,
-    "StartNotebookInstance": notebook_instances.start_notebook_instance,
-    "StopNotebookInstance": notebook_instances.stop_notebook_instance,
-    "StopTrainingJob": training_jobs.stop_training_job,
-    "StopTransformJob": transform_jobs.stop_transform_job,
-    "UpdateEndpoint": endpoints.update_endpoint,
-    "UpdateEndpointWeightsAndCapacities": (
-        endpoints.update_endpoint_weights_and_capacities
-    ),
-}
+__all__ = ["HANDLERS", "SageMaker", "open_context"]
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,42 @@
-"""CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs,
-DeleteEndpointConfig.
-"""
-
-import time
+"""Endpoint configurations: which models to serve, on what, with which weights."""
 
 from local_aws.errors import validation_exception
-from local_aws.hosting.transitions import CONFIG_KIND
-from local_aws.persistence.resources import AlreadyExists, NotFound
-from local_aws.sagemaker import pagination, preconditions
-from local_aws.sagemaker.context import Context
-from local_aws.sagemaker.models import get_model
-from local_aws.sagemaker.records import described, summary
-from local_aws.sagemaker.tags import tags_of_request
+from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.models import MODELS
+from local_aws.sagemaker.operations import Context, operation
 
-REFUSED = {
-    "AsyncInferenceConfig": "asynchronous inference",
-    "CrossRegionTrafficConfig": "traffic to other Regions",
-    "DataCaptureConfig": "data capture",
-    "ExplainerConfig": "SageMaker Clarify's explanations",
-    "MetricsConfig": "more detailed metrics",
-    "ShadowProductionVariants": "shadow variants",
-}
+ENDPOINT_CONFIGS = declare(
+    Family(
+        noun="EndpointConfig",
+        kind="endpoint-config",
+        not_found='Could not find endpoint configuration "{arn}".',
+        already_exists='Cannot create already existing endpoint configuration "{arn}".',
+        refused={
+            "AsyncInferenceConfig": "asynchronous inference",
+            "CrossRegionTrafficConfig": "traffic to other Regions",
+            "DataCaptureConfig": "data capture",
+            "ExplainerConfig": "SageMaker Clarify's explanations",
+            "MetricsConfig": "more detailed metrics",
+            "ShadowProductionVariants": "shadow variants",
+            "ProductionVariants.AcceleratorType": "Elastic Inference",
+            "ProductionVariants.AcceleratorPartitionLayouts": (
+                "partitioned accelerators"
+            ),
+            "ProductionVariants.CapacityReservationConfig": "reserved capacity",
+            "ProductionVariants.CoreDumpConfig": "core dumps",
+            "ProductionVariants.InstancePools": "pools of instances",
+            "ProductionVariants.ManagedInstanceScaling": "automatic scaling",
+            "ProductionVariants.RoutingConfig": "a routing strategy",
+            "ProductionVariants.ServerlessConfig": "serverless inference",
+        },
+    )
+)
 
-REFUSED_IN_VARIANT = {
-    "AcceleratorType": "Elastic Inference",
-    "AcceleratorPartitionLayouts": "partitioned accelerators",
-    "CapacityReservationConfig": "reserved capacity",
-    "CoreDumpConfig": "core dumps",
-    "InstancePools": "pools of instances",
-    "ManagedInstanceScaling": "automatic scaling",
-    "RoutingConfig": "a routing strategy",
-    "ServerlessConfig": "serverless inference",
-}
 
-
+@operation("CreateEndpointConfig")
 def create_endpoint_config(request: dict, context: Context) -> dict:
-    """Record which models an endpoint is to serve, on what, with which weights."""
-    preconditions.refuse_members(request, REFUSED)
+    """Record a configuration whose models are there."""
+    ENDPOINT_CONFIGS.refuse(request)
     variants = [_variant(given, context) for given in request["ProductionVariants"]]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
@@ -48,80 +48,26 @@ def create_endpoint_config(request: dict, context: Context) -> dict:
         raise validation_exception(
             "At least one production variant needs an InitialVariantWeight above 0."
         )
-    name = request["EndpointConfigName"]
-    arn = context.arn(CONFIG_KIND, name)
-    record = {
-        **{key: value for key, value in request.items() if key != "Tags"},
+    members = {
+        "EnableNetworkIsolation": False,
+        **request,
         "ProductionVariants": variants,
-        "EndpointConfigArn": arn,
-        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-        "CreationTime": time.time(),
-        "_arn": arn,
     }
-    try:
-        context.resources.create(
-            context.region, CONFIG_KIND, name, record, arn, tags_of_request(request)
-        )
-    except AlreadyExists as error:
-        raise validation_exception(
-            f'Cannot create already existing endpoint configuration "{arn}".'
-        ) from error
-    return {"EndpointConfigArn": arn}
+    return ENDPOINT_CONFIGS.create(members, context)
 
 
 def _variant(given: dict, context: Context) -> dict:
     """The variant with its defaults; raises ValidationException."""
-    preconditions.refuse_members(given, REFUSED_IN_VARIANT)
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in given:
             raise validation_exception(
                 f"{member} is required in production variant {given['VariantName']}."
             )
-    get_model(given["ModelName"], context)
+    MODELS.get(given["ModelName"], context)
     return {"InitialVariantWeight": 1.0, **given}
 
 
-def get_endpoint_config(name: str, context: Context) -> dict:
-    """The configuration's record; raises ValidationException in AWS's words."""
-    try:
-        return context.resources.get(context.region, CONFIG_KIND, name)
-    except NotFound as error:
-        raise _not_found(name, context) from error
-
-
-def _not_found(name: str, context: Context) -> Exception:
-    return validation_exception(
-        f'Could not find endpoint configuration "{context.arn(CONFIG_KIND, name)}".'
-    )
-
-
-def describe_endpoint_config(request: dict, context: Context) -> dict:
-    """What CreateEndpointConfig was given, and when."""
-    record = get_endpoint_config(request["EndpointConfigName"], context)
-    return described(record)
-
-
-def list_endpoint_configs(request: dict, context: Context) -> dict:
-    """A page of endpoint configurations."""
-    records, token = pagination.page(
-        context.resources.records(context.region, CONFIG_KIND),
-        request,
-        name="EndpointConfigName",
-    )
-    members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-    return {
-        "EndpointConfigs": [summary(record, members) for record in records],
-        "NextToken": token,
-    }
-
-
+@operation("DeleteEndpointConfig")
 def delete_endpoint_config(request: dict, context: Context) -> dict:
     """Delete the record; an endpoint that uses it goes on serving."""
-    name = request["EndpointConfigName"]
-    try:
-        context.resources.delete(
-            context.region, CONFIG_KIND, name, context.arn(CONFIG_KIND, name)
-        )
-    except NotFound as error:
-        raise _not_found(name, context) from error
-    return {}
+    return ENDPOINT_CONFIGS.delete(request, context)

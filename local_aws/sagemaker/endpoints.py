@@ -1,165 +1,107 @@
-"""CreateEndpoint, DescribeEndpoint, ListEndpoints, UpdateEndpoint,
-UpdateEndpointWeightsAndCapacities, DeleteEndpoint.
-"""
+"""Endpoints: created, moved to another configuration, rebalanced, deleted."""
 
-import time
-import uuid
-from collections.abc import Callable
-
-from local_aws.errors import AwsError, validation_exception
+from local_aws.errors import validation_exception
 from local_aws.hosting import transitions
-from local_aws.hosting.transitions import KIND
-from local_aws.persistence.resources import AlreadyExists, NotFound
-from local_aws.sagemaker import pagination, preconditions
-from local_aws.sagemaker.context import Context
-from local_aws.sagemaker.endpoint_configs import get_endpoint_config
-from local_aws.sagemaker.models import get_model, model_data_uri
-from local_aws.sagemaker.records import described, summary
-from local_aws.sagemaker.tags import tags_of_request
+from local_aws.sagemaker import models, preconditions
+from local_aws.sagemaker.endpoint_configs import ENDPOINT_CONFIGS
+from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.operations import Context, operation
+
+ENDPOINTS = declare(
+    Family(
+        noun="Endpoint",
+        kind="endpoint",
+        not_found='Could not find endpoint "{arn}".',
+        already_exists='Cannot create already existing endpoint "{arn}".',
+        refused={"DeploymentConfig": "how traffic moves over"},
+        transitional=frozenset(
+            {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
+        ),
+    )
+)
+
+REFUSED_IN_UPDATE = {
+    "DeploymentConfig": "how traffic moves over",
+    "RetainAllVariantProperties": "keeping weights and instance counts",
+    "ExcludeRetainedVariantProperties": "keeping weights and instance counts",
+    "RetainDeploymentConfig": "how traffic moves over",
+}
+
+# What an endpoint can be asked for in which state (recorded errors of the service).
+UPDATABLE = ("InService",)
+DELETABLE = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
 
+@operation("CreateEndpoint")
 def create_endpoint(request: dict, context: Context) -> dict:
-    """Take the name and begin to deploy; it answers before the endpoint does."""
-    preconditions.refuse_members(
-        request, {"DeploymentConfig": "how traffic moves over"}
-    )
-    configuration = get_endpoint_config(request["EndpointConfigName"], context)
-    name = request["EndpointName"]
-    arn = context.arn(KIND, name)
-    record = {
-        "EndpointName": name,
-        "EndpointArn": arn,
-        "EndpointConfigName": request["EndpointConfigName"],
-        "CreationTime": time.time(),
-        "_arn": arn,
-        "_id": uuid.uuid4().hex,
-    }
-    transitions.begin_deployment(
-        record, configuration, _models(configuration, context), "Creating"
-    )
-    try:
-        context.resources.create(
-            context.region, KIND, name, record, arn, tags_of_request(request)
-        )
-    except AlreadyExists as error:
-        raise validation_exception(
-            f'Cannot create already existing endpoint "{arn}".'
-        ) from error
-    context.hosting.deploy(context.region, name)
-    return {"EndpointArn": arn}
+    """Take the name and begin to deploy; it responds before the endpoint does."""
+    ENDPOINTS.refuse(request)
+    configuration, deployed = _deployment(request, context)
+    record = dict(request)
+    transitions.begin_deployment(record, configuration, deployed, "Creating")
+    response = ENDPOINTS.create(record, context)
+    context.hosting.deploy(context.region, request["EndpointName"])
+    return response
 
 
-def _models(configuration: dict, context: Context) -> dict[str, dict]:
-    """Image, artifact and environment by variant; raises ValidationException."""
-    models = {}
-    for variant in configuration["ProductionVariants"]:
-        container = get_model(variant["ModelName"], context)["PrimaryContainer"]
-        models[variant["VariantName"]] = {
-            "image": container["Image"],
-            "uri": model_data_uri(container),
-            "environment": container.get("Environment", {}),
-        }
-    return models
-
-
-def _not_found(name: str, context: Context) -> AwsError:
-    return validation_exception(f'Could not find endpoint "{context.arn(KIND, name)}".')
-
-
-def _update(name: str, context: Context, change: Callable[[dict], None]) -> dict:
-    try:
-        return context.resources.update(context.region, KIND, name, change)
-    except NotFound as error:
-        raise _not_found(name, context) from error
-
-
-def describe_endpoint(request: dict, context: Context) -> dict:
-    """The endpoint's record."""
-    name = request["EndpointName"]
-    try:
-        record = context.resources.get(context.region, KIND, name)
-    except NotFound as error:
-        raise _not_found(name, context) from error
-    return described(record)
-
-
-def list_endpoints(request: dict, context: Context) -> dict:
-    """A page of endpoints."""
-    records, token = pagination.page(
-        context.resources.records(context.region, KIND),
-        request,
-        name="EndpointName",
-        status="EndpointStatus",
-    )
-    members = (
-        "EndpointName",
-        "EndpointArn",
-        "CreationTime",
-        "LastModifiedTime",
-        "EndpointStatus",
-    )
-    return {
-        "Endpoints": [summary(record, members) for record in records],
-        "NextToken": token,
-    }
-
-
+@operation("UpdateEndpoint")
 def update_endpoint(request: dict, context: Context) -> dict:
     """Begin to deploy another configuration beside the one that serves."""
-    preconditions.refuse_members(
-        request,
-        {
-            "DeploymentConfig": "how traffic moves over",
-            "RetainAllVariantProperties": "keeping weights and instance counts",
-            "ExcludeRetainedVariantProperties": "keeping weights and instance counts",
-            "RetainDeploymentConfig": "how traffic moves over",
-        },
-    )
+    preconditions.refuse_members(request, REFUSED_IN_UPDATE)
     name = request["EndpointName"]
-    describe_endpoint(request, context)  # an unknown endpoint is named first
-    configuration = get_endpoint_config(request["EndpointConfigName"], context)
-    models = _models(configuration, context)
+    ENDPOINTS.get(name, context)  # an unknown endpoint is named first
+    configuration, deployed = _deployment(request, context)
 
     def change(record: dict) -> None:
-        transitions.check_status(record, transitions.UPDATABLE)
+        _check_status(record, UPDATABLE)
         if record["EndpointConfigName"] == request["EndpointConfigName"]:
             raise validation_exception(
                 f'Cannot update endpoint "{record["EndpointArn"]}" with the '
                 f'configuration that it has, "{request["EndpointConfigName"]}".'
             )
-        transitions.begin_deployment(record, configuration, models, "Updating")
+        transitions.begin_deployment(record, configuration, deployed, "Updating")
 
-    record = _update(name, context, change)
+    record = ENDPOINTS.update(name, context, change)
     context.hosting.deploy(context.region, name)
     return {"EndpointArn": record["EndpointArn"]}
 
 
+def _deployment(request: dict, context: Context) -> tuple[dict, dict[str, dict]]:
+    """The configuration's record, and each variant's model as it is now."""
+    configuration = ENDPOINT_CONFIGS.get(request["EndpointConfigName"], context)
+    deployed = {
+        variant["VariantName"]: models.deployable(variant["ModelName"], context)
+        for variant in configuration["ProductionVariants"]
+    }
+    return configuration, deployed
+
+
+@operation("UpdateEndpointWeightsAndCapacities")
 def update_endpoint_weights_and_capacities(request: dict, context: Context) -> dict:
     """Begin to change weights and instance counts of the endpoint's variants."""
-    wishes = request["DesiredWeightsAndCapacities"]
-    names = [wish["VariantName"] for wish in wishes]
-    for wish in wishes:
-        preconditions.refuse_members(
-            wish, {"ServerlessUpdateConfig": "serverless inference"}
-        )
-        if names.count(wish["VariantName"]) > 1:
+    preconditions.refuse_members(
+        request,
+        {"DesiredWeightsAndCapacities.ServerlessUpdateConfig": "serverless inference"},
+    )
+    desired: dict[str, dict] = {}
+    for variant in request["DesiredWeightsAndCapacities"]:
+        if variant["VariantName"] in desired:
             raise validation_exception(
-                f'The variant name "{wish["VariantName"]}" was non-unique within the '
-                "request."
+                f'The variant name "{variant["VariantName"]}" was non-unique within '
+                "the request."
             )
+        desired[variant["VariantName"]] = variant
 
     def change(record: dict) -> None:
-        transitions.check_status(record, transitions.UPDATABLE)
+        _check_status(record, UPDATABLE)
         known = [variant["VariantName"] for variant in record["ProductionVariants"]]
-        unknown = [name for name in names if name not in known]
+        unknown = [name for name in desired if name not in known]
         if unknown:
             raise validation_exception(
                 f'The variant name(s) "{", ".join(unknown)}" is/are not present within '
                 f'endpoint configuration "{record["EndpointConfigName"]}".'
             )
-        transitions.begin_rebalancing(
-            record, {wish["VariantName"]: wish for wish in wishes}
-        )
+        transitions.begin_rebalancing(record, desired)
         if not any(
             variant["DesiredWeight"] for variant in record["ProductionVariants"]
         ):
@@ -167,18 +109,33 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
                 "At least one production variant needs a weight above 0."
             )
 
-    record = _update(request["EndpointName"], context, change)
+    record = ENDPOINTS.update(request["EndpointName"], context, change)
     context.hosting.rebalance(context.region, request["EndpointName"])
     return {"EndpointArn": record["EndpointArn"]}
 
 
+@operation("DeleteEndpoint")
 def delete_endpoint(request: dict, context: Context) -> dict:
     """Begin to end the endpoint; configuration and models stay."""
 
     def change(record: dict) -> None:
-        transitions.check_status(record, transitions.DELETABLE)
+        _check_status(record, DELETABLE)
         transitions.set_status(record, "Deleting")
 
-    _update(request["EndpointName"], context, change)
+    ENDPOINTS.update(request["EndpointName"], context, change)
     context.hosting.delete(context.region, request["EndpointName"])
     return {}
+
+
+def _check_status(record: dict, allowed: tuple[str, ...]) -> None:
+    """Raise AWS's error for a request that the endpoint's status does not allow."""
+    status = record["EndpointStatus"]
+    if status in allowed:
+        return
+    arn = record["EndpointArn"]
+    if ENDPOINTS.is_transitional(record):
+        raise validation_exception(f'Cannot update in-progress endpoint "{arn}".')
+    raise validation_exception(
+        f'Cannot update endpoint "{arn}" in status {status}. Delete it and create it '
+        "again."
+    )

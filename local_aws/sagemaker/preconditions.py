@@ -5,6 +5,7 @@ aws/amazon-sagemaker-examples, sagemaker-python-sdk and boto3.
 """
 
 import json
+from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
@@ -12,7 +13,7 @@ from local_aws.access import permissions
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
 from local_aws.runtime import s3_objects
-from local_aws.sagemaker.context import Context
+from local_aws.sagemaker.operations import Context
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 
@@ -25,11 +26,36 @@ def not_built(feature: str) -> AwsError:
     )
 
 
-def refuse_members(request: dict, members: dict[str, str]) -> None:
-    """Refuse request members that would be ignored: `members` says what each is."""
-    for member, feature in members.items():
-        if request.get(member):
+def refuse_members(request: dict, members: Mapping[str, str]) -> None:
+    """Refuse request members that would be ignored: `members` says what each is.
+
+    "Outer.Inner" is a member of the structure Outer, or of each structure in that list.
+    """
+    for path, feature in members.items():
+        *outer, member = path.split(".")
+        structures = [request]
+        for name in outer:
+            structures = [
+                inner
+                for structure in structures
+                for inner in _as_list(structure.get(name, []))
+            ]
+        if any(structure.get(member) for structure in structures):
             raise not_built(f"{member} ({feature})")
+
+
+def tags_of_request(request: dict) -> dict[str, str]:
+    """The Tags of a Create request as a dict; raises ValidationException."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    if len(tags) < len(request.get("Tags", [])):
+        raise validation_exception(
+            "Duplicate tag keys found. Each tag key of a resource must be unique."
+        )
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise validation_exception(
+            "aws: prefixed tag key names are not allowed for external use."
+        )
+    return tags
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:

@@ -1,119 +1,151 @@
-"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob,
-DeleteTrainingJob.
-"""
+"""Training jobs: an algorithm's image, its input and where its model goes."""
 
 import time
-import uuid
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs.training import KIND, PREPARING, move, request_stop
-from local_aws.persistence.resources import AlreadyExists, NotFound
-from local_aws.sagemaker import pagination, preconditions
-from local_aws.sagemaker.context import Context
-from local_aws.sagemaker.records import described, summary
-from local_aws.sagemaker.tags import tags_of_request
+from local_aws.jobs.training import PREPARING, move
+from local_aws.sagemaker import preconditions
+from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.operations import Context, operation
+from local_aws.sagemaker.stopping import stop_job
 
-REFUSED = {
-    "CheckpointConfig": "checkpoints kept in S3",
-    "DebugHookConfig": "SageMaker Debugger",
-    "DebugRuleConfigurations": "SageMaker Debugger",
-    "MlflowConfig": "tracking with MLflow",
-    "ModelPackageConfig": "the model registry",
-    "ProfilerRuleConfigurations": "SageMaker Profiler",
-    "ServerlessJobConfig": "serverless model customization",
-    "TensorBoardOutputConfig": "TensorBoard output",
-}
-
-REFUSED_IN_ALGORITHM = {
-    "AlgorithmName": "an algorithm resource or a Marketplace algorithm",
-    "ContainerEntrypoint": "a command of your own in the container",
-    "ContainerArguments": "a command of your own in the container",
-    "TrainingImageConfig": "an image in a private registry",
-}
-
-REFUSED_IN_RESOURCES = {
-    "InstanceGroups": "a heterogeneous cluster",
-    "InstancePreferences": "a choice of instance types",
-    "TrainingPlanArn": "a training plan",
-}
+TRAINING_JOBS = declare(
+    Family(
+        noun="TrainingJob",
+        kind="training-job",
+        not_found="Requested resource not found.",
+        already_exists=(
+            "Training job names must be unique within an AWS account and region, and "
+            "a training job with this name already exists ({arn})"
+        ),
+        already_exists_code="ResourceInUse",
+        refused={
+            "CheckpointConfig": "checkpoints kept in S3",
+            "DebugHookConfig": "SageMaker Debugger",
+            "DebugRuleConfigurations": "SageMaker Debugger",
+            "MlflowConfig": "tracking with MLflow",
+            "ModelPackageConfig": "the model registry",
+            "ProfilerRuleConfigurations": "SageMaker Profiler",
+            "ServerlessJobConfig": "serverless model customization",
+            "TensorBoardOutputConfig": "TensorBoard output",
+            "AlgorithmSpecification.AlgorithmName": (
+                "an algorithm resource or a Marketplace algorithm"
+            ),
+            "AlgorithmSpecification.ContainerEntrypoint": (
+                "a command of your own in the container"
+            ),
+            "AlgorithmSpecification.ContainerArguments": (
+                "a command of your own in the container"
+            ),
+            "AlgorithmSpecification.TrainingImageConfig": (
+                "an image in a private registry"
+            ),
+            "ResourceConfig.InstanceGroups": "a heterogeneous cluster",
+            "ResourceConfig.InstancePreferences": "a choice of instance types",
+            "ResourceConfig.TrainingPlanArn": "a training plan",
+        },
+        transitional=frozenset({"InProgress", "Stopping"}),
+        sort_order="Ascending",
+    )
+)
 
 # StoppingCondition, botocore sagemaker service model: one day if nothing is given, 28
 # at most.
 DEFAULT_MAX_RUNTIME_SECONDS = 86400
-
 MAX_RUNTIME_SECONDS = 28 * 86400
-
-# Members of the request that DescribeTrainingJob does not answer with.
-NOT_DESCRIBED = ("Tags", "SessionChainingConfig")
 
 TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
 
 
+@operation("CreateTrainingJob")
 def create_training_job(request: dict, context: Context) -> dict:
-    """Check the request as the service does before it answers, then start the job."""
-    name = request["TrainingJobName"]
-    preconditions.refuse_members(request, REFUSED)
+    """Check the request as the service does before it responds, then start the job."""
+    check(request, context)
+    return create(request, context)
+
+
+def check(request: dict, context: Context) -> None:
+    """Raise what CreateTrainingJob raises for a job that can't be.
+
+    Args:
+        request: a CreateTrainingJob request, which may have been made from a tuning
+            job's definition.
+        context: the operation's context.
+    """
+    TRAINING_JOBS.refuse(request)
     if "AlgorithmSpecification" not in request:
         raise validation_exception(
             "AlgorithmSpecification is required: the image to train with and how it "
             "reads its input."
         )
-    image = _check_algorithm(request["AlgorithmSpecification"])
-    _check_resources(request)
-    stopping = _stopping_condition(request)
+    _check_algorithm(request["AlgorithmSpecification"])
+    _check_resources(request.get("ResourceConfig", {}))
+    _stopping_condition(request)
     if "sagemaker_program" in request.get("HyperParameters", {}):
         raise preconditions.not_built(
             "Script mode (the hyperparameter sagemaker_program)"
         )
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
-    output = request["OutputDataConfig"]["S3OutputPath"]
-    preconditions.split_s3_uri(output)
+    preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
 
-    arn = context.arn(KIND, name)
-    now = time.time()
+
+def create(request: dict, context: Context) -> dict:
+    """Store and start the job of a request that has passed `check`."""
+    response = TRAINING_JOBS.create(new_record(request), context)
+    context.jobs.start_training(context.region, request["TrainingJobName"])
+    return response
+
+
+def new_record(request: dict) -> dict:
+    """The members of the job's record at its start."""
+    algorithm = request["AlgorithmSpecification"]
+    output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"
     record = {
-        **{key: value for key, value in request.items() if key not in NOT_DESCRIBED},
-        "TrainingJobArn": arn,
-        "TrainingJobStatus": "InProgress",
-        "StoppingCondition": stopping,
-        "ModelArtifacts": {
-            "S3ModelArtifacts": f"{output.rstrip('/')}/{name}/output/model.tar.gz"
+        "EnableNetworkIsolation": False,
+        "EnableManagedSpotTraining": False,
+        "EnableInterContainerTrafficEncryption": False,
+        **request,
+        "AlgorithmSpecification": {
+            "EnableSageMakerMetricsTimeSeries": True,
+            **algorithm,
+            "MetricDefinitions": preconditions.check_image(
+                algorithm["TrainingImage"]
+            ).metric_definitions,
         },
-        "CreationTime": now,
+        "StoppingCondition": _stopping_condition(request),
+        "ModelArtifacts": {"S3ModelArtifacts": artifact},
+        "TrainingJobStatus": "InProgress",
         "SecondaryStatusTransitions": [],
-        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-        "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
-        "EnableInterContainerTrafficEncryption": request.get(
-            "EnableInterContainerTrafficEncryption", False
-        ),
-        "_arn": arn,
-        "_id": uuid.uuid4().hex,
     }
-    record["AlgorithmSpecification"] = {
-        **request["AlgorithmSpecification"],
-        "MetricDefinitions": image.metric_definitions,
-        "EnableSageMakerMetricsTimeSeries": request["AlgorithmSpecification"].get(
-            "EnableSageMakerMetricsTimeSeries", True
-        ),
-    }
-    move(record, "Starting", PREPARING, now)
-    try:
-        context.resources.create(
-            context.region, KIND, name, record, arn, tags_of_request(request)
-        )
-    except AlreadyExists as error:
+    move(record, "Starting", PREPARING, time.time())
+    return record
+
+
+@operation("StopTrainingJob")
+def stop_training_job(request: dict, context: Context) -> dict:
+    """Ask a running job to stop; it responds before the job has stopped."""
+    return stop_job(TRAINING_JOBS, request, context)
+
+
+@operation("DeleteTrainingJob")
+def delete_training_job(request: dict, context: Context) -> dict:
+    """Delete the record of a job that has ended; its artifact and log stay."""
+    return TRAINING_JOBS.delete(request, context, _check_has_ended)
+
+
+def _check_has_ended(record: dict) -> None:
+    if record["TrainingJobStatus"] not in TERMINAL_STATUSES:
         raise AwsError(
             "ResourceInUse",
-            "Training job names must be unique within an AWS account and region, and "
-            f"a training job with this name already exists ({arn})",
-        ) from error
-    context.jobs.start_training(context.region, name)
-    return {"TrainingJobArn": arn}
+            f"Training job {record['TrainingJobArn']} is in status "
+            f"{record['TrainingJobStatus']}. Only a training job in status "
+            "Completed, Failed or Stopped can be deleted.",
+        )
 
 
-def _check_algorithm(algorithm: dict) -> preconditions.Image:
-    preconditions.refuse_members(algorithm, REFUSED_IN_ALGORITHM)
+def _check_algorithm(algorithm: dict) -> None:
     if "TrainingImage" not in algorithm:
         raise validation_exception(
             "TrainingImage is required in AlgorithmSpecification: the registry path of "
@@ -125,12 +157,10 @@ def _check_algorithm(algorithm: dict) -> preconditions.Image:
             "algorithms. Please retry your request without specifying metric "
             "definitions."
         )
-    return preconditions.check_image(algorithm["TrainingImage"])
+    preconditions.check_image(algorithm["TrainingImage"])
 
 
-def _check_resources(request: dict) -> None:
-    resources = request.get("ResourceConfig", {})
-    preconditions.refuse_members(resources, REFUSED_IN_RESOURCES)
+def _check_resources(resources: dict) -> None:
     for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
         if member not in resources:
             raise validation_exception(f"{member} is required in ResourceConfig.")
@@ -186,80 +216,3 @@ def _check_channels(request: dict, context: Context) -> None:
         if channel.get("RecordWrapperType", "None") != "None":
             raise preconditions.not_built("RecordWrapperType RecordIO")
         preconditions.check_objects_exist(source["S3Uri"], request["RoleArn"], context)
-
-
-def _get(name: str, context: Context) -> dict:
-    try:
-        return context.resources.get(context.region, KIND, name)
-    except NotFound as error:
-        raise _not_found() from error
-
-
-def _not_found() -> AwsError:
-    return validation_exception("Requested resource not found.")
-
-
-def describe_training_job(request: dict, context: Context) -> dict:
-    """The job's record."""
-    record = _get(request["TrainingJobName"], context)
-    return described(record)
-
-
-def list_training_jobs(request: dict, context: Context) -> dict:
-    """A page of training jobs."""
-    records = context.resources.records(context.region, KIND)
-    if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
-        records = []  # no job here has a warm pool or a training plan
-    records, token = pagination.page(
-        records,
-        request,
-        name="TrainingJobName",
-        status="TrainingJobStatus",
-        sort_order="Ascending",
-    )
-    members = (
-        "TrainingJobName",
-        "TrainingJobArn",
-        "CreationTime",
-        "TrainingEndTime",
-        "LastModifiedTime",
-        "TrainingJobStatus",
-        "SecondaryStatus",
-    )
-    return {
-        "TrainingJobSummaries": [summary(record, members) for record in records],
-        "NextToken": token,
-    }
-
-
-def stop_training_job(request: dict, context: Context) -> dict:
-    """Ask a running job to stop; it answers before the job has stopped."""
-    name = request["TrainingJobName"]
-    try:
-        context.resources.update(context.region, KIND, name, request_stop)
-    except NotFound as error:
-        raise _not_found() from error
-    context.jobs.stop(KIND, context.region, name)
-    return {}
-
-
-def delete_training_job(request: dict, context: Context) -> dict:
-    """Delete the record of a job that has ended; its artifact and log stay."""
-    name = request["TrainingJobName"]
-
-    def check(record: dict) -> None:
-        if record["TrainingJobStatus"] not in TERMINAL_STATUSES:
-            raise AwsError(
-                "ResourceInUse",
-                f"Training job {record['TrainingJobArn']} is in status "
-                f"{record['TrainingJobStatus']}. Only a training job in status "
-                "Completed, Failed or Stopped can be deleted.",
-            )
-
-    try:
-        context.resources.delete(
-            context.region, KIND, name, context.arn(KIND, name), check
-        )
-    except NotFound as error:
-        raise _not_found() from error
-    return {}

@@ -1,70 +1,66 @@
-"""CreateTransformJob, DescribeTransformJob, ListTransformJobs, StopTransformJob."""
+"""Transform jobs: a model's predictions for the objects under a prefix."""
 
-import time
-import uuid
+from local_aws.errors import validation_exception
+from local_aws.jobs.transform import NO_PROCESSING
+from local_aws.sagemaker import models, preconditions
+from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.operations import Context, operation
+from local_aws.sagemaker.stopping import stop_job
 
-from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs.transform import KIND, NO_PROCESSING, request_stop
-from local_aws.persistence.resources import AlreadyExists, NotFound
-from local_aws.sagemaker import pagination, preconditions
-from local_aws.sagemaker.context import Context
-from local_aws.sagemaker.models import get_model, model_data_uri
-from local_aws.sagemaker.records import summary
-from local_aws.sagemaker.tags import tags_of_request
+TRANSFORM_JOBS = declare(
+    Family(
+        noun="TransformJob",
+        kind="transform-job",
+        not_found="Could not find requested job with name: {name}",
+        already_exists=(
+            "Job name must be unique within an AWS account and region, and a job with "
+            "this name already exists ({arn})"
+        ),
+        already_exists_code="ResourceInUse",
+        refused={"DataCaptureConfig": "data capture"},
+        transitional=frozenset({"InProgress", "Stopping"}),
+    )
+)
 
 # CreateTransformJob, botocore sagemaker service model.
 DEFAULT_MAX_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
 
 
+@operation("CreateTransformJob")
 def create_transform_job(request: dict, context: Context) -> dict:
-    """Check the request as the service does before it answers, then start the job."""
-    name = request["TransformJobName"]
-    preconditions.refuse_members(request, {"DataCaptureConfig": "data capture"})
-    model = get_model(request["ModelName"], context)
+    """Check the request as the service does before it responds, then start the job."""
+    TRANSFORM_JOBS.refuse(request)
+    model = models.MODELS.get(request["ModelName"], context)
     _check_payload(request)
-    _check_input(request, model, context)
+    _check_input(request, model["ExecutionRoleArn"], context)
     preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
-    arn = context.arn(KIND, name)
-    now = time.time()
-    record = {
-        **{key: value for key, value in request.items() if key != "Tags"},
-        "TransformJobArn": arn,
-        "TransformJobStatus": "InProgress",
-        "CreationTime": now,
-        "LastModifiedTime": now,
-        "_arn": arn,
-        "_id": uuid.uuid4().hex,
-        # As it is now: the model may be deleted while the job runs.
-        "_model": {
-            "role": model["ExecutionRoleArn"],
-            "image": model["PrimaryContainer"]["Image"],
-            "uri": model_data_uri(model["PrimaryContainer"]),
-            "environment": model["PrimaryContainer"].get("Environment", {}),
+    response = TRANSFORM_JOBS.create(
+        {
+            **request,
+            "TransformJobStatus": "InProgress",
+            "TransformInput": {
+                "CompressionType": "None",
+                "SplitType": "None",
+                **request["TransformInput"],
+            },
+            "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
+            "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
+            "_model": {
+                "role": model["ExecutionRoleArn"],
+                **models.deployable(request["ModelName"], context),
+            },
         },
-    }
-    record["TransformInput"] = {
-        "CompressionType": "None",
-        "SplitType": "None",
-        **request["TransformInput"],
-    }
-    record["TransformOutput"] = {"AssembleWith": "None", **request["TransformOutput"]}
-    record["DataProcessing"] = {
-        **NO_PROCESSING,
-        **request.get("DataProcessing", {}),
-    }
-    try:
-        context.resources.create(
-            context.region, KIND, name, record, arn, tags_of_request(request)
-        )
-    except AlreadyExists as error:
-        raise AwsError(
-            "ResourceInUse",
-            "Job name must be unique within an AWS account and region, and a job with "
-            f"this name already exists ({arn})",
-        ) from error
-    context.jobs.start_transform(context.region, name)
-    return {"TransformJobArn": arn}
+        context,
+    )
+    context.jobs.start_transform(context.region, request["TransformJobName"])
+    return response
+
+
+@operation("StopTransformJob")
+def stop_transform_job(request: dict, context: Context) -> dict:
+    """Ask a running job to stop; what it has written is discarded."""
+    return stop_job(TRANSFORM_JOBS, request, context)
 
 
 def _check_payload(request: dict) -> None:
@@ -87,7 +83,7 @@ def _check_payload(request: dict) -> None:
         )
 
 
-def _check_input(request: dict, model: dict, context: Context) -> None:
+def _check_input(request: dict, role_arn: str, context: Context) -> None:
     transform_input = request["TransformInput"]
     split = transform_input.get("SplitType", "None")
     if split not in ("None", "Line"):
@@ -101,9 +97,7 @@ def _check_input(request: dict, model: dict, context: Context) -> None:
     source = transform_input["DataSource"]["S3DataSource"]
     if source["S3DataType"] != "S3Prefix":
         raise preconditions.not_built(f"S3DataType {source['S3DataType']}")
-    preconditions.check_objects_exist(
-        source["S3Uri"], model["ExecutionRoleArn"], context
-    )
+    preconditions.check_objects_exist(source["S3Uri"], role_arn, context)
 
 
 def _check_data_processing(request: dict) -> None:
@@ -145,56 +139,3 @@ def _check_join(source: dict, output: dict) -> None:
             "JoinSource Input needs SplitType and AssembleWith to be the same, and "
             f"Line for text/csv; the request has {split} and {assemble}."
         )
-
-
-def _not_found(name: str) -> AwsError:
-    return validation_exception(f"Could not find requested job with name: {name}")
-
-
-def describe_transform_job(request: dict, context: Context) -> dict:
-    """The job's record."""
-    name = request["TransformJobName"]
-    try:
-        record = context.resources.get(context.region, KIND, name)
-    except NotFound as error:
-        raise _not_found(name) from error
-    # LastModifiedTime is a member of the summary only.
-    return {
-        key: value
-        for key, value in record.items()
-        if not key.startswith("_") and key != "LastModifiedTime"
-    }
-
-
-def list_transform_jobs(request: dict, context: Context) -> dict:
-    """A page of transform jobs."""
-    records, token = pagination.page(
-        context.resources.records(context.region, KIND),
-        request,
-        name="TransformJobName",
-        status="TransformJobStatus",
-    )
-    members = (
-        "TransformJobName",
-        "TransformJobArn",
-        "CreationTime",
-        "TransformEndTime",
-        "LastModifiedTime",
-        "TransformJobStatus",
-        "FailureReason",
-    )
-    return {
-        "TransformJobSummaries": [summary(record, members) for record in records],
-        "NextToken": token,
-    }
-
-
-def stop_transform_job(request: dict, context: Context) -> dict:
-    """Ask a running job to stop; what it has written is discarded."""
-    name = request["TransformJobName"]
-    try:
-        context.resources.update(context.region, KIND, name, request_stop)
-    except NotFound as error:
-        raise _not_found(name) from error
-    context.jobs.stop(KIND, context.region, name)
-    return {}

@@ -1,0 +1,205 @@
+"""Families of resources: what all models, all endpoints, all training jobs share.
+
+A family is declared once, by a `Family` in a module of its own that holds only what is
+peculiar to it. What Describe and List show is cut from the shapes of the service model,
+so that a record may hold more than a client gets to see.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from local_aws.errors import AwsError
+from local_aws.persistence.resources import AlreadyExists, NotFound
+from local_aws.protocol import model
+from local_aws.sagemaker import pagination, preconditions
+from local_aws.sagemaker.operations import Context, operation
+
+Change = Callable[[dict], None]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of resource.
+
+    Args:
+        noun: the word in its operations and members ("TrainingJob" as in
+            DescribeTrainingJob, TrainingJobName, TrainingJobArn, TrainingJobStatus).
+        kind: the resource type in its ARN, under which its records are stored too.
+        not_found: AWS's words for a name that is not there; {arn} and {name} are
+            filled in.
+        already_exists: AWS's words for a name that is taken.
+        not_found_code: the code of that error.
+        already_exists_code: the code of that error.
+        refused: what a Create request can't have here, and what that would be; a
+            member of a structure or of a list's structures is written "Outer.Inner".
+        transitional: the statuses of a resource that is on its way to another one.
+        sort_by: by what its List operation sorts unless it is told.
+        sort_order: in which order its List operation sorts unless it is told.
+    """
+
+    noun: str
+    kind: str
+    not_found: str
+    already_exists: str
+    not_found_code: str = "ValidationException"
+    already_exists_code: str = "ValidationException"
+    refused: Mapping[str, str] = field(default_factory=dict)
+    transitional: frozenset[str] = frozenset()
+    sort_by: str = "CreationTime"
+    sort_order: str = "Descending"
+
+    @property
+    def name_member(self) -> str:
+        return f"{self.noun}Name"
+
+    @property
+    def arn_member(self) -> str:
+        return f"{self.noun}Arn"
+
+    @property
+    def status_member(self) -> str:
+        """A family without statuses (models) has no such member in its records."""
+        return f"{self.noun}Status"
+
+    @property
+    def describe_operation(self) -> str:
+        return f"Describe{self.noun}"
+
+    @property
+    def list_operation(self) -> str:
+        return f"List{self.noun}s"
+
+    @cached_property
+    def described_members(self) -> frozenset[str]:
+        """What Describe may show."""
+        return frozenset(
+            model.sagemaker().operation(self.describe_operation).output.members
+        )
+
+    @cached_property
+    def _page(self) -> tuple[str, frozenset[str]]:
+        """The member of List's output that holds the page, and what each entry has."""
+        output = model.sagemaker().operation(self.list_operation).output
+        (member,) = (name for name, shape in output.members.items() if shape.element)
+        return member, frozenset(output.members[member].element.members)
+
+    def arn(self, name: str, context: Context) -> str:
+        """The ARN of a resource; AWS lower-cases the name inside it."""
+        return (
+            f"arn:aws:sagemaker:{context.region}:{context.account_id}:"
+            f"{self.kind}/{name.lower()}"
+        )
+
+    def is_transitional(self, record: dict) -> bool:
+        """Whether the resource is on its way to another status."""
+        return record.get(self.status_member) in self.transitional
+
+    def refuse(self, request: dict) -> None:
+        """Raise for members of a Create request that would be ignored."""
+        preconditions.refuse_members(request, self.refused)
+
+    def create(self, members: dict, context: Context) -> dict:
+        """Store a new resource; raises AWS's error if its name is taken.
+
+        Args:
+            members: the request, with what else the record is to hold.
+            context: the operation's context.
+
+        Returns:
+            What a Create operation returns: the ARN.
+        """
+        name = members[self.name_member]
+        arn = self.arn(name, context)
+        now = time.time()
+        record = {
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            **members,
+            self.arn_member: arn,
+            "_arn": arn,
+            "_id": uuid.uuid4().hex,
+        }
+        record.pop("Tags", None)
+        tags = preconditions.tags_of_request(members)
+        try:
+            context.resources.create(context.region, self.kind, name, record, arn, tags)
+        except AlreadyExists as error:
+            raise AwsError(
+                self.already_exists_code,
+                self.already_exists.format(arn=arn, name=name),
+            ) from error
+        return {self.arn_member: arn}
+
+    def get(self, name: str, context: Context) -> dict:
+        """The resource's record; raises AWS's error if there is none."""
+        try:
+            return context.resources.get(context.region, self.kind, name)
+        except NotFound as error:
+            raise self._missing(name, context) from error
+
+    def update(self, name: str, context: Context, change: Change) -> dict:
+        """Apply `change` to the record, or leave it as it was if that raises."""
+        try:
+            return context.resources.update(context.region, self.kind, name, change)
+        except NotFound as error:
+            raise self._missing(name, context) from error
+
+    def delete(
+        self, request: dict, context: Context, check: Change | None = None
+    ) -> dict:
+        """Delete the record and its tags unless `check` raises."""
+        name = request[self.name_member]
+        arn = self.arn(name, context)
+        try:
+            context.resources.delete(context.region, self.kind, name, arn, check)
+        except NotFound as error:
+            raise self._missing(name, context) from error
+        return {}
+
+    def _missing(self, name: str, context: Context) -> AwsError:
+        return AwsError(
+            self.not_found_code,
+            self.not_found.format(arn=self.arn(name, context), name=name),
+        )
+
+    def describe(self, request: dict, context: Context) -> dict:
+        """The resource as its Describe operation shows it."""
+        record = self.get(request[self.name_member], context)
+        return _cut(record, self.described_members)
+
+    def list(self, request: dict, context: Context) -> dict:
+        """A page of the family's resources in the request's Region."""
+        member, summary = self._page
+        records, token = pagination.page(
+            context.resources.records(context.region, self.kind),
+            request,
+            name=self.name_member,
+            status=self.status_member,
+            sort_by=self.sort_by,
+            sort_order=self.sort_order,
+        )
+        return {
+            member: [_cut(record, summary) for record in records],
+            "NextToken": token,
+        }
+
+
+def _cut(record: dict, members: frozenset[str]) -> dict:
+    return {member: value for member, value in record.items() if member in members}
+
+
+# By resource type in ARNs, and by the name of the Describe operation.
+FAMILIES: dict[str, Family] = {}
+DESCRIBED: dict[str, Family] = {}
+
+
+def declare(family: Family) -> Family:
+    """Make the family known and register its Describe and List operations."""
+    FAMILIES[family.kind] = family
+    DESCRIBED[family.describe_operation] = family
+    operation(family.describe_operation)(family.describe)
+    operation(family.list_operation)(family.list)
+    return family
