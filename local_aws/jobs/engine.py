@@ -1,16 +1,24 @@
 """The engine: which jobs run, on what, and how they end when the stand-in ends."""
 
+import errno
 import logging
 import os
 import shutil
+import sqlite3
 import threading
-from collections.abc import Callable
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from local_aws.clients import Clients
-from local_aws.jobs import training, transform
-from local_aws.jobs.job import Job, ShuttingDown
+from local_aws.jobs.job import (
+    INTERNAL_ERROR,
+    Job,
+    JobFailed,
+    JobStopped,
+    ShuttingDown,
+)
+from local_aws.jobs.kinds import KINDS, UNFINISHED
 from local_aws.persistence.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -18,15 +26,16 @@ log = logging.getLogger(__name__)
 # Jobs beyond this wait in Starting, as on AWS when no instance is free yet.
 MAX_RUNNING = max(4, os.cpu_count() or 1)
 
+# Jobs that wait for other jobs; each has a thread, which sleeps nearly all the time.
+MAX_COORDINATING = 100
+
 # What a job may take to notice that the stand-in ends; its containers end anyway.
 CLOSE_SECONDS = 5
 
-LIVES = {training.KIND: training, transform.KIND: transform}
+# How long the end of a job waits for another try when the disk has no room for it.
+FULL_DISK_SECONDS = 1
 
-# A job in one of these was cut off by the end of the stand-in's process.
-UNFINISHED = ("InProgress", "Stopping")
-
-STATUS = {training.KIND: "TrainingJobStatus", transform.KIND: "TransformJobStatus"}
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class JobEngine:
@@ -42,66 +51,33 @@ class JobEngine:
         self._folder = folder
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str, str], Job] = {}
-        self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
+        self._workers = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
+        self._coordinators = ThreadPoolExecutor(
+            MAX_COORDINATING, thread_name_prefix="coordinator"
+        )
         self._futures: set[Future] = set()
-        self._closing = False
+        self._closing = threading.Event()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
         self._fail_unfinished()
 
     def _fail_unfinished(self) -> None:
-        for kind, life in LIVES.items():
-            for region, name, record in self._resources.all_records(kind):
-                if record[STATUS[kind]] in UNFINISHED:
-                    self._resources.update(region, kind, name, life.fail_internally)
+        for kind in KINDS.values():
+            for region, name, record in self._resources.all_records(kind.name):
+                if record[kind.status] in UNFINISHED:
+                    self._resources.update(
+                        region, kind.name, name, kind.fail_internally
+                    )
 
-    def start_training(self, region: str, name: str) -> None:
-        """Run the training job of this name when a place is free."""
-        self._start(training.KIND, region, name, training.run)
-
-    def start_transform(self, region: str, name: str) -> None:
-        """Run the transform job of this name when a place is free."""
-        self._start(transform.KIND, region, name, transform.run)
-
-    def _start(
-        self, kind: str, region: str, name: str, run: Callable[[Job], None]
-    ) -> None:
-        folder = self._folder / self._resources.get(region, kind, name)["_id"]
-        job = Job(kind, region, name, self._resources, self._clients, folder, 1)
+    def start(self, kind: str, region: str, name: str) -> None:
+        """Run the job of this kind and name when a place is free."""
+        folder = self._folder / uuid.uuid4().hex
+        job = Job(KINDS[kind], region, name, self._resources, self._clients, folder)
+        pool = self._coordinators if job.kind.coordinates else self._workers
         with self._lock:
             self._running[kind, region, name] = job
-            self._futures.add(future := self._pool.submit(self._run, job, run))
+            self._futures.add(future := pool.submit(self._run, job))
         future.add_done_callback(self._futures.discard)
-
-    def _run(self, job: Job, run: Callable[[Job], None]) -> None:
-        try:
-            if self._closing:
-                return
-            job.threads = self._thread_budget()
-            job.folder.mkdir(mode=0o700)
-            run(job)
-        except ShuttingDown:
-            log.info("%s %s was cut off by the end of the stand-in", job.kind, job.name)
-        except Exception:
-            # A fault of ours must reach the learner as a Failed job, not as a job
-            # that is InProgress for ever; the traceback is in the stand-in's log.
-            log.exception("%s %s broke", job.kind, job.name)
-            self._resources.update(
-                job.region, job.kind, job.name, LIVES[job.kind].fail_internally
-            )
-        finally:
-            shutil.rmtree(job.folder, ignore_errors=True)
-            with self._lock:
-                # A job of the same name may have begun since this one was deleted.
-                if self._running.get((job.kind, job.region, job.name)) is job:
-                    del self._running[job.kind, job.region, job.name]
-
-    def _thread_budget(self) -> int:
-        """Cores shared among the jobs that run: more threads than cores make
-        OpenMP's threads wait for each other by spinning.
-        """
-        with self._lock:
-            return max(1, (os.cpu_count() or 1) // len(self._running))
 
     def stop(self, kind: str, region: str, name: str) -> None:
         """Tell a running job that it is to stop."""
@@ -111,14 +87,77 @@ class JobEngine:
             job.events.put(("stop",))
             job.interrupt()
 
+    def _run(self, job: Job) -> None:
+        key = job.kind.name, job.region, job.name
+        try:
+            if not self._closing.is_set():
+                self._end(job, *self._work(job))
+        except ShuttingDown:
+            log.info("%s %s was cut off by the end of the stand-in", *key[::2])
+        except Exception:
+            log.exception("the end of %s %s can't be written", *key[::2])
+        finally:
+            with self._lock:
+                # A job of the same name may have begun since this one was deleted.
+                if self._running.get(key) is job:
+                    del self._running[key]
+
+    def _work(self, job: Job) -> tuple[str, str | None]:
+        """Run the job; returns its outcome and the reason of a failure."""
+        try:
+            job.threads = self._thread_budget()
+            job.folder.mkdir(mode=0o700)
+            job.kind.run(job)
+            return "Completed", None
+        except JobStopped as stopped:
+            return stopped.outcome, None
+        except JobFailed as error:
+            return "Failed", job.public(error)
+        except ShuttingDown:
+            raise
+        except Exception as error:
+            # A fault of ours must reach the learner as a Failed job, not as a job
+            # that is InProgress for ever; the traceback is in the stand-in's log.
+            log.exception("%s %s broke", job.kind.name, job.name)
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
+                return "Failed", job.public(f"ClientError: The disk is full: {error}")
+            return "Failed", INTERNAL_ERROR
+        finally:
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def _end(self, job: Job, outcome: str, reason: str | None) -> None:
+        """Write the end, as soon as the disk has room for it."""
+
+        def change(record: dict) -> None:
+            record.update(job.results)
+            job.kind.end(record, outcome, reason)
+
+        while True:
+            try:
+                job.update(change)
+                return
+            except sqlite3.OperationalError as error:
+                log.warning("%s %s: %s", job.kind.name, job.name, error)
+                if self._closing.wait(FULL_DISK_SECONDS):
+                    raise ShuttingDown from error
+
+    def _thread_budget(self) -> int:
+        """Cores shared among the jobs that run: more threads than cores make
+        OpenMP's threads wait for each other by spinning.
+        """
+        with self._lock:
+            working = [j for j in self._running.values() if not j.kind.coordinates]
+        return max(1, (os.cpu_count() or 1) // max(1, len(working)))
+
     def close(self) -> None:
         """End all jobs at once; those that ran become Failed."""
-        self._closing = True
+        self._closing.set()
         with self._lock:
             jobs = list(self._running.values())
         for job in jobs:
             job.events.put(("close",))
             job.interrupt()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._workers, self._coordinators):
+            pool.shutdown(wait=False, cancel_futures=True)
         wait(self._futures, CLOSE_SECONDS)
         self._fail_unfinished()

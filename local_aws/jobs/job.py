@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from local_aws.access import permissions
 from local_aws.clients import Clients
 from local_aws.persistence.resources import Resources
+
+if TYPE_CHECKING:
+    from local_aws.jobs.kinds import JobKind
 
 # CreateTrainingJob and others name this text for a fault on the service's side.
 INTERNAL_ERROR = (
@@ -18,8 +22,20 @@ INTERNAL_ERROR = (
 MAX_FAILURE_REASON = 1024
 
 
-class StopRequested(Exception):
-    """Somebody asked the job to stop."""
+class JobStopped(Exception):
+    """The job ends before its work is done; `outcome` is its last status."""
+
+    def __init__(self, outcome: str = "Stopped") -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+class NotInProgress(Exception):
+    """A job that is to stop has ended or is stopping already; `status` says which."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class JobFailed(Exception):
@@ -36,26 +52,40 @@ class ShuttingDown(Exception):
 
 @dataclass
 class Job:
-    """One training or transform job while it runs.
+    """One job while it runs.
 
     `events` carries what the job waits for: ("exit", code) of its container, ("stop",)
     and ("close",) when the stand-in shuts down. `interrupt` ends a call to a container
-    that is under way when such an event comes.
+    that is under way when such an event comes. `results` are members that its record
+    gets together with its end.
     """
 
-    kind: str
+    kind: "JobKind"
     region: str
     name: str
     resources: Resources
     clients: Clients
     folder: Path
-    threads: int
+    threads: int = 1
     events: SimpleQueue = field(default_factory=SimpleQueue)
     interrupt: Callable[[], None] = lambda: None
+    results: dict = field(default_factory=dict)
 
     def record(self) -> dict:
         """The job's record as it is now."""
-        return self.resources.get(self.region, self.kind, self.name)
+        return self.resources.get(self.region, self.kind.name, self.name)
+
+    def update(self, change: Callable[[dict], None]) -> dict:
+        """Change the job's record; returns it."""
+        return self.resources.update(self.region, self.kind.name, self.name, change)
+
+    def begin_attempt(self, status: str) -> dict:
+        """From here on it is billed; raises JobStopped if it is to stop."""
+        return self.update(lambda record: self.kind.begin_attempt(record, status))
+
+    def advance(self, status: str) -> dict:
+        """Enter the next secondary status; raises JobStopped if it is to stop."""
+        return self.update(lambda record: self.kind.advance(record, status))
 
     def require(self, role_arn: str, action: str, bucket: str, key: str) -> None:
         """Raise AccessDenied unless the role may do this to the object."""

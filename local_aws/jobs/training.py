@@ -5,8 +5,8 @@ StoppingCondition); AWS pages "How Amazon SageMaker Provides Training Informatio
 and "How Amazon SageMaker Processes Training Output".
 """
 
+import contextlib
 import json
-import math
 import os
 import time
 from pathlib import Path
@@ -16,33 +16,40 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from local_aws.containers.images import Image, find_image
-from local_aws.errors import validation_exception
+from local_aws.jobs import attempts
 from local_aws.jobs.job import (
-    INTERNAL_ERROR,
     MAX_FAILURE_REASON,
     AccessDenied,
     Job,
     JobFailed,
+    JobStopped,
+    NotInProgress,
     ShuttingDown,
-    StopRequested,
 )
 from local_aws.jobs.metrics import MetricCollector
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_process import TRAINING_GRACE_SECONDS, ContainerProcess
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
 
-KIND = "training-job"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
-PREPARING = "Preparing the instances for training"
-DOWNLOADING = "Downloading input data"
-TRAINING = "Training image download completed. Training in progress."
-UPLOADING = "Uploading generated training model"
-COMPLETED = "Training job completed"
-STOPPING = "Stopping the training job"
-STOPPED = "Training job stopped"
-FAILED = "Training job failed"
-RUNTIME_EXCEEDED = "Training job runtime exceeded MaxRuntimeInSeconds provided"
+# StatusMessage of each secondary status.
+MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+TERMINAL = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded")
+
+# How much of output/failure is read: what FailureReason shows, and longer paths in it.
+MAX_FAILURE_TEXT = 4 * MAX_FAILURE_REASON
 
 OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, or reduce the size "
@@ -50,83 +57,47 @@ OUT_OF_MEMORY = (
 )
 
 
-def move(record: dict, secondary: str, message: str, now: float) -> None:
-    """Enter a secondary status: the transition before it ends, a new one begins."""
-    transitions = record["SecondaryStatusTransitions"]
+def entered(record: dict, status: str, now: float) -> None:
+    """Note the secondary status: the transition before it ends, a new one begins."""
+    secondary = "Starting" if status == "InProgress" else status
+    transitions = record.setdefault("SecondaryStatusTransitions", [])
     if transitions:
         transitions[-1]["EndTime"] = now
     transitions.append(
-        {"Status": secondary, "StartTime": now, "StatusMessage": message}
+        {"Status": secondary, "StartTime": now, "StatusMessage": MESSAGES[secondary]}
     )
     record["SecondaryStatus"] = secondary
-    record["LastModifiedTime"] = now
-
-
-def request_stop(record: dict) -> None:
-    """The change that StopTrainingJob makes; raises for a job that does not run."""
-    status = record["TrainingJobStatus"]
-    if status != "InProgress":
-        raise validation_exception(
-            f"The request was rejected because the training job is in status {status}."
-        )
-    record["TrainingJobStatus"] = "Stopping"
-    move(record, "Stopping", STOPPING, time.time())
+    if secondary in TERMINAL:
+        transitions[-1]["EndTime"] = now
+        if attempts.were_made(record):
+            whole, billed = attempts.seconds(record)
+            record["TrainingTimeInSeconds"] = whole
+            record["BillableTimeInSeconds"] = billed
 
 
 def run(job: Job) -> None:
-    """Run the job to its end; every outcome is written into its record.
-
-    Raises ShuttingDown with the record left as it is.
-    """
-    metrics = MetricCollector(
-        job.record()["AlgorithmSpecification"]["MetricDefinitions"]
-    )
-    reason = None
-    try:
-        outcome = _train(job, metrics)
-        if outcome == "Completed":
-            _advance(job, "Uploading", UPLOADING)
-        _upload(job)
-    except StopRequested:
-        outcome = "Stopped"
-    except JobFailed as error:
-        outcome, reason = "Failed", str(error)[:MAX_FAILURE_REASON]
-    metrics.publish(job.clients.cloudwatch(job.region), job.name)
-    _end(job, outcome, metrics, reason)
+    """Download, train, upload; a job that is stopped keeps what it has trained."""
+    stopped = _attempt(job)
+    if stopped is None:
+        with contextlib.suppress(JobStopped):
+            job.advance("Uploading")
+    _upload(job)
+    if stopped is not None:
+        raise stopped
 
 
-def fail_internally(record: dict) -> None:
-    """The change for a job whose run was cut off, or broke, on our side."""
-    _set_end(record, "Failed", time.time())
-    record["FailureReason"] = INTERNAL_ERROR
-
-
-def _train(job: Job, metrics: MetricCollector) -> str:
-    """Download, train; returns "Completed", "Stopped" or "MaxRuntimeExceeded"."""
-    record = _advance(job, "Downloading", DOWNLOADING)
+def _attempt(job: Job) -> JobStopped | None:
+    """Download and train, once; returns how the training was stopped, if it was."""
+    record = job.begin_attempt("Downloading")
     image = find_image(record["AlgorithmSpecification"]["TrainingImage"])
     _make_folders(job.folder)
     _download_channels(job, record)
     _write_configuration(job.folder, record)
-    record = _advance(job, "Training", TRAINING)
-    code, outcome = _run_container(job, record, image, metrics)
-    if code != 0 and outcome == "Completed":
-        raise JobFailed(_failure_reason(job.folder, code, image.faults))
-    return outcome
-
-
-def _advance(job: Job, secondary: str, message: str) -> dict:
-    """Enter the next secondary status, unless the job is to stop."""
-
-    def change(record: dict) -> None:
-        if record["TrainingJobStatus"] == "Stopping":
-            raise StopRequested
-        now = time.time()
-        if secondary == "Downloading":
-            record["TrainingStartTime"] = now
-        move(record, secondary, message, now)
-
-    return job.resources.update(job.region, KIND, job.name, change)
+    record = job.advance("Training")
+    code, stopped = _run_container(job, record, image)
+    if code != 0 and stopped is None:
+        raise JobFailed(_failure_reason(job, code, image.faults))
+    return stopped
 
 
 def _make_folders(root: Path) -> None:
@@ -144,9 +115,7 @@ def _download_channels(job: Job, record: dict) -> None:
             job.require(record["RoleArn"], "s3:GetObject", bucket, prefix)
             s3_objects.download_prefix(s3, uri, folder)
         except (ClientError, ValueError, AccessDenied) as error:
-            raise JobFailed(
-                f"ClientError: Data download failed:{job.public(error)}"
-            ) from error
+            raise JobFailed(f"ClientError: Data download failed:{error}") from error
 
 
 def _write_configuration(root: Path, record: dict) -> None:
@@ -197,9 +166,10 @@ def _channel_configuration(channel: dict, record: dict) -> dict:
 
 
 def _run_container(
-    job: Job, record: dict, image: Image, metrics: MetricCollector
-) -> tuple[int, str]:
-    """Run the training container to its end: (exit code, how it came to end)."""
+    job: Job, record: dict, image: Image
+) -> tuple[int, JobStopped | None]:
+    """Run the training container to its end: (exit code, how it was stopped)."""
+    metrics = MetricCollector(record["AlgorithmSpecification"]["MetricDefinitions"])
     log = LogStream(
         job.clients.logs(job.region),
         LOG_GROUP,
@@ -222,50 +192,51 @@ def _run_container(
         on_exit=lambda code: job.events.put(("exit", code)),
     )
     try:
-        outcome = _wait_for_end(job, record, container)
+        stopped = _wait_for_end(job, record, container)
     except BaseException:
         container.kill()
         raise
     code = container.wait()
     container.check_output()
     log.close()
-    return code, outcome
+    metrics.publish(job.clients.cloudwatch(job.region), job.name)
+    if final := metrics.final():
+        job.results["FinalMetricDataList"] = final
+    return code, stopped
 
 
-def _wait_for_end(job: Job, record: dict, container: ContainerProcess) -> str:
+def _wait_for_end(
+    job: Job, record: dict, container: ContainerProcess
+) -> JobStopped | None:
+    """Wait for the container, or stop it when it must be: then returns why."""
     limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
     deadline = record["TrainingStartTime"] + limit
     try:
         event, *_ = job.events.get(timeout=max(0.0, deadline - time.time()))
     except Empty:
-        job.resources.update(job.region, KIND, job.name, _stop_for_runtime)
-        container.stop(TRAINING_GRACE_SECONDS)
-        return "MaxRuntimeExceeded"
-    if event == "close":
-        raise ShuttingDown
-    if event == "stop":
-        container.stop(TRAINING_GRACE_SECONDS)
-        return "Stopped"
-    return "Completed"
+        stopped = JobStopped("MaxRuntimeExceeded")
+        with contextlib.suppress(NotInProgress):
+            job.update(job.kind.request_stop)
+    else:
+        if event == "close":
+            raise ShuttingDown
+        if event == "exit":
+            return None
+        stopped = JobStopped()
+    container.stop(TRAINING_GRACE_SECONDS)
+    return stopped
 
 
-def _stop_for_runtime(record: dict) -> None:
-    if record["TrainingJobStatus"] == "InProgress":
-        record["TrainingJobStatus"] = "Stopping"
-        move(record, "Stopping", STOPPING, time.time())
-
-
-def _failure_reason(root: Path, code: int, faults: dict[int, str]) -> str:
+def _failure_reason(job: Job, code: int, faults: dict[int, str]) -> str:
     """FailureReason as AWS words it from output/failure and the exit code."""
     status = 128 - code if code < 0 else code  # a shell's number for a signal
-    failure = root / "output/failure"
+    failure = job.folder / "output/failure"
+    text = ""
     if failure.is_file():
         with failure.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(MAX_FAILURE_REASON).replace(str(root), "/opt/ml")
+            text = job.public(file.read(MAX_FAILURE_TEXT))
     elif status == 137:
         return OUT_OF_MEMORY
-    else:
-        text = ""
     suffix = f", exit code: {status}"
     fault = faults.get(status, "AlgorithmError")
     return f"{fault}: {text}"[: MAX_FAILURE_REASON - len(suffix)] + suffix
@@ -294,9 +265,7 @@ def _upload(job: Job) -> None:
             else:
                 _upload_folder(s3, source, destination, f"{job.name}/output/{name}")
         except (ClientError, S3UploadFailedError, AccessDenied) as error:
-            raise JobFailed(
-                f"ClientError: Artifact upload failed:{job.public(error)}"
-            ) from error
+            raise JobFailed(f"ClientError: Artifact upload failed:{error}") from error
 
 
 def _upload_folder(s3: object, folder: Path, destination: str, prefix: str) -> None:
@@ -307,37 +276,3 @@ def _upload_folder(s3: object, folder: Path, destination: str, prefix: str) -> N
                 destination, f"{prefix}/{path.relative_to(folder).as_posix()}"
             )
             s3.upload_file(str(path), bucket, key, Config=s3_objects.TRANSFER)
-
-
-def _end(
-    job: Job, outcome: str, metrics: MetricCollector, reason: str | None = None
-) -> None:
-    def change(record: dict) -> None:
-        _set_end(record, outcome, time.time())
-        if final := metrics.final():
-            record["FinalMetricDataList"] = final
-        if reason is not None:
-            record["FailureReason"] = reason
-
-    job.resources.update(job.region, KIND, job.name, change)
-
-
-def _set_end(record: dict, outcome: str, now: float) -> None:
-    """Write the end of a job; `outcome` is its last secondary status."""
-    message = {
-        "Completed": COMPLETED,
-        "Failed": FAILED,
-        "Stopped": STOPPED,
-        "MaxRuntimeExceeded": RUNTIME_EXCEEDED,
-    }[outcome]
-    move(record, outcome, message, now)
-    record["SecondaryStatusTransitions"][-1]["EndTime"] = now
-    record["TrainingJobStatus"] = (
-        outcome if outcome in ("Completed", "Failed") else "Stopped"
-    )
-    if "TrainingStartTime" in record:
-        record["TrainingEndTime"] = now
-        # Billed by the second, a begun second in full.
-        seconds = math.ceil(now - record["TrainingStartTime"])
-        record["TrainingTimeInSeconds"] = seconds
-        record["BillableTimeInSeconds"] = seconds

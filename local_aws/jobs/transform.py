@@ -7,7 +7,6 @@ pages "Batch transform" and "Use Your Own Inference Code with Batch Transform".
 import gzip
 import io
 import logging
-import time
 import uuid
 import zlib
 from collections import deque
@@ -24,17 +23,14 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from local_aws.containers.images import find_image
-from local_aws.errors import validation_exception
 from local_aws.jobs import batches
 from local_aws.jobs.batches import FileFailed
 from local_aws.jobs.job import (
-    INTERNAL_ERROR,
-    MAX_FAILURE_REASON,
     AccessDenied,
     Job,
     JobFailed,
+    JobStopped,
     ShuttingDown,
-    StopRequested,
 )
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
@@ -43,7 +39,6 @@ from local_aws.runtime.model_server import ModelServer, NotHealthy
 if TYPE_CHECKING:
     from local_aws.jobs.data_processing import DataProcessing
 
-KIND = "transform-job"
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 SEE_LOGS = "See job logs for more information"
@@ -70,52 +65,10 @@ class ServerFault(Exception):
     """The container answered with a 5xx or not at all: worth another try."""
 
 
-def request_stop(record: dict) -> None:
-    """The change that StopTransformJob makes; raises for a job that does not run."""
-    status = record["TransformJobStatus"]
-    if status != "InProgress":
-        raise validation_exception(
-            f"The request was rejected because the transform job is in status {status}."
-        )
-    record["TransformJobStatus"] = "Stopping"
-    record["LastModifiedTime"] = time.time()
-
-
-def fail_internally(record: dict) -> None:
-    """The change for a job whose run was cut off, or broke, on our side."""
-    _set_end(record, "Failed")
-    record["FailureReason"] = INTERNAL_ERROR
-
-
 def run(job: Job) -> None:
-    """Run the job to its end; every outcome is written into its record.
-
-    Raises ShuttingDown with the record left as it is.
-    """
-    reason = None
-    try:
-        with ExitStack() as cleanup:
-            Transform(job, cleanup).run()
-        outcome = "Completed"
-    except StopRequested:
-        outcome = "Stopped"
-    except JobFailed as error:
-        outcome, reason = "Failed", str(error)[:MAX_FAILURE_REASON]
-
-    def change(record: dict) -> None:
-        _set_end(record, outcome)
-        if reason is not None:
-            record["FailureReason"] = reason
-
-    job.resources.update(job.region, KIND, job.name, change)
-
-
-def _set_end(record: dict, status: str) -> None:
-    now = time.time()
-    record["TransformJobStatus"] = status
-    record["LastModifiedTime"] = now
-    if "TransformStartTime" in record:
-        record["TransformEndTime"] = now
+    """Transform every object; a job that is stopped leaves no output."""
+    with ExitStack() as cleanup:
+        Transform(job, cleanup).run()
 
 
 class Transform:
@@ -140,25 +93,18 @@ class Transform:
         self.processing = _data_processing(self.record)
 
     def run(self) -> None:
-        """Raises JobFailed, StopRequested or ShuttingDown."""
-        self._start()
+        """Raises JobFailed, JobStopped or ShuttingDown."""
+        self.job.begin_attempt("InProgress")
         try:
             self._load_model()
             parameters = self._parameters()
             self.data_log = self._log_stream(f"{self.streams[0]}/data-log")
             self._say(_settings_line(parameters))
             self._transform_all(parameters)
-        except (StopRequested, ShuttingDown):
+            self._check_events()
+        except (JobStopped, ShuttingDown):
             self._discard()
             raise
-
-    def _start(self) -> None:
-        def change(record: dict) -> None:
-            if record["TransformJobStatus"] == "Stopping":
-                raise StopRequested
-            record["TransformStartTime"] = record["LastModifiedTime"] = time.time()
-
-        self.job.resources.update(self.job.region, KIND, self.job.name, change)
 
     def _log_stream(self, name: str, root: Path | None = None) -> LogStream:
         return LogStream(self.job.clients.logs(self.job.region), LOG_GROUP, name, root)
@@ -173,7 +119,7 @@ class Transform:
         """
         while not self.job.events.empty():
             event, *_ = self.job.events.get()
-            self._ended_by = {"stop": StopRequested, "close": ShuttingDown}[event]
+            self._ended_by = {"stop": JobStopped, "close": ShuttingDown}[event]
         if self._ended_by is not None:
             raise self._ended_by
 
@@ -404,9 +350,7 @@ class Transform:
         try:
             self.s3.upload_file(str(file), bucket, key, Config=s3_objects.TRANSFER)
         except S3UploadFailedError as error:
-            raise JobFailed(
-                f"ClientError: Output upload failed:{self.job.public(error)}"
-            ) from error
+            raise JobFailed(f"ClientError: Output upload failed:{error}") from error
         self.written.append((bucket, key))
 
     def _kill_servers(self) -> None:

@@ -1,9 +1,7 @@
 """Training jobs: an algorithm's image, its input and where its model goes."""
 
-import time
-
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs.training import PREPARING, move
+from local_aws.jobs.kinds import TRAINING
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.operations import Context, operation
@@ -93,7 +91,7 @@ def check(request: dict, context: Context) -> None:
 def create(request: dict, context: Context) -> dict:
     """Store and start the job of a request that has passed `check`."""
     response = TRAINING_JOBS.create(new_record(request), context)
-    context.jobs.start_training(context.region, request["TrainingJobName"])
+    context.jobs.start(TRAINING.name, context.region, request["TrainingJobName"])
     return response
 
 
@@ -116,10 +114,8 @@ def new_record(request: dict) -> dict:
         },
         "StoppingCondition": _stopping_condition(request),
         "ModelArtifacts": {"S3ModelArtifacts": artifact},
-        "TrainingJobStatus": "InProgress",
-        "SecondaryStatusTransitions": [],
     }
-    move(record, "Starting", PREPARING, time.time())
+    TRAINING.create(record)
     return record
 
 

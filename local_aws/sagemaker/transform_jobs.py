@@ -1,6 +1,7 @@
 """Transform jobs: a model's predictions for the objects under a prefix."""
 
 from local_aws.errors import validation_exception
+from local_aws.jobs.kinds import TRANSFORM
 from local_aws.jobs.transform import NO_PROCESSING
 from local_aws.sagemaker import models, preconditions
 from local_aws.sagemaker.families import Family, declare
@@ -35,25 +36,23 @@ def create_transform_job(request: dict, context: Context) -> dict:
     _check_payload(request)
     _check_input(request, model["ExecutionRoleArn"], context)
     preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
-    response = TRANSFORM_JOBS.create(
-        {
-            **request,
-            "TransformJobStatus": "InProgress",
-            "TransformInput": {
-                "CompressionType": "None",
-                "SplitType": "None",
-                **request["TransformInput"],
-            },
-            "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
-            "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
-            "_model": {
-                "role": model["ExecutionRoleArn"],
-                **models.deployable(request["ModelName"], context),
-            },
+    record = {
+        **request,
+        "TransformInput": {
+            "CompressionType": "None",
+            "SplitType": "None",
+            **request["TransformInput"],
         },
-        context,
-    )
-    context.jobs.start_transform(context.region, request["TransformJobName"])
+        "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
+        "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
+        "_model": {
+            "role": model["ExecutionRoleArn"],
+            **models.deployable(request["ModelName"], context),
+        },
+    }
+    TRANSFORM.create(record)
+    response = TRANSFORM_JOBS.create(record, context)
+    context.jobs.start(TRANSFORM.name, context.region, request["TransformJobName"])
     return response
 
 

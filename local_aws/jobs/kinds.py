@@ -1,0 +1,118 @@
+"""The kinds of job, one row of KINDS each, and the changes of a record they share.
+
+A job's record says InProgress, then Completed, Failed or Stopped; in between it may say
+Stopping. The functions here change a record and know nothing of where it is kept.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from local_aws.jobs import attempts, training, transform
+from local_aws.jobs.job import (
+    INTERNAL_ERROR,
+    MAX_FAILURE_REASON,
+    Job,
+    JobStopped,
+    NotInProgress,
+)
+
+# A job in one of these has not ended.
+UNFINISHED = ("InProgress", "Stopping")
+
+
+def _nothing_more(record: dict, status: str, now: float) -> None:
+    """For a kind whose record says no more than its status."""
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job: how it runs and what the members of its record are called.
+
+    `run` returns when the work is done, and else raises JobStopped, JobFailed or
+    ShuttingDown. `entered(record, status, now)` is called whenever the record enters
+    another status, or secondary status, for what the kind notes besides. A kind that
+    `coordinates` waits for other jobs: it gets no share of the machine, and no place
+    that those jobs need.
+    """
+
+    name: str
+    run: Callable[[Job], None]
+    status: str
+    start_time: str
+    end_time: str
+    entered: Callable[[dict, str, float], None] = _nothing_more
+    coordinates: bool = False
+
+    def _enter(self, record: dict, status: str) -> float:
+        now = record["LastModifiedTime"] = time.time()
+        self.entered(record, status, now)
+        return now
+
+    def create(self, record: dict) -> None:
+        """What every new job's record holds besides its request."""
+        record[self.status] = "InProgress"
+        record["CreationTime"] = self._enter(record, "InProgress")
+
+    def advance(self, record: dict, status: str) -> None:
+        """Enter the next (secondary) status; raises JobStopped if it is to stop."""
+        if record[self.status] == "Stopping":
+            raise JobStopped
+        self._enter(record, status)
+
+    def begin_attempt(self, record: dict, status: str) -> None:
+        """Advance to the status with which an attempt begins, and its billing."""
+        self.advance(record, status)
+        now = record["LastModifiedTime"]
+        record.setdefault(self.start_time, now)
+        attempts.begin(record, now)
+
+    def request_stop(self, record: dict) -> None:
+        """Raises NotInProgress for a job that has ended or is stopping already."""
+        if record[self.status] != "InProgress":
+            raise NotInProgress(record[self.status])
+        record[self.status] = "Stopping"
+        self._enter(record, "Stopping")
+
+    def end(self, record: dict, outcome: str, reason: str | None = None) -> None:
+        """Completed, Failed for this reason, or Stopped; a kind with secondary statuses
+        may have another word for a job that was stopped.
+
+        A job that was asked to stop never ends as Completed.
+        """
+        if record[self.status] == "Stopping" and outcome == "Completed":
+            outcome = "Stopped"
+        ended = outcome if outcome in ("Completed", "Failed") else "Stopped"
+        record[self.status] = ended
+        now = time.time()
+        attempts.end(record, now)
+        if self.start_time in record:
+            record[self.end_time] = now
+        if reason is not None:
+            record["FailureReason"] = reason[:MAX_FAILURE_REASON]
+        record["LastModifiedTime"] = now
+        self.entered(record, outcome, now)
+
+    def fail_internally(self, record: dict) -> None:
+        """The end of a job whose run was cut off, or broke, on our side."""
+        self.end(record, "Failed", INTERNAL_ERROR)
+
+
+TRAINING = JobKind(
+    name="training-job",
+    run=training.run,
+    status="TrainingJobStatus",
+    start_time="TrainingStartTime",
+    end_time="TrainingEndTime",
+    entered=training.entered,
+)
+
+TRANSFORM = JobKind(
+    name="transform-job",
+    run=transform.run,
+    status="TransformJobStatus",
+    start_time="TransformStartTime",
+    end_time="TransformEndTime",
+)
+
+KINDS = {kind.name: kind for kind in (TRAINING, TRANSFORM)}
