@@ -327,7 +327,7 @@ def test_sparse_requests(models):
     sparse = csr_matrix(FEATURES * (FEATURES > 0))
     assert sparse.nnz < FEATURES.size
     model = models["reg:squarederror"]
-    expected = model.boosters[0].predict(xgboost.DMatrix(sparse)).tolist()
+    expected = model.booster.predict(xgboost.DMatrix(sparse)).tolist()
     answered = ask(model, recordio_bytes(sparse), "recordio-protobuf")
     assert answered.body == "".join(f"{value}\n" for value in expected)
 

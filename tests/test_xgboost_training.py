@@ -271,10 +271,6 @@ def test_ranges_and_their_texts(name, value, refusal):
             "Threshold value 't' in 'error@t' expects float input.",
         ),
         (
-            {"num_round": "1", "eval_metric": "<function f at 0x1>"},
-            "User defined evaluation metric <function f at 0x1> is not supported yet.",
-        ),
-        (
             {"num_round": "1", "monotone_constraints": "(1,-1)"},
             "monotone_constraints can be used only when the tree_method parameter is "
             "set to either 'exact' or 'hist'.",
@@ -407,9 +403,8 @@ def test_channels_that_are_refused(given, text):
     ],
 )
 @pytest.mark.parametrize("distribution", ["FullyReplicated", "ShardedByS3Key"])
-@pytest.mark.parametrize("mode", ["File", "FastFile"])
-def test_channels_that_are_accepted(content_type, form, distribution, mode):
-    given = {"train": channel(content_type, mode, distribution)}
+def test_channels_that_are_accepted(content_type, form, distribution):
+    given = {"train": channel(content_type, distribution=distribution)}
     validated = channels.validate(given)
     assert content_types.data_format(validated["train"]["ContentType"]) == form
 
@@ -962,16 +957,35 @@ def test_early_stopping_watches_the_last_metric_in_its_own_direction(run):
             "AlgorithmError",
             "XGB train call failed with exception:",
         ),
+        (
+            {
+                "objective": "multi:softmax",
+                "num_class": "3",
+                "eval_metric": "f1_binary",
+            },
+            "classes",
+            "UserError",
+            "Target is multiclass but average='binary'.",
+        ),
     ],
 )
 def test_what_xgboost_refuses(run, given, labels, kind, text):
-    """Two of the image's list of user errors are worded otherwise in xgboost 3.2."""
+    """Most of the image's list of user errors are worded otherwise in xgboost 3.2."""
     job = run({**given, "num_round": "2", "nthread": "1"}, files(table(labels=labels)))
     assert job.code == 1
     assert f"sagemaker_algorithm_toolkit.exceptions.{kind}: " in job.failure
     assert text in job.failure
     assert "Stack trace" not in job.failure
     assert ".so(" not in job.failure
+
+
+def test_a_class_that_only_the_validation_data_have(run):
+    given = {"objective": "multi:softmax", "num_class": "2", "num_round": "2"}
+    train, validation = table(labels="binary"), table(60, labels="classes")
+    job = run({**given, "nthread": "1"}, files(train, validation))
+    assert job.code == 1
+    assert "sagemaker_algorithm_toolkit.exceptions.UserError: " in job.failure
+    assert "label must be in [0, num_class)" in job.failure
 
 
 def test_the_librarys_warnings_are_log_lines(run):

@@ -18,10 +18,10 @@ from typing import Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-DEFAULT_MAX_CONTENT_LENGTH = 6 * 1024**2
+MAX_CONTENT_LENGTH = 6 * 1024**2
 
-# A body from which on the work is done beside the event loop, so that /ping is
-# answered within its two seconds.
+# Larger bodies are worked on beside the event loop, so that /ping has its response
+# within two seconds.
 _LARGE_BODY = 64 * 1024
 
 # What Flask, which AWS's images serve with, says of a body above its limit.
@@ -34,31 +34,31 @@ _TOO_LARGE = """<!doctype html>
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; text/html is what the images' errors are sent as."""
+class Response:
+    """An HTTP response; text/html is what the images' errors are sent as."""
 
     status: int
     body: str | bytes = ""
     content_type: str = "text/html; charset=utf-8"
 
 
-Ping = Callable[[], Answer]
-Invoke = Callable[[bytes, str | None, str | None], Answer]
+Invoke = Callable[[bytes, str | None, str | None], Response]
 
 
 class Application:
     """The ASGI application of a model server.
 
-    ping: the answer to GET /ping. invoke: the answer to POST /invocations, of the
-    body and the headers Content-Type and Accept (None without); called in another
-    thread for a large body. max_content_length: bytes above which a body gets 413.
+    invoke: the response to POST /invocations, of the body and the headers Content-Type
+    and Accept (None without); called in another thread for a large body.
+    max_content_length: bytes above which a body gets 413. ping: the response to GET
+    /ping.
     """
 
     def __init__(
         self,
-        ping: Ping,
         invoke: Invoke,
-        max_content_length: int = DEFAULT_MAX_CONTENT_LENGTH,
+        max_content_length: int = MAX_CONTENT_LENGTH,
+        ping: Response = Response(200),
     ) -> None:
         self._ping = ping
         self._invoke = invoke
@@ -66,7 +66,7 @@ class Application:
         # As many as can work at once: more would only hold more tables in memory.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
         self._routes = {
-            "/ping": ("GET", self._answer_ping),
+            "/ping": ("GET", self._respond_to_ping),
             "/execution-parameters": ("GET", self._execution_parameters),
             "/invocations": ("POST", self._invocations),
         }
@@ -74,43 +74,45 @@ class Application:
     async def __call__(
         self, scope: dict[str, Any], receive: Receive, send: Send
     ) -> None:
-        """Answer one HTTP request."""
+        """Respond to one HTTP request."""
         method, handler = self._routes.get(scope["path"], (None, None))
         if handler is None:
-            result = Answer(404, "Not Found")
+            response = Response(404, "Not Found")
         elif scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
-            result = Answer(405, "Method Not Allowed")
+            response = Response(405, "Method Not Allowed")
         else:
-            result = await handler(scope, receive)
-        body = result.body
+            response = await handler(scope, receive)
+        body = response.body
         content = body if isinstance(body, bytes) else body.encode()
         headers = []
-        if result.status != 204:
+        if response.status != 204:
             headers = [
-                (b"content-type", result.content_type.encode("latin-1")),
+                (b"content-type", response.content_type.encode("latin-1")),
                 (b"content-length", str(len(content)).encode()),
             ]
-        start = {"status": result.status, "headers": headers}
+        start = {"status": response.status, "headers": headers}
         await send({"type": "http.response.start", **start})
         await send({"type": "http.response.body", "body": content})
 
-    async def _answer_ping(self, scope: dict[str, Any], receive: Receive) -> Answer:
-        return self._ping()
+    async def _respond_to_ping(
+        self, scope: dict[str, Any], receive: Receive
+    ) -> Response:
+        return self._ping
 
     async def _execution_parameters(
         self, scope: dict[str, Any], receive: Receive
-    ) -> Answer:
+    ) -> Response:
         parameters = {
             "MaxConcurrentTransforms": os.cpu_count() or 1,
             "BatchStrategy": "MULTI_RECORD",
             "MaxPayloadInMB": self._max_content_length // 1024**2,
         }
-        return Answer(200, json.dumps(parameters), "application/json")
+        return Response(200, json.dumps(parameters), "application/json")
 
-    async def _invocations(self, scope: dict[str, Any], receive: Receive) -> Answer:
+    async def _invocations(self, scope: dict[str, Any], receive: Receive) -> Response:
         body = await _read_body(receive, self._max_content_length)
         if body is None:
-            return Answer(413, _TOO_LARGE)
+            return Response(413, _TOO_LARGE)
         headers = {
             name: value.decode("latin-1")
             for name, value in scope["headers"]
@@ -127,7 +129,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes | None:
     """The body, or None when it is longer than `limit` bytes.
 
     A body that is too long is read to its end all the same and thrown away: a client
-    that is still sending would see a broken connection and not the answer.
+    that is still sending would see a broken connection and not the response.
     """
     chunks: list[bytes] = []
     length = 0
@@ -170,7 +172,7 @@ def _listening_socket(environment: Mapping[str, str]) -> socket.socket:
     path = environment.get("SAGEMAKER_BIND_TO_UNIX_SOCKET")
     if not path:
         # With the protocol named, asyncio switches Nagle's algorithm off on what is
-        # accepted; without, an answer of two packets takes 44 ms.
+        # accepted; without, a response of two packets takes 44 ms.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port = int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))

@@ -14,7 +14,6 @@ from local_aws.containers.linear_learner.metrics import (
 )
 from local_aws.containers.xgboost import registries as xgboost
 from local_aws.containers.xgboost.metrics import metric_definitions as xgboost_metrics
-from local_aws.containers.xgboost.versions import NEWEST, VERSIONS
 
 _ADDRESS = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\."
@@ -92,8 +91,8 @@ _NAMES = {
     linear_learner.REPOSITORY: "Linear Learner",
 }
 _PLACES = {"XGBoost": xgboost, "Linear Learner": linear_learner}
-_TAGS = {"XGBoost": tuple(VERSIONS), "Linear Learner": (linear_learner.TAG,)}
-_BEST_TAG = {"XGBoost": NEWEST.tag, "Linear Learner": linear_learner.TAG}
+_TAGS = {"XGBoost": xgboost.TAGS, "Linear Learner": (linear_learner.TAG,)}
+_BEST_TAG = {"XGBoost": xgboost.BEST_TAG, "Linear Learner": linear_learner.TAG}
 
 
 def _check_tag(name: str, repository: str, tag: str, region: str) -> None:

@@ -1,14 +1,13 @@
 """Input channels as arrays."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from local_aws.containers.linear_learner import log
 from local_aws.containers.linear_learner.channels import CSV
 from local_aws.containers.linear_learner.errors import CustomerError
+from local_aws.containers.linear_learner.log import logger
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ def _read_csv(file: Path, batch: int) -> np.ndarray:
         return np.loadtxt(file, delimiter=",", comments=None, ndmin=2)
     except ValueError as error:
         row = _first_bad_row(file)
-        logger = log.get()
-        logger.log(logging.ERROR, f"{file}, row {row + 1}: {error}")
+        logger.error(f"{file}, row {row + 1}: {error}")
         first = row // batch * batch + 1
         raise CustomerError(
             f"Unable to parse csv: rows {first}-{first + batch - 1}, file {file}"

@@ -5,26 +5,15 @@ builds its algorithms with; containers of AWS that are public have this part of 
 (aws/sagemaker-xgboost-container has a later form, without prefixes and exit codes).
 """
 
+from local_aws.containers import contract, tracebacks
+from local_aws.containers.linear_learner.log import logger
 
-class ToolkitError(Exception):
-    """Base of the three; `str` is the message.
 
-    message: what went wrong; without one it is that of `caused_by`. caused_by: the
-    error behind it, named after the message.
-    """
+class ToolkitError(contract.ToolkitError):
+    """Base of the three; `str` is the message."""
 
     prefix: str
     exit_code: int
-
-    def __init__(
-        self, message: str | None = None, caused_by: Exception | None = None
-    ) -> None:
-        if message is None:
-            message = getattr(caused_by, "message", str(caused_by))
-        if caused_by is not None:
-            message += f" (caused by {type(caused_by).__name__})"
-        super().__init__(message)
-        self.caused_by = caused_by
 
     def text(self) -> str:
         """The message, then the whole text of the error behind it."""
@@ -52,3 +41,12 @@ class PlatformError(ToolkitError):
 
     prefix = "Platform Error"
     exit_code = 3
+
+
+def describe_failure(error: Exception) -> contract.Failure:
+    """The text without the prefix that the log has, and the exit code of its kind."""
+    if not isinstance(error, ToolkitError):
+        logger.error(tracebacks.text(error))
+        error = AlgorithmError(caused_by=error)
+    logger.error(f"{error.prefix}: {error.text()}")
+    return contract.Failure(error.text(), error.exit_code)

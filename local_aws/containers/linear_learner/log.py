@@ -2,20 +2,15 @@
 
 import logging
 
-from local_aws.containers import console_log
+from local_aws.containers import contract
 
-_NAME = "linear-learner"
+logger = logging.getLogger("linear-learner")
 
 
-def configure() -> logging.Logger:
-    """The logger, writing `[05/13/2026 09:00:00 INFO <thread>] text` to sys.stdout."""
-    return console_log.configure(
-        _NAME,
+def configure() -> None:
+    """Write `[05/13/2026 09:00:00 INFO <thread>] text` to today's sys.stdout."""
+    contract.configure_log(
+        logger,
         "[%(asctime)s %(levelname)s %(thread)d] %(message)s",
         "%m/%d/%Y %H:%M:%S",
     )
-
-
-def get() -> logging.Logger:
-    """The logger as it was configured last."""
-    return logging.getLogger(_NAME)

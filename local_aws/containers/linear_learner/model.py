@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from local_aws.containers.contract import ModelNotLoaded
+from local_aws.containers.linear_learner.log import logger
+
 NAME = "model_algo-1"
 
 _FORMAT = 1
 _PARAMETERS = "additional-params.json"
 # The first day of the zip format, so that equal models are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
-
-
-class ModelNotLoaded(Exception):
-    """There is no model that this program has written."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ def save(model: LinearModel, folder: Path) -> None:
 def load(folder: Path) -> LinearModel:
     """The model of a folder. ModelNotLoaded with the reason."""
     path = folder / NAME
+    logger.info(f"Loading the model from {path}")
     if not path.is_file():
         raise ModelNotLoaded(f"There is no file {NAME} in {folder}")
     try:

@@ -16,7 +16,7 @@ class Report:
 
     def info(self, text: str) -> None:
         """Any other line."""
-        log.get().info(text)
+        log.logger.info(text)
 
     def epoch_losses(
         self, data: str, objective: str, epoch: int, losses: dict[int, float]

@@ -1,8 +1,6 @@
 """The image's `train` program."""
 
 import json
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from local_aws.containers import tracebacks
+from local_aws.containers import contract
 from local_aws.containers.linear_learner import (
     channels,
     data,
@@ -23,10 +21,9 @@ from local_aws.containers.linear_learner import (
 )
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import (
-    AlgorithmError,
     CustomerError,
     PlatformError,
-    ToolkitError,
+    describe_failure,
 )
 from local_aws.containers.linear_learner.report import Report
 
@@ -39,30 +36,9 @@ _DEFAULTS_FILE = (
 
 
 def main() -> int:
-    """Train as the container contract says; returns the exit code.
-
-    Reads SAGEMAKER_BASE_DIR (/opt/ml without it). A failure is written to
-    output/failure, without the prefix that the platform puts in front of it, and
-    logged; the code is then 1 (the algorithm's fault), 2 (the customer's) or 3 (the
-    platform's).
-    """
-    root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
-    logger = log.configure()
-    try:
-        train(root)
-    except ToolkitError as error:
-        failure = error
-    except Exception as error:  # noqa: BLE001  every failure goes into the file
-        logger.error(tracebacks.text(error))
-        failure = AlgorithmError(caused_by=error)
-    else:
-        return 0
-    logger.error(f"{failure.prefix}: {failure.text()}")
-    (root / "output").mkdir(parents=True, exist_ok=True)
-    (root / "output" / "failure").write_text(failure.text())
-    return failure.exit_code
+    """Train as the container contract says; returns the exit code."""
+    log.configure()
+    return contract.train(train, describe_failure)
 
 
 def train(root: Path) -> None:
@@ -71,11 +47,10 @@ def train(root: Path) -> None:
     root: the folder that stands for /opt/ml. Raises CustomerError or PlatformError.
     """
     started = time.time()
-    config = root / "input" / "config"
     print("Docker entrypoint called with argument(s): train")
     print("Running default environment configuration script")
-    given = _read_json(config / "hyperparameters.json")
-    host = _only_host(config)
+    given = _configuration(root, "hyperparameters")
+    host = _only_host(root)
     report = Report(host)
     report.info(
         f"Reading default configuration from {_DEFAULTS_FILE}: "
@@ -83,12 +58,12 @@ def train(root: Path) -> None:
     )
     report.info(
         "Merging with provided configuration from "
-        f"{config / 'hyperparameters.json'}: {dict(sorted(given.items()))}"
+        f"{root}/input/config/hyperparameters.json: {dict(sorted(given.items()))}"
     )
     report.info(f"Final configuration: {hyperparameters.merge(given)}")
     values = hyperparameters.validate(given)
     loss = regressor.choose_loss(values)
-    content_types = channels.validate(_read_json(config / "inputdataconfig.json"))
+    content_types = channels.validate(_configuration(root, "inputdataconfig"))
     report.info("Using default worker.")
     report.info("Checkpoint loading and saving are disabled.")
     _say_what_has_no_effect(given)
@@ -108,30 +83,27 @@ def train(root: Path) -> None:
     model.save(fitted, root / "model")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _configuration(root: Path, name: str) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return contract.read_configuration(root, name)
     except FileNotFoundError as error:
-        raise PlatformError(f"There is no {path}", caused_by=error) from error
+        raise PlatformError(f"There is no {error.filename}", caused_by=error) from error
 
 
-def _only_host(config: Path) -> str:
-    path = config / "resourceconfig.json"
-    if not path.exists():
-        return "algo-1"
-    resources = _read_json(path)
-    if len(resources["hosts"]) > 1:
+def _only_host(root: Path) -> str:
+    host, hosts = contract.read_hosts(root)
+    if len(hosts) > 1:
         raise CustomerError(
             "This local Linear Learner container does not support training on several "
             "instances (InstanceCount above 1)."
         )
-    return resources["current_host"]
+    return host
 
 
 def _say_what_has_no_effect(given: dict[str, str]) -> None:
     ignored = hyperparameters.without_effect(given)
     if ignored:
-        log.get().warning(
+        log.logger.warning(
             "This local Linear Learner container optimises by averaged stochastic "
             f"gradient descent; it takes no notice of: {', '.join(ignored)}."
         )

@@ -36,8 +36,7 @@ def validate(channels: Channels) -> Channels:
 
 def _supported(name: str, channel: dict[str, Any]) -> bool:
     content_type = channel["ContentType"]
-    # FastFile shows the same folder as File mode does, and the image recommends it.
-    mode = channel.get("TrainingInputMode", "File").replace("FastFile", "File")
+    mode = channel.get("TrainingInputMode", "File")
     distribution = channel.get("S3DistributionType", "FullyReplicated")
     if name == "code":
         given = (content_type, mode, distribution)

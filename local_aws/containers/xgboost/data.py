@@ -10,7 +10,6 @@ which the matrix is made; the array is then given up.
 """
 
 import csv
-import logging
 import os
 import shutil
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 from local_aws.containers.xgboost import library
 from local_aws.containers.xgboost.content_types import CSV, LIBSVM, PARQUET
 from local_aws.containers.xgboost.errors import UserError
-from local_aws.containers.xgboost.versions import NEWEST, Version
+from local_aws.containers.xgboost.log import logger
 
 if TYPE_CHECKING:
     from pyarrow import ChunkedArray
@@ -37,8 +36,6 @@ _LINKS = "sagemaker_xgboost_input_data"
 # Bytes of a parquet row group from which on its columns are read one after the other.
 _LARGE_ROW_GROUP = 16 * 1024**2
 
-_log = logging.getLogger("sagemaker-xgboost")
-
 
 def size(folder: Path) -> int:
     """Bytes of all files in the channel's folder, 0 when there is no such folder.
@@ -46,7 +43,7 @@ def size(folder: Path) -> int:
     UserError when a hidden file is among them.
     """
     if not folder.exists():
-        _log.info(f"Path {folder} does not exist!")
+        logger.info(f"Path {folder} does not exist!")
         return 0
     total = 0
     for parent, _, names in os.walk(folder):
@@ -66,7 +63,7 @@ def warn_of_same_files(train: Path, validation: Path) -> None:
         if not (file.is_file() and other.is_file()):
             continue
         if file.stat().st_size == other.stat().st_size:
-            _log.warning(
+            logger.warning(
                 f"Suspected identical files found. ({file} and {other}"
                 f"with same size {file.stat().st_size} bytes). "
                 "Note: Duplicate data in the training set and validation set is "
@@ -100,7 +97,7 @@ def csv_delimiter(line: str) -> str:
         raise UserError(
             f"Could not determine delimiter on line {line[:50]}:\n{error}"
         ) from None
-    _log.info(f"Determined delimiter of CSV input is '{delimiter}'")
+    logger.info(f"Determined delimiter of CSV input is '{delimiter}'")
     return delimiter
 
 
@@ -115,7 +112,7 @@ def _check_libsvm_lines(file_name: str, lines: object) -> None:
             )
         if features > 1:
             return
-    _log.warning(
+    logger.warning(
         f"File {file_name} is not an invalid LIBSVM file but has no features. "
         "Accepting simple validation."
     )
@@ -130,7 +127,7 @@ def _libsvm_features(line: str) -> int | None:
     except ValueError:
         parts = []
     if len(parts) not in (1, 2):
-        _log.error(f"{label} does not follow LIBSVM label format <label>(:<weight>).")
+        logger.error(f"{label} does not follow LIBSVM label format <label>(:<weight>).")
         return None
     if pairs and len(pairs[0].split(":")) != 2:
         return None
@@ -142,7 +139,6 @@ def load(
     form: str,
     csv_weights: int,
     scratch: Path,
-    version: Version = NEWEST,
     threads: int | None = None,
 ) -> "DMatrix":
     """The channel's files as one DMatrix; the first column is the label.
@@ -150,17 +146,16 @@ def load(
     folder: the channel's, with sub-folders down to the third level. form: one of
     content_types. csv_weights: 1 if a csv's second column is the row's weight.
     scratch: a folder in which links to all files are made for the time of reading,
-    since xgboost's loader takes the files of one folder only. version: whose log lines
-    are written. threads: to make the matrix with; None for the library's choice.
+    since xgboost's loader takes the files of one folder only. threads: to make the
+    matrix with; None for the library's choice.
 
     UserError with the official text when the files can't be read, or when no row is
     left.
     """
     links = _make_link_folder(scratch)
     try:
-        _link_files(folder, links, version)
-        if version.says_folder:
-            _log.info(f"files path: {links if version.says_links else folder}")
+        _link_files(folder, links)
+        logger.info(f"files path: {links}")
         if form in (CSV, LIBSVM):
             source = _text_uri(links, form, csv_weights)
             more = {}
@@ -284,22 +279,18 @@ def _make_link_folder(scratch: Path) -> Path:
     return links
 
 
-def _link_files(channel: Path, links: Path, version: Version) -> None:
-    """Make a link to each file; tell so if that version of the image does."""
-
-    def say(text: str) -> None:
-        if version.says_links:
-            _log.info(text)
+def _link_files(channel: Path, links: Path) -> None:
+    """Make a link to each file and say so in the log, as the image does."""
 
     def walk(folder: Path, depth: int) -> None:
         if depth > _MAX_FOLDER_DEPTH:
-            _log.warning(
+            logger.warning(
                 f"The depth of folder {channel} exceed the limit {_MAX_FOLDER_DEPTH}. "
                 "Files in deeper sub dirs won't be loaded. "
                 "Please adjust the folder structure accordingly."
             )
             return
-        say(f"Making smlinks from folder {folder} to folder {links}")
+        logger.info(f"Making smlinks from folder {folder} to folder {links}")
         for item in sorted(folder.iterdir()):
             if item.is_dir():
                 walk(item, depth + 1)
@@ -309,8 +300,8 @@ def _link_files(channel: Path, links: Path, version: Version) -> None:
             number = zlib.crc32(str(item.relative_to(channel)).encode())
             name = "".join("_" if sign in "#?;" else sign for sign in item.name)
             link = links / f"{name}{number}"
-            say(f"creating symlink between Path {item} and destination {link}")
+            logger.info(f"creating symlink between Path {item} and destination {link}")
             link.symlink_to(item.resolve())
 
-    say(f"File path {channel} of input files")
+    logger.info(f"File path {channel} of input files")
     walk(channel, depth=1)

@@ -2,19 +2,17 @@
 
 import io
 import json
-import logging
 import math
 from typing import Any
 
 import numpy as np
 
 from local_aws.containers import media_types
+from local_aws.containers.xgboost.log import logger
 
 # From so many numbers on pyarrow writes them in less time than Python (65,000 in 8 ms
 # and not in 27), and holds up no other thread meanwhile.
 _MANY_NUMBERS = 8192
-
-_log = logging.getLogger("sagemaker-xgboost")
 
 ACCEPTED = [
     "application/json",
@@ -140,7 +138,7 @@ def select(
         )
     wrong = {key for key in keys if key not in SELECTABLE[objective]}
     if wrong:
-        _log.warning(
+        logger.warning(
             f"Selected key(s) {wrong} incompatible for objective '{objective}'. "
             "Please use list of compatible selectable inference predictions: "
             f"{SELECTABLE[objective]}"

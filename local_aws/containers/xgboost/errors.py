@@ -1,45 +1,37 @@
-"""The errors of the algorithm, and the text that a failed job leaves behind."""
+"""The errors of the algorithm, and what a failed job leaves behind."""
 
-from local_aws.containers import tracebacks
+from local_aws.containers import contract, tracebacks
+from local_aws.containers.xgboost.log import logger
 
-
-class ToolkitError(Exception):
-    """Base of the three kinds of failure that the image tells apart.
-
-    The message ends with "(caused by <class>)" when another error led to it.
-    """
-
-    # The traceback in a failure file names the class with its module. Readers look
-    # for the name that the official image prints.
-    __module__ = "sagemaker_algorithm_toolkit.exceptions"
-
-    def __init__(self, message: str, caused_by: Exception | None = None) -> None:
-        if caused_by is not None:
-            message += f" (caused by {type(caused_by).__name__})"
-        super().__init__(message)
+# The traceback in a failure file names a class with its module. Readers look for the
+# name that the official image prints.
+_MODULE = "sagemaker_algorithm_toolkit.exceptions"
 
 
-class UserError(ToolkitError):
+class UserError(contract.ToolkitError):
     """The request or the data is wrong; its author can put it right."""
 
-    __module__ = ToolkitError.__module__
+    __module__ = _MODULE
 
 
-class AlgorithmError(ToolkitError):
+class AlgorithmError(contract.ToolkitError):
     """The algorithm failed for a reason that it did not foresee."""
 
-    __module__ = ToolkitError.__module__
+    __module__ = _MODULE
 
 
-class PlatformError(ToolkitError):
+class PlatformError(contract.ToolkitError):
     """Something that the platform promises is missing."""
 
-    __module__ = ToolkitError.__module__
+    __module__ = _MODULE
 
 
-def failure_text(error: Exception) -> str:
-    """The text of output/failure: the toolkit's form, a traceback and the message.
-
-    The platform shows the first 1024 characters.
+def describe_failure(error: Exception) -> contract.Failure:
+    """The toolkit's form, a traceback and the message; the code is the error's errno
+    if it has one.
     """
-    return f"framework error: \n{tracebacks.text(error)}\n{error}"
+    text = f"framework error: \n{tracebacks.text(error)}\n{error}"
+    logger.error("Reporting training FAILURE")
+    logger.error(text)
+    number = getattr(error, "errno", None)
+    return contract.Failure(text, number if isinstance(number, int) else 1)

@@ -6,20 +6,18 @@ objective's default metric. A custom rmse beside the default rmse is one column:
 log shows the last value under a name, and both are the same number.
 """
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from local_aws.containers.xgboost import library
+from local_aws.containers.xgboost.log import logger
 
 if TYPE_CHECKING:
     from xgboost import DMatrix
 
 xgboost = library.load()
-
-_log = logging.getLogger("sagemaker-xgboost")
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
@@ -213,7 +211,7 @@ def choose(
     watched = asked[-1] if asked else None
     if tuning_objective is not None:
         name = tuning_objective.split(":")[1]
-        _log.info(f"Setting up HPO optimized metric to be : {name}")
+        logger.info(f"Setting up HPO optimized metric to be : {name}")
         asked = sorted({*asked, name})
         watched = name
     own = [name for name in asked if name in OWN_METRICS]

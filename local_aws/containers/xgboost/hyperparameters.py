@@ -8,12 +8,11 @@ None is filled in: what is left out takes the library's own default.
 
 import ast
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from local_aws.containers.xgboost import metrics
 from local_aws.containers.xgboost.errors import AlgorithmError, UserError
-from local_aws.containers.xgboost.versions import NEWEST, Version
 
 ALIASES = {
     "learning_rate": "eta",
@@ -54,10 +53,6 @@ class MetricNames:
     _NAMES = metrics.MAXIMIZE + metrics.MINIMIZE
 
     def __contains__(self, metric: str) -> bool:
-        if "<function" in metric:
-            raise UserError(
-                f"User defined evaluation metric {metric} is not supported yet."
-            )
         if "@" not in metric:
             return metric in self._NAMES
         name, threshold = (part.strip() for part in metric.split("@")[:2])
@@ -330,73 +325,51 @@ HYPERPARAMETERS = {
 _REQUIRED = ("num_round",)
 
 
-def of_version(version: Version) -> dict[str, Hyperparameter]:
-    """The hyperparameters that a version of the image knows, by name.
-
-    HYPERPARAMETERS are those of the newest. Dask came with 1.5-1 (AWS page: XGBoost
-    algorithm), the absolute error with the library 1.7; an option of histograms was
-    known to the image as long as the library had it.
-    """
-    known = {**HYPERPARAMETERS}
-    if version.library < (1, 5):
-        del known["use_dask_gpu_training"]
-    if version.library < (1, 7):
-        objectives = [
-            name for name in known["objective"].allowed if name != "reg:absoluteerror"
-        ]
-        known["objective"] = replace(known["objective"], allowed=objectives)
-        known["single_precision_histogram"] = _BOOLEAN
-    return known
-
-
-def validate(given: dict[str, str], version: Version = NEWEST) -> Validated:
+def validate(given: dict[str, str]) -> Validated:
     """The hyperparameters as Python values under their own names (not an alias).
 
     UserError with the official text for the first that is wrong; KeyError for an
     eval_metric without objective (so the image too).
     """
-    known = of_version(version)
     texts = {ALIASES.get(name, name): text for name, text in given.items()}
     for name in _REQUIRED:
         if name not in texts:
             raise UserError(f"Missing required hyperparameter: {name}")
-    values = {name: _parsed(known, name, text) for name, text in texts.items()}
+    values = {name: _parsed(name, text) for name, text in texts.items()}
     for name, value in values.items():
-        _check_range(known[name], name, value)
+        _check_range(name, value)
     validated: Validated = {}
     for name in values:
-        _check_dependencies(known, name, values, validated)
+        _check_dependencies(name, values, validated)
     return validated
 
 
-def _parsed(known: dict[str, Hyperparameter], name: str, text: str) -> Any:
-    if name not in known:
+def _parsed(name: str, text: str) -> Any:
+    if name not in HYPERPARAMETERS:
         raise UserError(f"Extraneous hyperparameter found: {name}")
     try:
-        return known[name].parse(text)
+        return HYPERPARAMETERS[name].parse(text)
     except ValueError as error:
         message = f"Hyperparameter {name}: could not parse value"
         raise UserError(message, caused_by=error) from None
 
 
-def _check_range(hyperparameter: Hyperparameter, name: str, value: Any) -> None:
+def _check_range(name: str, value: Any) -> None:
     try:
-        hyperparameter.check(name, value)
+        HYPERPARAMETERS[name].check(name, value)
     except TypeError as error:
         message = f"Hyperparameter {name}: unexpected failure when validating {value}"
         raise AlgorithmError(message, caused_by=error) from None
 
 
-def _check_dependencies(
-    known: dict[str, Hyperparameter], name: str, values: Validated, validated: Validated
-) -> None:
+def _check_dependencies(name: str, values: Validated, validated: Validated) -> None:
     """Check `name` after those that it depends on, each once."""
     if name in validated:
         return
-    hyperparameter = known[name]
+    hyperparameter = HYPERPARAMETERS[name]
     for needed in hyperparameter.needs:
         if needed in values:
-            _check_dependencies(known, needed, values, validated)
+            _check_dependencies(needed, values, validated)
     if hyperparameter.depends is not None:
         hyperparameter.depends(values[name], validated)
     validated[name] = values[name]

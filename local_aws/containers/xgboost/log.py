@@ -2,18 +2,15 @@
 
 import logging
 
-from local_aws.containers import console_log
+from local_aws.containers import contract
 
-_NAME = "sagemaker-xgboost"
+logger = logging.getLogger("sagemaker-xgboost")
 
 
-def configure() -> logging.Logger:
-    """The logger, writing `[2026-05-13:09:00:00:INFO] text` to today's sys.stdout."""
-    return console_log.configure(
-        _NAME, "[%(asctime)s:%(levelname)s] %(message)s", "%Y-%m-%d:%H:%M:%S"
+def configure() -> None:
+    """Write `[2026-05-13:09:00:00:INFO] text` to today's sys.stdout."""
+    contract.configure_log(
+        logger,
+        "[%(asctime)s:%(levelname)s] %(message)s",
+        "%Y-%m-%d:%H:%M:%S",
     )
-
-
-def get() -> logging.Logger:
-    """The logger as it was configured last."""
-    return logging.getLogger(_NAME)

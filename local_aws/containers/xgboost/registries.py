@@ -2,6 +2,13 @@
 
 REPOSITORY = "sagemaker-xgboost"
 
+# All tags train as the best one.
+BEST_TAG = "3.2-0"
+TAGS = ("1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5", BEST_TAG)
+
+# Their real-time response is one line of csv, with commas between the rows.
+ONE_LINE_TAGS = ("1.2-1",)
+
 # AWS's public registry accounts, by Region (image_uris of the SageMaker Python SDK; a
 # test compares).
 REGISTRIES = {

@@ -4,13 +4,13 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_aws.containers import contract
 from local_aws.containers.xgboost import (
     channels,
     content_types,
@@ -19,15 +19,15 @@ from local_aws.containers.xgboost import (
     hyperparameters,
     library,
     log,
-    versions,
+    registries,
 )
 from local_aws.containers.xgboost.errors import (
     AlgorithmError,
     PlatformError,
     UserError,
-    failure_text,
+    describe_failure,
 )
-from local_aws.containers.xgboost.versions import Version
+from local_aws.containers.xgboost.log import logger
 
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
@@ -36,18 +36,12 @@ xgboost = library.load()
 
 MODEL_NAME = "xgboost-model"
 
-# xgboost's complaints that are about the data or the request, as the image lists them.
+# Complaints during training that are about the data or the request: those of the
+# image's list that xgboost 3.2 (labels of a validation channel) and the image's own
+# metrics still make.
 _USER_ERRORS = (
-    "label must be in [0,1] for logistic regression",
     "label must be in [0, num_class)",
     "Target is multiclass but average='binary'",
-    "feature_names mismatch",
-    "Check failed: preds.size() == info.labels_.size()",
-    "Check failed: !auc_error AUC: the dataset only contains pos or neg samples",
-    "base_score must be in (0,1) for logistic loss",
-    "Check failed: label_correct PoissonRegression: label must be nonnegative",
-    "Check failed: label_correct TweedieRegression: label must be nonnegative",
-    "Parameter reg_lambda should be greater equal to 0",
 )
 
 # Warnings about how the image (and so this program) uses the library, not about the
@@ -58,26 +52,11 @@ _SILENT_WARNINGS = ("Text file input has been deprecated", "Saving model in the 
 def main() -> int:
     """Train as the container contract says; returns the exit code.
 
-    Reads SAGEMAKER_BASE_DIR (/opt/ml without it). A failure is written to
-    output/failure and logged; the code is then the error's errno, or 1. May be called
-    in a process that has imported this module long before.
+    May be called in a process that has imported this module long before.
     """
-    root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
-    logger = log.configure()
-    try:
-        with _library_warnings_in_log():
-            train(root)
-    except Exception as error:  # noqa: BLE001  every failure goes into the file
-        text = failure_text(error)
-        logger.error("Reporting training FAILURE")
-        logger.error(text)
-        (root / "output").mkdir(parents=True, exist_ok=True)
-        (root / "output" / "failure").write_text(text)
-        number = getattr(error, "errno", None)
-        return number if isinstance(number, int) else 1
-    return 0
+    log.configure()
+    with _library_warnings_in_log():
+        return contract.train(train, describe_failure)
 
 
 def train(root: Path) -> None:
@@ -86,19 +65,19 @@ def train(root: Path) -> None:
     root: the folder that stands for /opt/ml. Raises UserError, AlgorithmError or
     PlatformError with the official texts.
     """
-    logger = log.get()
-    version = versions.of_tag(os.environ.get("SAGEMAKER_IMAGE_TAG"))
-    config = root / "input" / "config"
-    given = _read_json(config / "hyperparameters.json")
+    given = contract.read_configuration(root, "hyperparameters")
     logger.info("Imported framework sagemaker_xgboost_container.training")
     _log_what_is_not_json(given)
     logger.info("No GPUs detected (normal if no gpus installed)")
     logger.info("Running XGBoost Sagemaker in algorithm mode")
-    own_words = versions.honest_line(version, xgboost.__version__)
-    if own_words is not None:
-        logger.info(own_words)
-    values = hyperparameters.validate(given, version)
-    inputs = channels.validate(_read_json(config / "inputdataconfig.json"))
+    tag = os.environ.get("SAGEMAKER_IMAGE_TAG", registries.BEST_TAG)
+    if tag != registries.BEST_TAG:
+        logger.info(
+            f"Image tag {tag}: this local container trains as {registries.BEST_TAG}, "
+            f"with xgboost {xgboost.__version__}."
+        )
+    values = hyperparameters.validate(given)
+    inputs = channels.validate(contract.read_configuration(root, "inputdataconfig"))
     form = content_types.data_format(inputs["train"]["ContentType"])
     folders = {
         name: root / "input" / "data" / name
@@ -107,25 +86,13 @@ def train(root: Path) -> None:
     }
     if "validation" in folders:
         data.warn_of_same_files(folders["train"], folders["validation"])
-    if version.says_gpus:
-        logger.info("Determined 0 GPU(s) available on the instance.")
-    _refuse_what_is_not_built(values, inputs["train"], form, _hosts(config), version)
-    matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp", version)
+    logger.info("Determined 0 GPU(s) available on the instance.")
+    _refuse_what_is_not_built(values, inputs["train"], form, root)
+    matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp")
     logger.info("Single node training.")
-    booster = _fit(values, matrices, root / "model", version)
+    booster = _fit(values, matrices, root / "model")
     (root / "model").mkdir(parents=True, exist_ok=True)
     booster.save_model(root / "model" / MODEL_NAME)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
-
-
-def _hosts(config: Path) -> list[str]:
-    path = config / "resourceconfig.json"
-    if not path.exists():
-        return ["algo-1"]
-    return _read_json(path).get("hosts", [])
 
 
 def _log_what_is_not_json(given: dict[str, str]) -> None:
@@ -133,7 +100,7 @@ def _log_what_is_not_json(given: dict[str, str]) -> None:
         try:
             json.loads(text)
         except (ValueError, TypeError):
-            log.get().info(
+            logger.info(
                 f"Failed to parse hyperparameter {name} value {text} to Json.\n"
                 "Returning the value itself"
             )
@@ -143,15 +110,14 @@ def _refuse_what_is_not_built(
     values: dict[str, Any],
     train: dict[str, Any],
     form: str,
-    hosts: list[str],
-    version: Version,
+    root: Path,
 ) -> None:
+    _, hosts = contract.read_hosts(root)
     if not hosts:
         raise PlatformError(
             "Number of hosts should be an int greater than or equal to 1"
         )
-    is_pipe = train.get("TrainingInputMode") == "Pipe"
-    if is_pipe and version == versions.NEWEST:
+    if train.get("TrainingInputMode") == "Pipe":
         # The image's own words, for all formats that it would once read from a pipe.
         raise UserError(
             f"Pipe mode for {form.upper()} is no longer supported. "
@@ -164,7 +130,6 @@ def _refuse_what_is_not_built(
         "Dask GPU training (use_dask_gpu_training)": (
             values.get("use_dask_gpu_training") == "true"
         ),
-        "Pipe mode, use File or FastFile": is_pipe,
     }
     for what, asked in refused.items():
         if asked:
@@ -172,11 +137,7 @@ def _refuse_what_is_not_built(
 
 
 def _load(
-    folders: dict[str, Path],
-    form: str,
-    csv_weights: int,
-    scratch: Path,
-    version: Version,
+    folders: dict[str, Path], form: str, csv_weights: int, scratch: Path
 ) -> dict[str, "DMatrix"]:
     """The matrix of each channel, by name; UserError when a channel has no data."""
     sizes = {name: data.size(folder) for name, folder in folders.items()}
@@ -184,7 +145,7 @@ def _load(
         if sizes[name]:
             data.check_first_lines(folder, form)
     matrices = {
-        name: data.load(folder, form, csv_weights, scratch, version, _threads())
+        name: data.load(folder, form, csv_weights, scratch, _threads())
         for name, folder in folders.items()
         if sizes[name]
     }
@@ -199,7 +160,6 @@ def _fit(
     values: dict[str, Any],
     matrices: dict[str, "DMatrix"],
     model_folder: Path,
-    version: Version,
 ) -> "Booster":
     """Train on the checked hyperparameters; one log line per round."""
     parameters = dict(values)
@@ -207,14 +167,10 @@ def _fit(
     save_always = parameters.pop("save_model_on_termination", "false") == "true"
     stop_after = parameters.pop("early_stopping_rounds", None)
     parameters.pop("use_dask_gpu_training", None)
-    parameters |= version.library_defaults(values, matrices["train"].num_row())
     names, own_names, watched = evaluation.choose(
         parameters.pop("_tuning_objective_metric", None),
         parameters.pop("eval_metric", None),
     )
-    default_metric = version.default_metric(parameters.get("objective"))
-    if not names and default_metric is not None:
-        names = [default_metric]
     if names:
         parameters["eval_metric"] = names
     if "updater" in parameters:
@@ -226,10 +182,10 @@ def _fit(
     if "nthread" not in parameters and _threads():
         parameters["nthread"] = _threads()
 
-    logger = log.get()
     train = matrices["train"]
-    columns = f" and {train.num_col()} columns" if version.names_columns else ""
-    logger.info(f"Train matrix has {train.num_row()} rows{columns}")
+    logger.info(
+        f"Train matrix has {train.num_row()} rows and {train.num_col()} columns"
+    )
     if "validation" in matrices:
         logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
 
@@ -251,8 +207,9 @@ def _fit(
                 save_best=True,
             )
         )
-    stopping = _stop_with_model(model_folder) if save_always else _stop_at_once()
-    with stopping:
+    # Without save_model_on_termination the image has no handler: SIGTERM kills.
+    stop_with_model = _stop_with_model(model_folder)
+    with stop_with_model if save_always else contextlib.nullcontext():
         try:
             return xgboost.train(
                 parameters,
@@ -320,19 +277,13 @@ def _stop_with_model(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_at_once() -> Iterator[None]:
-    """Without save_model_on_termination the image has no handler: SIGTERM kills."""
-    yield
-
-
-@contextlib.contextmanager
 def _library_warnings_in_log() -> Iterator[None]:
     """Write xgboost's warnings as log lines, in plain words."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         text = library.plain_message(str(message))
         if not any(silent in text for silent in _SILENT_WARNINGS):
-            log.get().warning(text)
+            logger.warning(text)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

@@ -1,0 +1,177 @@
+"""What a container owes the platform, whatever its algorithm.
+
+It is run with the argument train or serve. Everything that it reads and writes is below
+SAGEMAKER_BASE_DIR (/opt/ml without it): input/config and input/data, model,
+output/failure. An exit code other than 0 is a failure. A server answers /ping and
+/invocations.
+
+Sources: AWS pages "How Amazon SageMaker Runs Your Training Image" and "Use Your Own
+Inference Code with Hosting Services".
+"""
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from local_aws.containers import tracebacks
+
+if TYPE_CHECKING:
+    from local_aws.containers.asgi import Response
+
+Model = TypeVar("Model")
+
+_PROGRAMS = {"train": "training", "serve": "serving"}
+
+
+def run(package: str, arguments: list[str]) -> int:
+    """Run a package's program `train` or `serve`; returns the process's exit code."""
+    if len(arguments) != 1 or arguments[0] not in _PROGRAMS:
+        print(f"usage: python -m {package} train|serve", file=sys.stderr)
+        return 2
+    try:
+        # Imported late: serving needs a web server, training does not.
+        program = importlib.import_module(f"{package}.{_PROGRAMS[arguments[0]]}")
+        return program.main()
+    except Exception as error:  # noqa: BLE001  the log shows no path of this machine
+        print(tracebacks.text(error), file=sys.stderr, flush=True)
+        return 1
+
+
+def base_folder() -> Path:
+    """The folder that stands for /opt/ml."""
+    return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+
+
+def configure_log(logger: logging.Logger, line_format: str, time_format: str) -> None:
+    """Make a logger write to today's sys.stdout and nowhere else.
+
+    line_format: as logging.Formatter has it. Times are UTC, as in a container. A
+    StreamHandler flushes after every record.
+    """
+    handler = logging.StreamHandler(sys.stdout)
+    formatter = logging.Formatter(line_format, datefmt=time_format)
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class ToolkitError(Exception):
+    """Base of the kinds of failure that AWS's algorithms tell apart.
+
+    message: what went wrong; without one it is that of `caused_by`. caused_by: the
+    error behind it, whose class is named after the message.
+    """
+
+    def __init__(
+        self, message: str | None = None, caused_by: Exception | None = None
+    ) -> None:
+        if message is None:
+            message = getattr(caused_by, "message", str(caused_by))
+        if caused_by is not None:
+            message += f" (caused by {type(caused_by).__name__})"
+        super().__init__(message)
+        self.caused_by = caused_by
+
+
+# Training -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a training that failed ends.
+
+    text: of output/failure; the platform shows its first 1024 characters, with a word
+    of its own in front. exit_code: of the process.
+    """
+
+    text: str
+    exit_code: int
+
+
+def train(
+    program: Callable[[Path], None], describe_failure: Callable[[Exception], Failure]
+) -> int:
+    """Train; returns the exit code.
+
+    program: is given the base folder. describe_failure: of an error that it raised;
+    writes the log's last lines.
+    """
+    folder = base_folder()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    try:
+        program(folder)
+    except Exception as error:  # noqa: BLE001  every failure goes into the file
+        failure = describe_failure(error)
+        (folder / "output").mkdir(parents=True, exist_ok=True)
+        (folder / "output" / "failure").write_text(failure.text, encoding="utf-8")
+        return failure.exit_code
+    return 0
+
+
+def read_configuration(folder: Path, name: str) -> dict[str, Any]:
+    """The document input/config/`name`.json below the base folder."""
+    path = folder / "input" / "config" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_hosts(folder: Path) -> tuple[str, list[str]]:
+    """This host's name, and the names of all hosts of the job."""
+    try:
+        resources = read_configuration(folder, "resourceconfig")
+    except FileNotFoundError:
+        return "algo-1", ["algo-1"]
+    return resources["current_host"], resources["hosts"]
+
+
+# Serving --------------------------------------------------------------------------
+
+
+class ModelNotLoaded(Exception):
+    """The model folder holds nothing that the program can read; says why."""
+
+
+def serve(
+    load: Callable[[Path], Model],
+    invoke: Callable[[Model, bytes, str | None, str | None], "Response"],
+    logger: logging.Logger,
+) -> int:
+    """Serve the model of the base folder's `model` until SIGTERM; returns 0.
+
+    load: the model of a folder; raises ModelNotLoaded. invoke: the response to one
+    POST /invocations, of the model, the body and the headers Content-Type and Accept
+    (None without). A body above MAX_CONTENT_LENGTH of the environment gets 413.
+
+    A server without a model stays up and says so to every request, as AWS's images do.
+    """
+    from local_aws.containers import asgi
+
+    limit = int(os.environ.get("MAX_CONTENT_LENGTH", asgi.MAX_CONTENT_LENGTH))
+    try:
+        model = load(base_folder() / "model")
+    except ModelNotLoaded as error:
+        text = f"Unable to load model: {error}"
+        logger.error(text)
+        unavailable = asgi.Response(500, text)
+        application = asgi.Application(lambda *_: unavailable, limit, unavailable)
+    else:
+
+        def respond(*request: Any) -> asgi.Response:
+            try:
+                return invoke(model, *request)
+            except Exception as error:  # noqa: BLE001  the server goes on
+                logger.error(tracebacks.text(error))
+                return asgi.Response(500, "Internal Server Error")
+
+        application = asgi.Application(respond, limit)
+    asgi.serve(application, os.environ)
+    return 0

@@ -1,0 +1,95 @@
+"""Older tags of the XGBoost image: they train and respond as the best one."""
+
+import pytest
+from xgboost_jobs import csv_text, table, write_job
+
+from local_aws.containers.xgboost import library, registries, serving, training
+
+xgboost = library.load()
+
+FEATURES = csv_text(table(20, seed=7)[:, 1:])
+OLDER = [tag for tag in registries.TAGS if tag != registries.BEST_TAG]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a job of a tag in this process: its output, its model's bytes."""
+
+    def run_job(tag, given):
+        root = tmp_path / tag
+        rows = csv_text(table(200, labels="binary"))
+        write_job(root, given, {"train/a.csv": rows})
+        monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(root))
+        monkeypatch.setenv("SAGEMAKER_IMAGE_TAG", tag)
+        assert training.main() == 0
+        output = capsys.readouterr().out.replace(str(root), "/opt/ml")
+        return output, (root / "model" / "xgboost-model").read_bytes()
+
+    return run_job
+
+
+@pytest.mark.parametrize("tag", OLDER)
+def test_every_tag_trains_as_the_best_one_and_says_so(run, tag):
+    given = {"objective": "binary:logistic", "num_round": "4", "nthread": "1"}
+    said = (
+        f"Image tag {tag}: this local container trains as {registries.BEST_TAG}, with "
+        f"xgboost {xgboost.__version__}.\n"
+    )
+    best_output, best_model = run(registries.BEST_TAG, given)
+    output, model = run(tag, given)
+    assert model == best_model
+    assert "Image tag" not in best_output
+    assert output.count(said) == 1
+    texts = [
+        [line.split("INFO] ")[-1] for line in printed.splitlines()]
+        for printed in (output, best_output)
+    ]
+    assert [text for text in texts[0] if f"{text}\n" != said] == texts[1]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    found = {}
+    for objective, labels in (("reg:squarederror", "number"), ("multi:softprob", "c")):
+        rows = table(labels="classes" if labels == "c" else labels)
+        given = {"objective": objective, "nthread": 1}
+        given |= {"num_class": 3} if labels == "c" else {}
+        matrix = xgboost.DMatrix(rows[:, 1:], label=rows[:, 0])
+        folder = tmp_path_factory.mktemp("model")
+        xgboost.train(given, matrix, 5).save_model(folder / "xgboost-model.ubj")
+        found[objective] = serving.load_model(folder)
+    return found
+
+
+def ask(model, tag, accept=None, **more):
+    settings = serving.read_settings({"SAGEMAKER_IMAGE_TAG": tag, **more})
+    return serving.invoke(model, settings, FEATURES.encode(), "text/csv", accept)
+
+
+@pytest.mark.parametrize("tag", OLDER)
+@pytest.mark.parametrize("accept", [None, "application/json", "text/plain"])
+@pytest.mark.parametrize("objective", ["reg:squarederror", "multi:softprob"])
+def test_real_time_responses(models, tag, accept, objective):
+    best = ask(models[objective], registries.BEST_TAG, accept)
+    response = ask(models[objective], tag, accept)
+    if tag != "1.2-1":
+        assert response == best
+        return
+    rows = ask(models[objective], tag, SAGEMAKER_BATCH="true").body
+    assert response.body == ",".join(rows.splitlines())
+    assert "\n" not in response.body
+    assert response.content_type == "text/csv; charset=utf-8"
+
+
+@pytest.mark.parametrize("tag", OLDER)
+def test_batch_responses_and_selected_content_are_the_same_in_all(models, tag):
+    for more in (
+        {"SAGEMAKER_BATCH": "true"},
+        {"SAGEMAKER_INFERENCE_OUTPUT": "predicted_score"},
+    ):
+        for accept in (None, "application/json", "text/plain"):
+            options = {"accept": accept, **more}
+            if tag == "1.2-1" and "SAGEMAKER_BATCH" in more:
+                options["accept"] = None
+            best = ask(models["reg:squarederror"], registries.BEST_TAG, **options)
+            assert ask(models["reg:squarederror"], tag, **options) == best
