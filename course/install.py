@@ -98,8 +98,9 @@ def fingerprint(lock: Path = LOCK, venv: Path = VENV) -> str:
 
 
 def install(root: Path = ROOT) -> None:
-    """Make the virtual environment and install the lock into it.
+    """Make the virtual environment and bring it to what the lock says.
 
+    A package that is not in the lock (any more) is removed; pip and uv stay.
     Takes a fraction of a second when everything is in place already.
     Raises SetupError.
     """
@@ -127,8 +128,8 @@ def install(root: Path = ROOT) -> None:
     )
     count = sum(1 for line in lock.read_text().splitlines() if "==" in line)
     _run(
-        [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-        + ["--require-hashes", "--compile-bytecode", "-r", str(lock)],
+        [python, "-m", "uv", "pip", "sync", "--quiet", "--python", python]
+        + ["--require-hashes", "--compile-bytecode", str(lock)],
         environment,
         f"Installing {count} locked packages (about 1.5 GB, a minute or so)",
     )

@@ -1,12 +1,14 @@
 """The repository as a whole: form, lock, workflow, what must not be in it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from locking import conditions, direct, holes, lock_text, locked, overrides
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -148,22 +150,6 @@ def test_notebooks_name_no_folder_of_a_machine_in_outputs() -> None:
 # --- the lock -------------------------------------------------------------------------
 
 
-def direct() -> list[Requirement]:
-    """Read requirements.txt."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line and line[0] != "#"]
-
-
-def locked(text: str) -> list[Requirement]:
-    """Read the pins of a lock."""
-    lines = [line for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)]
-    return [Requirement(line.rstrip(" \\")) for line in lines]
-
-
-def lock_text() -> str:
-    return (ROOT / "requirements.lock").read_text(encoding="utf-8")
-
-
 def out_of_step(requirements: list[Requirement], pins: list[Requirement]) -> list[str]:
     """Return the direct requirements that the pins do not fulfil, with the reason."""
     found = []
@@ -224,9 +210,73 @@ def test_the_lock_holds_no_address_and_no_path() -> None:
 
 
 def test_the_lock_is_for_every_python_of_the_course() -> None:
-    assert f"--python-version {OLDEST[0]}.{OLDEST[1]}" in lock_text() or (
-        "make lock" in lock_text().splitlines()[1]
+    pins = locked(lock_text())
+    for condition in conditions():
+        assert holes(pins, condition) == [], condition
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "reason"),
+    [
+        (r"\n[\w-]+==[^\n]* ; python_full_version >= '3.12'", "\n#", "has no pin"),
+        (r" ; python_full_version < '3.12'", "", "is pinned twice"),
+        (r"\nappnope==.*", "\n#", "appnope"),
+        (r"\njsonpointer==.*", "\n#", "jsonpointer"),
+        (r"\nbotocore==\S+", "\nbotocore==1.0", "botocore 1.0 is outside"),
+    ],
+)
+def test_a_lock_for_some_pythons_only_is_found(pattern, replacement, reason) -> None:
+    changed, count = re.subn(pattern, replacement, lock_text())
+    assert count
+    pins = locked(changed)
+    found = [hole for condition in conditions() for hole in holes(pins, condition)]
+    assert [hole for hole in found if reason in hole]
+
+
+WITHOUT_RFC3987_SYNTAX = """\
+import sys
+sys.modules["rfc3987_syntax"] = None  # its import fails, as where it is not installed
+
+import jsonschema, pytest
+formats = jsonschema.FormatChecker.checkers
+assert {"uri", "uri-reference", "date-time", "idn-hostname"} <= set(formats), formats
+assert "iri" not in formats
+
+import nbformat
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+nbformat.validate(notebook)
+with pytest.raises(nbformat.ValidationError):
+    nbformat.validate(notebook | {"cells": [{"cell_type": "code"}]})
+
+from jupyterlab.labapp import LabApp
+options = ["--no-browser", "--ServerApp.port=0", f"--ServerApp.root_dir={sys.argv[1]}"]
+app = LabApp.initialize_server(argv=options)
+events = app.event_logger.schemas
+(contents,) = [name for name in events.schema_ids if "contents" in name]
+events.validate_event(contents, {"action": "save", "path": "a.ipynb"})
+with pytest.raises(jsonschema.ValidationError, match="munch"):
+    events.validate_event(contents, {"action": "munch", "path": "a.ipynb"})
+with pytest.raises(jsonschema.ValidationError, match="is not a 'uri'"):
+    events.register({"$id": "a b", "version": "1", "properties": {}})
+
+from sagemaker.train import ModelTrainer
+assert "lark" not in sys.modules
+print("nothing is missing")
+"""
+
+
+def test_nothing_misses_what_is_kept_out_of_the_lock(tmp_path: Path) -> None:
+    assert set(overrides()) == {"rfc3987-syntax"}
+    assert "rfc3987-syntax" not in {pin.name for pin in locked(lock_text())}
+    folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RFC3987_SYNTAX, str(tmp_path)],
+        env=os.environ | {f"JUPYTER_{name}": str(tmp_path / name) for name in folders},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.stdout.endswith("nothing is missing\n"), done.stderr
 
 
 # --- commands, README, workflow -------------------------------------------------------
