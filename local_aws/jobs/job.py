@@ -87,15 +87,15 @@ class Job:
         """Enter the next secondary status; raises JobStopped if it is to stop."""
         return self.update(lambda record: self.kind.advance(record, status))
 
-    def require(self, role_arn: str, action: str, bucket: str, key: str) -> None:
-        """Raise AccessDenied unless the role may do this to the object."""
-        resource = permissions.bucket_arn(bucket, key)
-        if not permissions.is_allowed(
-            self.clients, self.region, role_arn, action, resource
+    def require(self, role_arn: str, action: str, bucket: str, *keys: str) -> None:
+        """Raise AccessDenied unless the role may do this to each of the objects."""
+        resources = [permissions.bucket_arn(bucket, key) for key in keys]
+        for resource in permissions.denied(
+            self.clients, self.region, role_arn, action, resources
         ):
             raise AccessDenied(
                 f"Access denied: the role {role_arn} has no permission for {action} on "
-                f"s3://{bucket}/{key}."
+                f"s3://{resource.removeprefix(permissions.bucket_arn(''))}."
             )
 
     def public(self, text: object) -> str:

@@ -7,7 +7,6 @@ and "How Amazon SageMaker Processes Training Output".
 
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from queue import Empty
@@ -111,9 +110,11 @@ def _download_channels(job: Job, record: dict) -> None:
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         folder = job.folder / "input/data" / channel["ChannelName"]
         try:
-            bucket, prefix = s3_objects.split_uri(uri)
-            job.require(record["RoleArn"], "s3:GetObject", bucket, prefix)
-            s3_objects.download_prefix(s3, uri, folder)
+            bucket, _ = s3_objects.split_uri(uri)
+            objects = list(s3_objects.keys_under(s3, uri))
+            keys = [key for key, _ in objects]
+            job.require(record["RoleArn"], "s3:GetObject", bucket, *keys)
+            s3_objects.download(s3, bucket, objects, folder)
         except (ClientError, ValueError, AccessDenied) as error:
             raise JobFailed(f"ClientError: Data download failed:{error}") from error
 
@@ -252,27 +253,21 @@ def _upload(job: Job) -> None:
         source = job.folder / folder
         if not source.is_dir() or (name == "output" and not any(source.iterdir())):
             continue
+        if compressed:
+            archive = job.folder / f"{name}.tar.gz"
+            archives.pack(source, archive)
+            files = {archive.name: archive}
+        else:
+            files = {
+                f"{name}/{path.relative_to(source).as_posix()}": path
+                for path in source.rglob("*")
+                if path.is_file()
+            }
+        bucket, prefix = s3_objects.join_uri(destination, f"{job.name}/output")
+        keys = {f"{prefix}/{name}": path for name, path in files.items()}
         try:
-            bucket, prefix = s3_objects.join_uri(destination, f"{job.name}/output")
-            job.require(record["RoleArn"], "s3:PutObject", bucket, prefix)
-            if compressed:
-                archive = job.folder / f"{name}.tar.gz"
-                archives.pack(source, archive)
-                bucket, key = s3_objects.join_uri(
-                    destination, f"{job.name}/output/{archive.name}"
-                )
-                s3.upload_file(str(archive), bucket, key, Config=s3_objects.TRANSFER)
-            else:
-                _upload_folder(s3, source, destination, f"{job.name}/output/{name}")
+            job.require(record["RoleArn"], "s3:PutObject", bucket, *keys)
+            for key, path in keys.items():
+                s3.upload_file(str(path), bucket, key, Config=s3_objects.TRANSFER)
         except (ClientError, S3UploadFailedError, AccessDenied) as error:
             raise JobFailed(f"ClientError: Artifact upload failed:{error}") from error
-
-
-def _upload_folder(s3: object, folder: Path, destination: str, prefix: str) -> None:
-    for directory, _, files in os.walk(folder):
-        for file in files:
-            path = Path(directory) / file
-            bucket, key = s3_objects.join_uri(
-                destination, f"{prefix}/{path.relative_to(folder).as_posix()}"
-            )
-            s3.upload_file(str(path), bucket, key, Config=s3_objects.TRANSFER)

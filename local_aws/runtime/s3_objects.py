@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -72,14 +72,15 @@ def _name(key: str, prefix: str) -> str:
     return key[len(prefix.rpartition("/")[0]) :].lstrip("/")
 
 
-def download_prefix(s3: object, uri: str, folder: Path) -> None:
-    """Write each object under the URI to `folder`, sub-folders kept.
+def download(
+    s3: object, bucket: str, objects: Iterable[tuple[str, str]], folder: Path
+) -> None:
+    """Write objects, as `keys_under` names them, to `folder`, sub-folders kept.
 
     Raises ValueError for a key that would be written outside of the folder.
     """
-    bucket, _ = split_uri(uri)
     folder.mkdir(parents=True, exist_ok=True)
-    for key, name in keys_under(s3, uri):
+    for key, name in objects:
         parts = PurePosixPath(name).parts
         if (
             not parts

@@ -102,12 +102,6 @@ def _as_list(value: object) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def _is_allowed(role_arn: str, action: str, resource: str, context: Context) -> bool:
-    return permissions.is_allowed(
-        context.clients, context.region, role_arn, action, resource
-    )
-
-
 def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
     """Raise unless the role may list at least one object with the URI's prefix."""
     bucket, prefix = split_s3_uri(s3_uri)
@@ -116,8 +110,13 @@ def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
         found = context.clients.s3(context.region).list_objects_v2(
             Bucket=bucket, Prefix=prefix, MaxKeys=1
         )
-        if found.get("KeyCount") and _is_allowed(
-            role_arn, "s3:ListBucket", permissions.bucket_arn(bucket), context
+        if found.get("KeyCount") and not permissions.denied(
+            context.clients,
+            context.region,
+            role_arn,
+            "s3:ListBucket",
+            [permissions.bucket_arn(bucket)],
+            {"s3:prefix": prefix},
         ):
             return
     except ClientError as error:
@@ -147,8 +146,10 @@ def check_model_data(uri: str, role_arn: str, context: Context) -> None:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
         raise validation_exception(f"Could not find model data at {uri}.") from error
-    resource = permissions.bucket_arn(bucket, key)
-    if not _is_allowed(role_arn, "s3:GetObject", resource, context):
+    resources = [permissions.bucket_arn(bucket, key)]
+    if permissions.denied(
+        context.clients, context.region, role_arn, "s3:GetObject", resources
+    ):
         raise validation_exception(
             f"Could not access model data at {uri}. Please ensure that the role "
             f'"{role_arn}" exists and that its trust relationship policy allows the '
