@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import CHECKOUT, start_stand_in, stop_stand_in
 
@@ -172,18 +173,42 @@ def test_the_port_is_kept_if_it_is_free(home) -> None:
         stop_stand_in(stand_in)
 
 
+def addresses_bound(process: psutil.Process) -> set[str]:
+    """Where a process and its descendants take connections by TCP, or receive UDP."""
+    return {
+        connection.laddr.ip
+        for member in (process, *process.children(recursive=True))
+        for connection in member.net_connections(kind="inet")
+        if connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    }
+
+
 def test_only_loopback_is_bound(stand_in) -> None:
-    addresses = {
-        info[4][0]
-        for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
-    } - {HOST}
-    others = [a for a in addresses if not a.startswith("127.")]
-    for address in others:
-        with socket.socket() as client:
-            client.settimeout(2)
-            assert client.connect_ex((address, stand_in.installation.port)) != 0
-    with socket.socket() as client:
-        assert client.connect_ex((HOST, stand_in.installation.port)) == 0
+    assert addresses_bound(psutil.Process(stand_in.process.pid)) == {HOST}
+
+
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [("SOCK_STREAM", "0.0.0.0"), ("SOCK_DGRAM", "0.0.0.0"), ("SOCK_STREAM", "::")],
+)
+def test_a_child_that_is_bound_to_all_addresses_is_found(kind, address) -> None:
+    family = "AF_INET6" if address == "::" else "AF_INET"
+    child = (
+        f"import socket as s; bound = s.socket(s.{family}, s.{kind})\n"
+        f"bound.bind(({address!r}, 0))\n"
+        f"{'bound.listen()' if kind == 'SOCK_STREAM' else ''}\n"
+        "print('bound', flush=True); input()"
+    )
+    parent = f"import subprocess as s, sys; s.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "bound\n"
+        assert addresses_bound(psutil.Process(process.pid)) == {address}
+        process.communicate("\n")
 
 
 def test_the_reason_of_a_failed_start_is_shown(home) -> None:

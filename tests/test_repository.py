@@ -1,10 +1,14 @@
 """The repository as a whole: form, lock, workflow, what must not be in it."""
 
+import ast
+import functools
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -179,6 +183,52 @@ def test_a_lock_out_of_step_is_found(requirement: str, reason: str) -> None:
     found = out_of_step([Requirement(requirement)], locked(lock_text()))
     assert len(found) == 1
     assert reason in found[0]
+
+
+# Packages that come with another one and are never there without it.
+COMES_WITH = {
+    "botocore": "boto3",
+    "ipython": "ipykernel",
+    "sagemaker-core": "sagemaker",
+}
+
+
+@functools.cache
+def packages_by_module() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def undeclared(code: str) -> list[str]:
+    """Return the packages that the code imports and requirements.txt does not name."""
+    packages, names = (
+        packages_by_module(),
+        {requirement.name for requirement in direct()},
+    )
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules = [node.module]
+        for module in modules:
+            homes = {
+                canonicalize_name(n) for n in packages.get(module.split(".")[0], [])
+            }
+            if homes and not names & {COMES_WITH.get(home, home) for home in homes}:
+                found.append(module)
+    return found
+
+
+def test_every_package_that_is_imported_is_required() -> None:
+    for path, text in texts():
+        if path.suffix == ".py":
+            assert undeclared(text) == [], path
+
+
+def test_an_import_that_is_not_required_is_found() -> None:
+    code = "import json, werkzeug.http, boto3, botocore\nfrom flask import Flask"
+    assert undeclared(code) == ["werkzeug.http", "flask"]
 
 
 def test_every_pin_is_exact_and_hashed() -> None:
