@@ -1,0 +1,233 @@
+"""What all kinds of job share: attempts, their ends, places, a disk without room."""
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from local_aws.jobs import attempts
+from local_aws.jobs.engine import MAX_RUNNING, JobEngine
+from local_aws.jobs.job import INTERNAL_ERROR, JobFailed, JobStopped, NotInProgress
+from local_aws.jobs.kinds import KINDS, TRAINING, JobKind
+from local_aws.persistence.resources import Resources
+
+REGION = "us-east-1"
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def resources(tmp_path):
+    opened = Resources(tmp_path / "sagemaker.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def engine(resources, tmp_path):
+    running = JobEngine(resources, None, tmp_path / "jobs é ☁")
+    yield running
+    running.close()
+
+
+def start(engine, resources, kind, name):
+    record = {}
+    KINDS[kind].create(record)
+    resources.create(REGION, kind, name, record)
+    engine.start(kind, REGION, name)
+
+
+def ended(resources, kind, name):
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        record = resources.get(REGION, kind, name)
+        if record[KINDS[kind].status] not in ("InProgress", "Stopping"):
+            return record
+        assert time.monotonic() < deadline, record
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def kind(monkeypatch):
+    """Register a kind of job that runs this function."""
+
+    def register(run, name="trivial-job", **changes):
+        row = JobKind(name, run, "Status", "StartTime", "EndTime", **changes)
+        monkeypatch.setitem(KINDS, name, row)
+        return name
+
+    return register
+
+
+def failing(error):
+    def run(job):
+        raise error
+
+    return run
+
+
+def test_a_kind_is_a_function_and_a_row(engine, resources, kind):
+    trivial = kind(lambda job: job.begin_attempt("InProgress"))
+    start(engine, resources, trivial, "one")
+    record = ended(resources, trivial, "one")
+    assert record["Status"] == "Completed"
+    assert record["CreationTime"] <= record["StartTime"] <= record["EndTime"]
+
+
+def test_a_reason_is_cut_and_shows_the_path_in_the_container(engine, resources, kind):
+    def run(job):
+        raise JobFailed(f"no {job.folder}/input/{'x' * 2000}")
+
+    trivial = kind(run)
+    start(engine, resources, trivial, "one")
+    record = ended(resources, trivial, "one")
+    assert record["Status"] == "Failed"
+    assert record["FailureReason"].startswith("no /opt/ml/input/x")
+    assert len(record["FailureReason"]) == 1024
+
+
+def test_a_fault_of_ours_is_an_internal_error(engine, resources, kind):
+    trivial = kind(failing(KeyError("oops")))
+    start(engine, resources, trivial, "one")
+    assert ended(resources, trivial, "one")["FailureReason"] == INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_called_so(engine, resources, kind, number):
+    def run(job):
+        path = str(job.folder / "model.tar.gz")
+        raise OSError(number, os.strerror(number), path)
+
+    trivial = kind(run)
+    start(engine, resources, trivial, "one")
+    reason = ended(resources, trivial, "one")["FailureReason"]
+    assert reason.startswith("ClientError: The disk is full")
+    assert reason.endswith("'/opt/ml/model.tar.gz'")
+
+
+def test_an_end_that_finds_no_room_is_written_later(
+    engine, resources, kind, monkeypatch
+):
+    refused = threading.Event()
+    update = resources.update
+
+    def update_with_room(*arguments):
+        if not refused.is_set():
+            refused.set()
+            raise sqlite3.OperationalError("database or disk is full")
+        return update(*arguments)
+
+    trivial = kind(lambda job: None)
+    monkeypatch.setattr(resources, "update", update_with_room)
+    start(engine, resources, trivial, "one")
+    assert ended(resources, trivial, "one")["Status"] == "Completed"
+    assert refused.is_set()
+
+
+def test_a_job_that_was_asked_to_stop_is_never_completed(engine, resources, kind):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def run(job):
+        begun.set()
+        go_on.wait(PATIENCE_S)
+
+    trivial = kind(run)
+    start(engine, resources, trivial, "one")
+    assert begun.wait(PATIENCE_S)
+    resources.update(REGION, trivial, "one", KINDS[trivial].request_stop)
+    engine.stop(trivial, REGION, "one")
+    with pytest.raises(NotInProgress) as caught:
+        resources.update(REGION, trivial, "one", KINDS[trivial].request_stop)
+    assert caught.value.status == "Stopping"
+    go_on.set()
+    assert ended(resources, trivial, "one")["Status"] == "Stopped"
+
+
+def test_coordinators_hold_no_place_of_the_jobs_that_they_wait_for(
+    engine, resources, kind, monkeypatch
+):
+    monkeypatch.setitem(
+        KINDS,
+        TRAINING.name,
+        replace(TRAINING, run=lambda job: job.begin_attempt("Downloading")),
+    )
+
+    def run(job):
+        child = f"{job.name}-001"
+        start(engine, resources, TRAINING.name, child)
+        record = ended(resources, TRAINING.name, child)
+        assert record["TrainingJobStatus"] == "Completed"
+
+    tuning = kind(run, "coordinator", coordinates=True)
+    names = [f"tuning-{number}" for number in range(2 * MAX_RUNNING)]
+    for name in names:
+        start(engine, resources, tuning, name)
+    for name in names:
+        assert ended(resources, tuning, name)["Status"] == "Completed"
+
+
+def test_coordinators_take_no_threads(engine, resources, kind, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    found = {}
+
+    def run(job):
+        found[job.name] = job.threads
+        if job.kind.coordinates:
+            start(engine, resources, "worker", f"{job.name}-001")
+            ended(resources, "worker", f"{job.name}-001")
+
+    worker, coordinator = kind(run, "worker"), kind(run, "c", coordinates=True)
+    start(engine, resources, coordinator, "one")
+    ended(resources, coordinator, "one")
+    assert found["one-001"] == 8
+    assert worker in KINDS
+
+
+def test_one_attempt_is_billed_from_its_start_to_its_end(monkeypatch):
+    record, clock = {}, iter([10.0, 12.0, 15.5])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    TRAINING.create(record)
+    TRAINING.begin_attempt(record, "Downloading")
+    TRAINING.end(record, "Completed")
+    assert (record["TrainingStartTime"], record["TrainingEndTime"]) == (12.0, 15.5)
+    assert record["TrainingTimeInSeconds"] == record["BillableTimeInSeconds"] == 4
+
+
+def test_what_lies_between_two_attempts_is_not_billed():
+    record = {}
+    attempts.begin(record, 100.0)
+    attempts.end(record, 110.5)
+    attempts.end(record, 111.0)  # the first end counts
+    attempts.begin(record, 130.0)
+    attempts.end(record, 140.2)
+    assert attempts.seconds(record) == (41, 21)
+
+
+def test_a_job_that_never_began_has_no_times():
+    record = {}
+    TRAINING.create(record)
+    TRAINING.request_stop(record)
+    with pytest.raises(JobStopped):
+        TRAINING.begin_attempt(record, "Downloading")
+    TRAINING.end(record, "Stopped")
+    assert record["TrainingJobStatus"] == "Stopped"
+    assert not {"TrainingStartTime", "TrainingEndTime", "BillableTimeInSeconds"} & set(
+        record
+    )
+
+
+def test_unfinished_jobs_of_an_earlier_run_are_failed(resources, tmp_path, kind):
+    trivial = kind(lambda job: None)
+    for name, status in (("a", "InProgress"), ("b", "Stopping"), ("c", "Completed")):
+        resources.create(REGION, trivial, name, {"Status": status, "StartTime": 1.0})
+    JobEngine(resources, None, tmp_path / "jobs").close()
+    found = {name: resources.get(REGION, trivial, name) for name in "abc"}
+    assert [record["Status"] for record in found.values()] == [
+        "Failed",
+        "Failed",
+        "Completed",
+    ]
+    assert found["b"]["FailureReason"] == INTERNAL_ERROR
