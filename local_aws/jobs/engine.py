@@ -84,8 +84,7 @@ class JobEngine:
         with self._lock:
             job = self._running.get((kind, region, name))
         if job is not None:
-            job.events.put(("stop",))
-            job.interrupt()
+            job.end_by(JobStopped)
 
     def _run(self, job: Job) -> None:
         key = job.kind.name, job.region, job.name
@@ -155,8 +154,7 @@ class JobEngine:
         with self._lock:
             jobs = list(self._running.values())
         for job in jobs:
-            job.events.put(("close",))
-            job.interrupt()
+            job.end_by(ShuttingDown)
         for pool in (self._workers, self._coordinators):
             pool.shutdown(wait=False, cancel_futures=True)
         wait(self._futures, CLOSE_SECONDS)

@@ -1,9 +1,9 @@
 """What a running job is to the engine and to the code that runs it."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from local_aws.access import permissions
@@ -54,10 +54,9 @@ class ShuttingDown(Exception):
 class Job:
     """One job while it runs.
 
-    `events` carries what the job waits for: ("exit", code) of its container, ("stop",)
-    and ("close",) when the stand-in shuts down. `interrupt` ends a call to a container
-    that is under way when such an event comes. `results` are members that its record
-    gets together with its end.
+    Once it is to end before its work is done, `ended_by` says how (JobStopped or
+    ShuttingDown), `woken` is set and `interrupt` is called, for what would keep it from
+    noticing. `results` are members that its record gets together with its end.
     """
 
     kind: "JobKind"
@@ -67,9 +66,21 @@ class Job:
     clients: Clients
     folder: Path
     threads: int = 1
-    events: SimpleQueue = field(default_factory=SimpleQueue)
+    ended_by: type[Exception] | None = None
+    woken: threading.Event = field(default_factory=threading.Event)
     interrupt: Callable[[], None] = lambda: None
     results: dict = field(default_factory=dict)
+
+    def end_by(self, reason: type[Exception]) -> None:
+        """Have the job end before its work is done; called on any thread."""
+        self.ended_by = reason
+        self.woken.set()
+        self.interrupt()
+
+    def check(self) -> None:
+        """Raise JobStopped or ShuttingDown if the job is to end; cheap."""
+        if self.ended_by is not None:
+            raise self.ended_by
 
     def record(self) -> dict:
         """The job's record as it is now."""

@@ -9,7 +9,6 @@ import contextlib
 import json
 import time
 from pathlib import Path
-from queue import Empty
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
@@ -23,7 +22,6 @@ from local_aws.jobs.job import (
     JobFailed,
     JobStopped,
     NotInProgress,
-    ShuttingDown,
 )
 from local_aws.jobs.metrics import MetricCollector
 from local_aws.runtime import archives, s3_objects
@@ -190,7 +188,7 @@ def _run_container(
             "SAGEMAKER_IMAGE_TAG": image.tag,
         },
         on_output=log.write,
-        on_exit=lambda code: job.events.put(("exit", code)),
+        on_exit=lambda code: job.woken.set(),
     )
     try:
         stopped = _wait_for_end(job, record, container)
@@ -212,18 +210,17 @@ def _wait_for_end(
     """Wait for the container, or stop it when it must be: then returns why."""
     limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
     deadline = record["TrainingStartTime"] + limit
-    try:
-        event, *_ = job.events.get(timeout=max(0.0, deadline - time.time()))
-    except Empty:
+    if job.woken.wait(max(0.0, deadline - time.time())):
+        try:
+            job.check()
+        except JobStopped as error:
+            stopped = error
+        else:
+            return None
+    else:
         stopped = JobStopped("MaxRuntimeExceeded")
         with contextlib.suppress(NotInProgress):
             job.update(job.kind.request_stop)
-    else:
-        if event == "close":
-            raise ShuttingDown
-        if event == "exit":
-            return None
-        stopped = JobStopped()
     container.stop(TRAINING_GRACE_SECONDS)
     return stopped
 

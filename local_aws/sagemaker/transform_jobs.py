@@ -2,7 +2,7 @@
 
 from local_aws.errors import validation_exception
 from local_aws.jobs.kinds import TRANSFORM
-from local_aws.jobs.transform import NO_PROCESSING
+from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.sagemaker import models, preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.operations import Context, operation

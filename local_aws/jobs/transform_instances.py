@@ -1,0 +1,139 @@
+"""The instances of a transform job: its model in a serving container on each.
+
+Source: AWS page "Use Your Own Inference Code with Batch Transform".
+"""
+
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local_aws.containers.images import find_image
+from local_aws.jobs.job import Job, JobFailed
+from local_aws.runtime import archives, s3_objects
+from local_aws.runtime.log_stream import LogStream, epoch_seconds
+from local_aws.runtime.model_server import ModelServer, NotHealthy
+
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+
+SEE_LOGS = "See job logs for more information"
+
+# What of a request limits the calls, and what holds if neither it nor the container
+# says anything.
+DEFAULT_LIMITS = {
+    "MaxConcurrentTransforms": 1,
+    "BatchStrategy": "MultiRecord",
+    "MaxPayloadInMB": 6,
+}
+
+# How a container spells BatchStrategy.
+CONTAINER_STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
+
+
+class Instances:
+    """The job's containers and their log streams, one for each instance."""
+
+    def __init__(self, job: Job, record: dict) -> None:
+        self._job = job
+        self._record = record
+        epoch = epoch_seconds()
+        self.streams = [
+            f"{job.name}/i-{uuid.uuid4().hex[:17]}-{epoch}"
+            for _ in range(record["TransformResources"]["InstanceCount"])
+        ]
+        self.servers: list[ModelServer] = []
+        job.interrupt = self._kill
+
+    def _kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    def log_stream(self, name: str, root: Path | None = None) -> LogStream:
+        """A new stream of this name in the group of all transform jobs."""
+        return LogStream(
+            self._job.clients.logs(self._job.region), LOG_GROUP, name, root
+        )
+
+    def start(self, cleanup: ExitStack) -> None:
+        """Have the model served on each instance; `cleanup` ends the containers.
+
+        Raises JobFailed, and JobStopped or ShuttingDown if the job is to end.
+        """
+        archive = self._download()
+        for stream in self.streams:
+            self._job.check()
+            root = self._job.folder / stream.rpartition("/")[2]
+            self._unpack(archive, root)
+            log = self.log_stream(stream, root)
+            cleanup.callback(log.close)
+            image = find_image(self._record["_model"]["image"])
+            server = ModelServer(image, root, self._environment(), log.write)
+            cleanup.callback(server.stop)
+            self.servers.append(server)
+        for server in self.servers:
+            try:
+                server.wait_until_healthy(lambda: self._job.ended_by is not None)
+            except NotHealthy as error:
+                self._job.check()
+                raise JobFailed(f"AlgorithmError: {SEE_LOGS}") from error
+
+    def _download(self) -> Path:
+        bucket, key = s3_objects.split_uri(self._record["_model"]["uri"])
+        archive = self._job.folder / "model.tar.gz"
+        s3 = self._job.clients.s3(self._job.region)
+        try:
+            s3.download_file(bucket, key, str(archive), Config=s3_objects.TRANSFER)
+        except ClientError as error:
+            raise JobFailed(
+                f"ClientError: Model data download failed:{error}"
+            ) from error
+        return archive
+
+    def _unpack(self, archive: Path, root: Path) -> None:
+        (root / "model").mkdir(parents=True)
+        try:
+            archives.unpack(archive, root / "model")
+        except archives.UnsafeArchive as error:
+            raise JobFailed(f"ClientError: {error}") from error
+
+    def _environment(self) -> dict[str, str]:
+        """The container's environment; the three limits only if the request names
+        them.
+        """
+        environment = {
+            **self._record["_model"]["environment"],
+            **self._record.get("Environment", {}),
+            **self._job.environment(),
+            "SAGEMAKER_BATCH": "true",
+        }
+        for member, variable in (
+            ("MaxPayloadInMB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
+            ("BatchStrategy", "SAGEMAKER_BATCH_STRATEGY"),
+            ("MaxConcurrentTransforms", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"),
+        ):
+            if member in self._record:
+                value = self._record[member]
+                environment[variable] = CONTAINER_STRATEGIES.get(value, str(value))
+        return environment
+
+    def limits(self) -> dict:
+        """The limits in force: the request's, else the container's, else defaults."""
+        strategies = {theirs: ours for ours, theirs in CONTAINER_STRATEGIES.items()}
+        said = self.servers[0].execution_parameters()
+        if "BatchStrategy" in said:
+            said["BatchStrategy"] = strategies[said["BatchStrategy"]]
+        # MaxConcurrentTransforms may be 0: as many as the container says.
+        asked = {
+            key: self._record[key] for key in DEFAULT_LIMITS if self._record.get(key)
+        }
+        return {**DEFAULT_LIMITS, **said, **asked}
+
+
+def settings_line(limits: dict) -> str:
+    """The first line of the data log."""
+    return (
+        f"MaxConcurrentTransforms={limits['MaxConcurrentTransforms']}, "
+        f"MaxPayloadInMB={limits['MaxPayloadInMB']}, "
+        f"BatchStrategy={CONTAINER_STRATEGIES[limits['BatchStrategy']]}"
+    )
