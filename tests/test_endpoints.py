@@ -276,20 +276,26 @@ def test_weights_may_be_zero_and_shown_weights_are_in_force(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("desired", "words"),
     [
         ([{"VariantName": "C", "DesiredWeight": 1.0}], "not present within"),
         ([{"VariantName": "A", "DesiredWeight": 1.0}] * 2, "non-unique"),
         ([{"VariantName": "A", "DesiredWeight": 0.0}], "weight above 0"),
+        (
+            [{"VariantName": "A", "DesiredInstanceCount": 0}],
+            "1 validation error detected: Value '0' at 'desiredWeightsAndCapacities."
+            "1.member.desiredInstanceCount' failed to satisfy constraint: Member must "
+            "have value greater than or equal to 1",
+        ),
     ],
 )
-def test_wishes_that_can_not_be_granted(sagemaker, deploy, models, wishes, words):
+def test_weights_and_counts_that_are_refused(sagemaker, deploy, models, desired, words):
     names, _ = models
     endpoint = deploy(variant("A", names["good"]))
     code, message = refused(
         sagemaker.update_endpoint_weights_and_capacities,
         EndpointName=endpoint["EndpointName"],
-        DesiredWeightsAndCapacities=wishes,
+        DesiredWeightsAndCapacities=desired,
     )
     assert (code, words in message) == ("ValidationException", True), message
     after = sagemaker.describe_endpoint(EndpointName=endpoint["EndpointName"])

@@ -110,6 +110,7 @@ def test_describe_shows_the_defaults_and_the_times(sagemaker, model):
     [
         {"BatchStrategy": "SingleRecord"},
         {"BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 4},
+        {"MaxConcurrentTransforms": 0},
         {"BatchStrategy": "MultiRecord", "MaxPayloadInMB": 1},
         {"TransformOutput": {"AssembleWith": "Line", "Accept": "text/csv"}},
         {

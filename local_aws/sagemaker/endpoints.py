@@ -84,11 +84,18 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
         {"DesiredWeightsAndCapacities.ServerlessUpdateConfig": "serverless inference"},
     )
     desired: dict[str, dict] = {}
-    for variant in request["DesiredWeightsAndCapacities"]:
+    for number, variant in enumerate(request["DesiredWeightsAndCapacities"], start=1):
         if variant["VariantName"] in desired:
             raise validation_exception(
                 f'The variant name "{variant["VariantName"]}" was non-unique within '
                 "the request."
+            )
+        if variant.get("DesiredInstanceCount") == 0:
+            # The service model allows it, for variants of inference components.
+            raise preconditions.below_minimum(
+                0,
+                f"desiredWeightsAndCapacities.{number}.member.desiredInstanceCount",
+                1,
             )
         desired[variant["VariantName"]] = variant
 

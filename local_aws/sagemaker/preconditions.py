@@ -26,6 +26,14 @@ def not_built(feature: str) -> AwsError:
     )
 
 
+def below_minimum(value: float, path: str, minimum: float) -> AwsError:
+    """AWS's error for a number that the service wants larger than its model does."""
+    return validation_exception(
+        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
+        f"constraint: Member must have value greater than or equal to {minimum}"
+    )
+
+
 def refuse_members(request: dict, members: Mapping[str, str]) -> None:
     """Refuse request members that would be ignored: `members` says what each is.
 
