@@ -176,10 +176,10 @@ class Family:
         records, token = pagination.page(
             context.resources.records(context.region, self.kind),
             request,
-            name=self.name_member,
-            status=self.status_member,
-            sort_by=self.sort_by,
-            sort_order=self.sort_order,
+            self.noun,
+            summary,
+            self.sort_by,
+            self.sort_order,
         )
         return {
             member: [_cut(record, summary) for record in records],

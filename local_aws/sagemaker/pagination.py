@@ -1,93 +1,110 @@
 """The part that every List operation shares: filter, sort, cut into pages."""
 
 import base64
-import binascii
 import json
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 from local_aws.errors import validation_exception
+from local_aws.sagemaker import preconditions
 
 # ListTransformJobs documents 10 as its default page; the others name none.
 DEFAULT_PAGE = 10
+
+# What SortBy may say, and what such a member is in a record.
+SORTED_BY = {"Name": str, "CreationTime": float, "Status": str}
+
+# How the members of a List request that filter end, and when a value passes.
+FILTERS: dict[str, Callable[[Any, Any], bool]] = {
+    "Contains": lambda value, text: text.lower() in value.lower(),
+    "Equals": operator.eq,
+    "After": lambda seconds, time: seconds > time.timestamp(),
+    "Before": lambda seconds, time: seconds <= time.timestamp(),
+}
 
 
 def page(
     records: Iterable[dict],
     request: dict,
-    *,
-    name: str,
-    status: str | None = None,
-    sort_by: str = "CreationTime",
-    sort_order: str = "Descending",
+    noun: str,
+    summary: Collection[str],
+    sort_by: str,
+    sort_order: str,
 ) -> tuple[list[dict], str | None]:
     """One page of `records` as a List request asks for it, and the next token.
 
-    `name` and `status` are the record's keys of those meanings; `sort_by` and
-    `sort_order` are the operation's defaults. Source: the List operations of the
-    botocore sagemaker service model. Raises ValidationException for a token that
-    is not one of ours.
+    A token names the last record shown and the order, whatever the next request says:
+    so what is created or deleted between two pages neither hides nor repeats another.
+
+    Args:
+        records: all that there are.
+        request: SortBy, SortOrder, MaxResults, NextToken and filters (List operations,
+            botocore sagemaker service model).
+        noun: what members like Name begin with in a record ("TrainingJob").
+        summary: the members that the operation shows.
+        sort_by: the operation's default.
+        sort_order: the operation's default.
+
+    Raises:
+        AwsError: ValidationException for a token that is not of this operation, or a
+            filter by what it does not show.
     """
-    keys = {
-        "Name": lambda record: record[name],
-        "CreationTime": lambda record: record["CreationTime"],
-        "Status": lambda record: record[status] if status else "",
-    }
-    key = keys[request.get("SortBy", sort_by)]
-    kept = [record for record in records if _wanted(record, request, name, status)]
+
+    def value(record: dict, member: str) -> Any:
+        return record.get(member, record.get(noun + member))
 
     def position(record: dict) -> list:
-        return [key(record), record[name]]
+        return [value(record, sort_by), value(record, "Name")]
 
-    kept.sort(
-        key=position, reverse=request.get("SortOrder", sort_order) == "Descending"
-    )
-    start = _start(kept, request, position)
-    end = start + request.get("MaxResults", DEFAULT_PAGE)
-    token = _token(position(kept[end - 1])) if end < len(kept) else None
-    return kept[start:end], token
-
-
-def _wanted(record: dict, request: dict, name: str, status: str | None) -> bool:
-    created = record["CreationTime"]
-    modified = record.get("LastModifiedTime", created)
-    return (
-        request.get("NameContains", "").lower() in record[name].lower()
-        and _after(created, request.get("CreationTimeAfter"))
-        and not _after(created, request.get("CreationTimeBefore"), default=False)
-        and _after(modified, request.get("LastModifiedTimeAfter"))
-        and not _after(modified, request.get("LastModifiedTimeBefore"), default=False)
-        and (
-            "StatusEquals" not in request
-            or status is None
-            or record[status] == request["StatusEquals"]
-        )
-    )
+    sort_by = request.get("SortBy", sort_by)
+    descending = request.get("SortOrder", sort_order) == "Descending"
+    last = None
+    if "NextToken" in request:
+        sort_by, descending, last = _read_token(request["NextToken"], noun)
+    for member, passes, asked in _filters(request):
+        if not {member, noun + member} & set(summary):
+            raise preconditions.not_built(f"Listing by {member}")
+        records = [
+            record
+            for record in records
+            if (found := value(record, member)) is not None and passes(found, asked)
+        ]
+    ordered = sorted(records, key=position, reverse=descending)
+    if last is not None:
+        is_later = operator.lt if descending else operator.gt
+        ordered = [record for record in ordered if is_later(position(record), last)]
+    size = request.get("MaxResults", DEFAULT_PAGE)
+    shown = ordered[:size]
+    if len(ordered) <= size:
+        return shown, None
+    return shown, _token(noun, sort_by, descending, position(shown[-1]))
 
 
-def _after(seconds: float, time: datetime | None, default: bool = True) -> bool:
-    return default if time is None else seconds > time.timestamp()
+def _filters(
+    request: dict,
+) -> Iterable[tuple[str, Callable[[Any, Any], bool], str | datetime]]:
+    """Member, test and value asked for of each filter in the request."""
+    for name, asked in request.items():
+        for ending, passes in FILTERS.items():
+            if name.endswith(ending):
+                yield name.removesuffix(ending), passes, asked
 
 
-def _token(position: list) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+def _token(*content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
 
 
-def _start(kept: list[dict], request: dict, position: Callable[[dict], list]) -> int:
-    """The index after the record that the token names.
-
-    A token holds a place in the order, not a number, so that what is created or
-    deleted between two pages makes no record appear twice.
-    """
-    token = request.get("NextToken")
-    if token is None:
-        return 0
+def _read_token(token: str, noun: str) -> tuple[str, bool, list]:
+    """What it is sorted by, whether descending, and the last record's position."""
     try:
-        last = json.loads(base64.urlsafe_b64decode(token.encode()))
-        descending = kept and position(kept[0]) > position(kept[-1])
-        return sum(
-            position(record) >= last if descending else position(record) <= last
-            for record in kept
+        made_for, sort_by, descending, last = json.loads(
+            base64.urlsafe_b64decode(token.encode())
         )
-    except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
+        types = [SORTED_BY[sort_by], str]
+        if made_for != noun or [type(part) for part in last] != types:
+            raise ValueError(token)
+    except (ValueError, TypeError, KeyError) as error:
         raise validation_exception("Invalid NextToken.") from error
+    return sort_by, descending, last
