@@ -9,7 +9,6 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import unquote
 
 from local_aws import protocol
@@ -18,11 +17,7 @@ from local_aws.errors import AwsError
 from local_aws.hosting.engine import LOG_GROUP, HostingEngine
 from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.hosting.instance import Instance
-from local_aws.runtime.container_client import (
-    ConnectionLost,
-    ContainerClient,
-    NotReached,
-)
+from local_aws.runtime.container_client import ConnectionLost, NotReached
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -121,7 +116,6 @@ class Invoker:
         self._engine = engine
         self._clients = clients
         self._account = account
-        self._clients_of_containers: dict[Path, ContainerClient] = {}
 
     async def invoke(
         self, region: str, endpoint: str, headers: Mapping[str, str], body: bytes
@@ -221,29 +215,15 @@ class Invoker:
         self, instance: Instance, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         forwarded = {name: headers[name] for name in FORWARDED if name in headers}
-        status, answered, content = await self._client(instance).post(
-            "/invocations", forwarded, body
-        )
-        kept = {
-            name: answered[name.lower()]
-            for name in ("Content-Type", CUSTOM_ATTRIBUTES)
-            if name.lower() in answered
-        }
-        return status, kept, content
-
-    def _client(self, instance: Instance) -> ContainerClient:
-        """The way to the instance's present container; raises NotReached."""
-        server = instance.server
-        if server is None:
+        if (server := instance.server) is None:
             raise NotReached("no container")
-        client = self._clients_of_containers.get(server.socket)
-        if client is None:
-            for path in [p for p in self._clients_of_containers if not p.exists()]:
-                self._clients_of_containers.pop(path).close()
-            client = self._clients_of_containers[server.socket] = ContainerClient(
-                server.socket
-            )
-        return client
+        response = await server.invoke_async(body, forwarded)
+        kept = {
+            name: response.headers[name.lower()]
+            for name in ("Content-Type", CUSTOM_ATTRIBUTES)
+            if name.lower() in response.headers
+        }
+        return response.status, kept, response.content
 
 
 async def _healthy_instance(variant: Variant) -> Instance:

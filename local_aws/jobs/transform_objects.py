@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
-import httpx
 from boto3.exceptions import S3UploadFailedError
 
 from local_aws.jobs import batches
@@ -146,7 +145,7 @@ class ObjectTransformer:
         for _ in range(self._tries):
             self._job.check()  # its container may have been killed on purpose
             try:
-                response = _call(server, body, self._headers, self._timeout)
+                response = server.invoke(body, self._headers, self._timeout)
             except (NotReached, ConnectionLost, TimeoutError) as error:
                 fault = f"AlgorithmError: no response ({error})"
                 continue
@@ -181,24 +180,6 @@ class ObjectTransformer:
         for bucket, key in self._written:
             log.info("discarding the output %s", key)
             self.s3.delete_object(Bucket=bucket, Key=key)
-
-
-def _call(
-    server: ModelServer, body: bytes, headers: dict[str, str], timeout: float
-) -> "Response":
-    """Adapts what `invoke` returns and raises until it speaks of Response itself."""
-    try:
-        response = server.invoke(body, headers, timeout)
-    except httpx.TransportError as error:
-        raise ConnectionLost(f"{error}") from error
-    if isinstance(response, httpx.Response):
-        return Response(response.status_code, response.content)
-    return response
-
-
-class Response(NamedTuple):
-    status: int
-    content: bytes
 
 
 def _data_processing(record: dict) -> "DataProcessing | None":

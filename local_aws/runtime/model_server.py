@@ -4,15 +4,21 @@ It listens on a Unix socket in a folder that only this user can enter: a TCP por
 would be open to every other user and web page of the machine.
 """
 
+import json
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import httpx
-
 from local_aws.containers.images import Image
+from local_aws.runtime.container_client import (
+    AsyncContainerClient,
+    ConnectionLost,
+    ContainerClient,
+    NotReached,
+    Response,
+)
 from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, ContainerProcess
 
 # AWS page: Use Your Own Inference Code with Hosting Services.
@@ -45,11 +51,8 @@ class ModelServer:
         # A Unix socket's path holds about a hundred characters; `root` may be longer.
         self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-", dir="/tmp"))
         self.socket = self._folder / "socket"
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self.socket)),
-            base_url="http://container",
-            trust_env=False,
-        )
+        self._client = ContainerClient(self.socket)
+        self._async_client = AsyncContainerClient(self.socket)
         self._container = ContainerProcess(
             image.module,
             "serve",
@@ -80,13 +83,14 @@ class ModelServer:
                     f"The container ended with code {self._container.exit_code}."
                 )
             try:
-                if self._client.get("/ping", timeout=PING_SECONDS).status_code == 200:
-                    return
-                refused += 1
-                if refused * PING_INTERVAL_SECONDS > REFUSING_SECONDS:
-                    raise NotHealthy("The container answers /ping, but not with 200.")
-            except httpx.TransportError:
+                status = self._client.request("GET", "/ping", PING_SECONDS).status
+            except (NotReached, ConnectionLost, TimeoutError):
                 continue  # not listening yet
+            if status == 200:
+                return
+            refused += 1
+            if refused * PING_INTERVAL_SECONDS > REFUSING_SECONDS:
+                raise NotHealthy("The container answers /ping, but not with 200.")
         raise NotHealthy("The container did not answer /ping in time.")
 
     @property
@@ -98,16 +102,18 @@ class ModelServer:
         """What the container says of MaxConcurrentTransforms, BatchStrategy and
         MaxPayloadInMB; empty if it doesn't say.
         """
-        response = self._client.get("/execution-parameters", timeout=PING_SECONDS)
-        return response.json() if response.status_code == 200 else {}
+        response = self._client.request("GET", "/execution-parameters", PING_SECONDS)
+        return json.loads(response.content) if response.status == 200 else {}
 
     def invoke(
         self, body: bytes, headers: Mapping[str, str], timeout: float
-    ) -> httpx.Response:
-        """POST /invocations; raises httpx.TransportError when it can't be reached."""
-        return self._client.post(
-            "/invocations", content=body, headers=headers, timeout=timeout
-        )
+    ) -> Response:
+        """POST /invocations; raises NotReached, ConnectionLost and TimeoutError."""
+        return self._client.request("POST", "/invocations", timeout, headers, body)
+
+    async def invoke_async(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """The same on an event loop, always the same one, without a time limit."""
+        return await self._async_client.request("POST", "/invocations", headers, body)
 
     def stop(self) -> None:
         """End the container and remove its socket; raises what its log raised."""
