@@ -163,5 +163,7 @@ async def execute(
 def _failure(execution: Execution, text: str) -> Failure:
     cells = execution.notebook.cells[: execution.cells_done + 1]
     count = sum(cell.cell_type == "code" for cell in cells)
-    first_line = text.strip().splitlines()[0]
-    return Failure(len(cells), count, execution.heading, first_line)
+    first, *others = text.strip().splitlines()
+    # The reason of a job that failed stands at the end, below a traceback.
+    line = f"{first} ... {others[-1].strip()}" if others else first
+    return Failure(len(cells), count, execution.heading, line)

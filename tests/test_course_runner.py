@@ -221,6 +221,20 @@ def test_an_unknown_lesson_is_an_error(tmp_path: Path) -> None:
     assert "There is no lesson '17'. Lessons: 01, 02." in text
 
 
+def test_the_end_of_a_long_error_is_shown_too(tmp_path: Path) -> None:
+    """A job's FailureReason holds a traceback, and what was wrong after it."""
+    reason = (
+        "AlgorithmError: framework error: \\nTraceback\\n  File\\nnum_round, code 1"
+    )
+    notebook = with_heading("Fails", f"raise ValueError('Failed. {reason}')")
+    write(notebook, tmp_path / "01_fails.ipynb")
+    _, text = run(tmp_path)
+    (line,) = re.findall("^01_fails failed at .*$", text, re.MULTILINE)
+    assert line.endswith(
+        "ValueError: Failed. AlgorithmError: framework error:  ... num_round, code 1"
+    )
+
+
 def test_a_dead_kernel_is_a_failure_and_no_hang(tmp_path: Path) -> None:
     notebook = with_heading(
         "Dies", "import os, sys\nos.write(2, b'why it died\\n')\nos._exit(3)"

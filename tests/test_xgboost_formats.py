@@ -1,16 +1,25 @@
 """Parquet and RecordIO-protobuf: what the XGBoost container trains on and answers."""
 
-import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pytest
-from pyarrow import parquet
 from scipy.sparse import csr_matrix
-from xgboost_jobs import channel, csv_text, environment, table, write_job
+from xgboost_jobs import (
+    as_recordio,
+    channel,
+    csv_text,
+    environment,
+    libsvm_text,
+    parquet_bytes,
+    recordio_bytes,
+    table,
+    write_job,
+)
 
 from local_aws.containers import recordio
 from local_aws.containers.xgboost import data, library, serving, training
@@ -19,27 +28,6 @@ from local_aws.containers.xgboost.errors import UserError
 xgboost = library.load()
 
 GIVEN = {"objective": "reg:squarederror", "num_round": "5", "nthread": "1"}
-
-
-def parquet_bytes(columns, names=None, **options):
-    """columns: arrays, or a table whose columns are taken."""
-    if isinstance(columns, np.ndarray):
-        columns = list(columns.T)
-    names = names or [f"c{i}" for i in range(len(columns))]
-    sink = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns, names=names), sink, **options)
-    return sink.getvalue()
-
-
-def recordio_bytes(features, labels=None):
-    stream = io.BytesIO()
-    recordio.write(stream, features, labels)
-    return stream.getvalue()
-
-
-def as_recordio(rows, kind=np.asarray):
-    features = kind(rows[:, 1:].astype(np.float32))
-    return recordio_bytes(features, rows[:, 0].astype(np.float32))
 
 
 FORMATS = {
@@ -103,6 +91,33 @@ def test_the_model_is_that_of_the_same_numbers_in_csv(
     assert said[0] == said[1] != []
     assert "Train matrix has 120 rows and 4 columns\n" in outputs[1]
     assert "delimiter" not in outputs[1]
+
+
+@pytest.mark.parametrize("folder", ["José", "é ☁", "a#b?c;d &e=f"])
+@pytest.mark.parametrize(
+    ("content_type", "convert"),
+    [
+        ("text/csv", csv_text),
+        ("text/libsvm", libsvm_text),
+        ("application/x-parquet", parquet_bytes),
+        ("application/x-recordio-protobuf", as_recordio),
+    ],
+)
+def test_a_job_below_any_folder(tmp_path, monkeypatch, content_type, convert, folder):
+    """Its path goes through the library's own notation for the names of files."""
+    rows = table(60)
+    here = Path.cwd()
+    models = []
+    for parent in (tmp_path / "plain", tmp_path / folder):
+        parent.mkdir()
+        code, model = run_job(
+            parent / "job", monkeypatch, content_type, convert(rows), convert(rows[:20])
+        )
+        failure = parent / "job" / "output" / "failure"
+        assert code == 0, failure.read_text(encoding="utf-8")
+        models.append(model.read_bytes())
+    assert models[0] == models[1]
+    assert Path.cwd() == here
 
 
 @pytest.mark.parametrize("short", ["parquet", "recordio-protobuf"])

@@ -1,5 +1,6 @@
 """What the tests of the XGBoost container share: job folders and ways to run them."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,6 +8,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from local_aws.containers import recordio
 
 PROJECT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "local_aws.containers.xgboost"]
@@ -28,6 +33,38 @@ def table(rows=120, columns=4, seed=0, labels="number"):
 def csv_text(rows, delimiter=","):
     """Numbers as text, one row per line."""
     return "".join(delimiter.join(f"{x:.6g}" for x in row) + "\n" for row in rows)
+
+
+def libsvm_text(rows):
+    """The same as index:value after the label, the first feature being 0."""
+    return "".join(
+        " ".join([f"{row[0]:.6g}", *(f"{n}:{x:.6g}" for n, x in enumerate(row[1:]))])
+        + "\n"
+        for row in rows
+    )
+
+
+def parquet_bytes(columns, names=None, **options):
+    """columns: arrays, or a table whose columns are taken."""
+    if isinstance(columns, np.ndarray):
+        columns = list(columns.T)
+    names = names or [f"c{i}" for i in range(len(columns))]
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns, names=names), sink, **options)
+    return sink.getvalue()
+
+
+def recordio_bytes(features, labels=None):
+    """One record per row."""
+    stream = io.BytesIO()
+    recordio.write(stream, features, labels)
+    return stream.getvalue()
+
+
+def as_recordio(rows, kind=np.asarray):
+    """Records of 32 bit numbers; kind: of the features, dense or sparse."""
+    features = kind(rows[:, 1:].astype(np.float32))
+    return recordio_bytes(features, rows[:, 0].astype(np.float32))
 
 
 def channel(content_type="text/csv", mode="File", distribution="FullyReplicated"):

@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +36,19 @@ def run(package: str, arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in _PROGRAMS:
         print(f"usage: python -m {package} train|serve", file=sys.stderr)
         return 2
+    warnings.showwarning = _show_warning
     try:
         # Imported late: serving needs a web server, training does not.
         program = importlib.import_module(f"{package}.{_PROGRAMS[arguments[0]]}")
         return program.main()
     except Exception as error:  # noqa: BLE001  the log shows no path of this machine
-        print(tracebacks.text(error), file=sys.stderr, flush=True)
+        print(tracebacks.text(error), end="", file=sys.stderr, flush=True)
         return 1
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """In a line, without the file that it comes from."""
+    print(f"{category.__name__}: {message}", file=sys.stderr, flush=True)
 
 
 def base_folder() -> Path:

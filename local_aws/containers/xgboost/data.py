@@ -9,6 +9,7 @@ Parquet and RecordIO are read piece by piece into one array of 32 bit numbers, f
 which the matrix is made; the array is then given up.
 """
 
+import contextlib
 import csv
 import os
 import shutil
@@ -161,7 +162,10 @@ def load(
             more = {}
         else:
             source, more = _read_table(links, form)
-        matrix = _matrix(source, form, nthread=threads, **more)
+        # By their relative name, since the library's Python side writes letters beyond
+        # ASCII in a way that its native side does not read.
+        with contextlib.chdir(links.parent):
+            matrix = _matrix(source, form, nthread=threads, **more)
     finally:
         shutil.rmtree(links, ignore_errors=True)
     if matrix.get_label().size == 0:
@@ -175,13 +179,15 @@ def load(
 
 
 def _text_uri(links: Path, form: str, csv_weights: int) -> str:
-    """The name by which xgboost's loader finds the files, and what it must know."""
+    """By what xgboost's loader finds the files from the folder above the links, and
+    what it must know of them.
+    """
     if form == LIBSVM:
-        return f"{links}?format=libsvm"
+        return f"{links.name}?format=libsvm"
     with _files(links)[0].open(errors="ignore") as lines:
         delimiter = csv_delimiter(lines.readline())
     weights = "&weight_column=1" if csv_weights == 1 else ""
-    return f"{links}?format=csv&label_column=0&delimiter={delimiter}{weights}"
+    return f"{links.name}?format=csv&label_column=0&delimiter={delimiter}{weights}"
 
 
 def _files(links: Path) -> list[Path]:
@@ -272,7 +278,8 @@ def _read_recordio(files: list[Path]) -> tuple[Any, np.ndarray | None]:
 def _make_link_folder(scratch: Path) -> Path:
     links = scratch / _LINKS
     if any(sign in str(links) for sign in "#?;"):
-        # These have a meaning of their own in the loader's file names.
+        # These have a meaning of their own in the loader's file names, which it makes
+        # absolute.
         return Path(tempfile.mkdtemp(prefix=_LINKS))
     shutil.rmtree(links, ignore_errors=True)
     links.mkdir(parents=True)

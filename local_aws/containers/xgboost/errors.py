@@ -26,11 +26,19 @@ class PlatformError(contract.ToolkitError):
     __module__ = _MODULE
 
 
+# Of the 1024 characters of a FailureReason, what the platform adds and what stands
+# before and after the traceback.
+_OTHERS = len("AlgorithmError: framework error: \n\n, exit code: 255")
+
+
 def describe_failure(error: Exception) -> contract.Failure:
     """The toolkit's form, a traceback and the message; the code is the error's errno
     if it has one.
+
+    The traceback is short enough for a FailureReason to show the message at its end.
     """
-    text = f"framework error: \n{tracebacks.text(error)}\n{error}"
+    longest = 1024 - _OTHERS - len(str(error))
+    text = f"framework error: \n{tracebacks.text(error, longest)}\n{error}"
     logger.error("Reporting training FAILURE")
     logger.error(text)
     number = getattr(error, "errno", None)

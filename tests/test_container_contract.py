@@ -1,0 +1,159 @@
+"""What both containers do alike: failures, logs and unforeseen errors of a server."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import linear_learner_jobs
+import pytest
+import xgboost_jobs
+from xgboost_jobs import PROJECT, csv_text, environment, table, write_job
+
+from local_aws.containers import tracebacks
+
+PROGRAMS = {"xgboost": xgboost_jobs.start, "linear-learner": linear_learner_jobs.start}
+GIVEN = {
+    "xgboost": {"num_round": "2"},
+    "linear-learner": {"predictor_type": "regressor", "mini_batch_size": "10"},
+}
+DATA = {"train/a.csv": csv_text(table(20))}
+
+
+def without_configuration(root):
+    shutil.rmtree(root / "input" / "config")
+
+
+def half_a_configuration(root):
+    (root / "input" / "config" / "inputdataconfig.json").write_text('{"train"')
+
+
+def no_data(root):
+    (root / "input" / "data" / "train" / "a.csv").write_text("")
+
+
+def unknown_hyperparameter(root):
+    path = root / "input" / "config" / "hyperparameters.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"foo": "1"}))
+
+
+def metric_without_objective(root):
+    """The image itself has no text for this: a bare KeyError."""
+    path = root / "input" / "config" / "hyperparameters.json"
+    path.write_text(json.dumps({"num_round": "1", "eval_metric": "rmse"}))
+
+
+def model_in_the_way(root):
+    (root / "model").write_text("")
+
+
+BREAKS = [
+    without_configuration,
+    half_a_configuration,
+    no_data,
+    unknown_hyperparameter,
+    metric_without_objective,
+    model_in_the_way,
+]
+
+
+def names_of_this_machine():
+    """What no learner should see: the project, its folder, Python's folders."""
+    return [
+        "local_aws",
+        str(PROJECT),
+        sys.prefix,
+        sys.base_prefix + "/",
+        str(Path.home()),
+    ]
+
+
+@pytest.mark.parametrize("spoil", BREAKS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_failure_shows_no_folder_of_this_machine(tmp_path, name, spoil):
+    root = write_job(tmp_path / "job", GIVEN[name], DATA)
+    spoil(root)
+    process = PROGRAMS[name]("train", root)
+    output, _ = process.communicate(timeout=60)
+    failure = (root / "output" / "failure").read_text(encoding="utf-8")
+    assert process.returncode != 0
+    assert failure
+    for text in (output, failure):
+        shown = text.replace(str(root), "/opt/ml")
+        assert [name for name in names_of_this_machine() if name in shown] == []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_server_that_can_not_start_shows_none_either(tmp_path, name):
+    process = PROGRAMS[name]("serve", tmp_path, MAX_CONTENT_LENGTH="large")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.endswith(
+        "ValueError: invalid literal for int() with base 10: 'large'\n"
+    )
+    assert 'File "container/contract.py"' in output
+    assert [name for name in names_of_this_machine() if name in output] == []
+
+
+def failing(depth, text):
+    if depth:
+        return failing(depth - 1, text)
+    raise RuntimeError(text)
+
+
+def error_of(text, depth=20):
+    try:
+        failing(depth, text)
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize("length", [10, 400, 900])
+def test_a_failure_reason_holds_the_message(length):
+    """The platform shows 1024 characters; the message is what a reader looks for."""
+    from local_aws.containers.xgboost import errors
+
+    message = "m" * length
+    found = errors.describe_failure(error_of(message)).text
+    reason = f"AlgorithmError: {found}"[:1010] + ", exit code: 1"
+    assert found.startswith("framework error: \nTraceback (most recent call last):\n")
+    assert found.endswith(f"RuntimeError: {message}\n\n{message}")
+    assert f"RuntimeError: {message}\n" in reason
+    if length < 400:
+        assert reason.endswith(f"\n{message}, exit code: 1")
+        assert reason.count("in failing\n") > 3
+
+
+def test_file_names_begin_at_folders_that_say_what_they_hold():
+    code = "import json, sys; from local_aws.containers import contract, tracebacks\n"
+    code += (
+        "from local_aws.containers.recordio import NotRecordIO, read_all\nimport io\n"
+    )
+    code += (
+        "for work in (lambda: json.loads('{'), lambda: read_all(io.BytesIO(b''))):\n"
+    )
+    code += "    try: work()\n"
+    code += "    except Exception as error: print(tracebacks.text(error))\n"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment("/nowhere"),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert 'File "python/json/decoder.py", line ' in found
+    assert 'File "container/recordio.py", line ' in found
+    assert "container.recordio.NotRecordIO: No records" in found
+    assert "local_aws" not in found
+
+
+def test_outer_frames_are_left_out_first():
+    error = error_of("x", depth=5)
+    whole = tracebacks.text(error)
+    short = tracebacks.text(error, longest=len(whole) - 1)
+    assert len(whole) > len(short) > len(whole) - 120
+    assert "in error_of" in whole
+    assert "in error_of" not in short
+    assert short.endswith("RuntimeError: x\n")
+    assert tracebacks.text(error, longest=0).count("\n") == 2
