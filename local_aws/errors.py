@@ -1,4 +1,4 @@
-"""Errors as AWS answers them, and how each AWS protocol writes one down.
+"""Errors as AWS sends them, and how each AWS protocol writes one down.
 
 Handlers raise `AwsError`; `render` turns it into the status, headers and body that a
 client of the given protocol reads. Everything here is what botocore's parsers accept
@@ -7,45 +7,13 @@ and what AWS sends: `__type` in JSON bodies, `x-amzn-ErrorType` with REST JSON,
 """
 
 import json
-from typing import Literal
+import uuid
+from collections.abc import Mapping
+from typing import Any
 from xml.sax.saxutils import escape
 
-Protocol = Literal["json", "rest-json", "query", "rest-xml"]
-Answer = tuple[int, dict[str, str], bytes]
-
-# SageMaker's modelled errors have a member "Message", and so has the framework's
-# SerializationException; ValidationException and the authentication errors are sent
-# with "message" (botocore's sagemaker service model; recorded answers of other
-# services that run on the same framework).
-_CAPITAL_MESSAGE = frozenset(
-    {
-        "ConflictException",
-        "ResourceAlreadyExists",
-        "ResourceInUse",
-        "ResourceLimitExceeded",
-        "ResourceNotFound",
-        "SerializationException",
-    }
-)
-
-# The namespaces in which these services put their XML errors.
-_QUERY_NAMESPACES = {
-    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
-    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
-    "monitoring": "http://monitoring.amazonaws.com/doc/2010-08-01/",
-}
-
-_JSON_VERSIONS = {"monitoring": "1.0"}
-
-_PROTOCOLS: dict[str, Protocol] = {
-    "s3": "rest-xml",
-    "iam": "query",
-    "sts": "query",
-    "logs": "json",
-    "sagemaker": "json",
-    "lambda": "rest-json",
-    "apigateway": "rest-json",
-}
+from local_aws.messages import Response
+from local_aws.services import Service, WireProtocol
 
 
 class AwsError(Exception):
@@ -56,33 +24,26 @@ class AwsError(Exception):
         message: AWS's text; may be empty, as AWS's own is for a few codes.
         status: the HTTP status. AWS's JSON services answer nearly all client errors
             with 400.
+        members: what the error's shape has besides the message.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
         self.message = message
         self.status = status
+        self.members = members or {}
 
 
 def validation_exception(message: str) -> AwsError:
-    """What SageMaker says of a request that breaks one of its rules."""
+    """What a JSON service says of a request that breaks one of its rules."""
     return AwsError("ValidationException", message)
-
-
-def resource_not_found(message: str) -> AwsError:
-    """A resource that does not exist, where SageMaker uses its modelled error."""
-    return AwsError("ResourceNotFound", message)
-
-
-def resource_in_use(message: str) -> AwsError:
-    """A name that is taken, or a resource that cannot be changed now."""
-    return AwsError("ResourceInUse", message)
-
-
-def resource_limit_exceeded(message: str) -> AwsError:
-    """A quota of the account."""
-    return AwsError("ResourceLimitExceeded", message)
 
 
 def serialization_exception(message: str = "") -> AwsError:
@@ -98,16 +59,26 @@ def unknown_operation() -> AwsError:
     return AwsError("UnknownOperationException", "")
 
 
-def operation_not_built(operation_name: str) -> AwsError:
+def operation_not_built(service: Service, operation_name: str) -> AwsError:
     """An operation that AWS has and this stand-in has not.
 
     Not one of AWS's errors. The status is 400 so that no client tries it again.
     """
     return AwsError(
         "NotImplementedException",
-        f"The local stand-in for AWS has not built {operation_name}. "
-        "It is a real operation of Amazon SageMaker: run this step in AWS mode, or "
-        "see the README for the operations that work locally.",
+        f"The local stand-in for AWS has not built {operation_name}. It is a real "
+        f"operation of {service.full_name}: run this step in AWS mode, or see the "
+        "README for the operations that work locally.",
+    )
+
+
+def not_built(service_name: str, operation_name: str) -> AwsError:
+    """What is not here of a service that is moto's, or not here at all."""
+    return AwsError(
+        "NotImplemented",
+        f"The local stand-in for AWS has not built {operation_name} of {service_name}. "
+        "Run this step in AWS mode, or see the README for what works locally.",
+        501,
     )
 
 
@@ -121,74 +92,141 @@ def internal_failure() -> AwsError:
     )
 
 
-def protocol_of(service: str, headers: dict[str, str]) -> Protocol:
-    """The protocol in which a client of `service` expects its errors.
-
-    Args:
-        service: the signing name in the credential scope, for example "monitoring".
-        headers: the request's headers, names in lower case. They tell SageMaker (JSON)
-            from its runtime (REST JSON) and, for CloudWatch, JSON from query.
-    """
-    if service in ("sagemaker", "monitoring") and "x-amz-target" in headers:
-        return "json"
-    if service == "sagemaker":
-        return "rest-json"
-    if service == "monitoring":
-        return "query"
-    return _PROTOCOLS.get(service, "json" if "x-amz-target" in headers else "rest-json")
+def state_unusable(service: Service, reason: object) -> AwsError:
+    """The service can't store what it was told to, or not read what is stored."""
+    code, status = service.internal_error
+    return AwsError(
+        code,
+        f"The local stand-in for AWS can't use its state folder: {reason}. Nothing has "
+        "been changed.",
+        status,
+    )
 
 
 def render(
-    error: AwsError, protocol: Protocol, request_id: str, service: str = ""
-) -> Answer:
+    error: AwsError,
+    protocol: WireProtocol,
+    service: Service | None = None,
+    request_id: str | None = None,
+) -> Response:
     """Write an error down as a protocol's clients read it.
 
     Args:
         error: the error.
-        protocol: the protocol's name in botocore's service models.
-        request_id: what the client shows as RequestId.
-        service: the signing name; only some details (XML namespace, JSON version)
-            depend on it.
-
-    Returns:
-        The HTTP status, the headers and the body.
+        protocol: the protocol that the request came in.
+        service: only some details (XML namespace, JSON version, spelling of "message")
+            depend on it; None if it is not here.
+        request_id: what the client shows as RequestId; made up if not given.
     """
-    if protocol == "json":
-        content_type, body = _json_error(error, service)
-        headers = {"x-amzn-RequestId": request_id}
-        if service == "monitoring":
-            # CloudWatch moved from the query protocol; its clients look here for the
-            # code that they used to get (botocore metadata awsQueryCompatible).
-            fault = "Sender" if error.status < 500 else "Receiver"
-            headers["x-amzn-query-error"] = f"{error.code};{fault}"
-    elif protocol == "rest-json":
-        content_type = "application/json"
-        body = json.dumps(_named_message(error)).encode()
-        headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.code}
-    elif protocol == "query":
-        content_type = "text/xml"
-        body = _query_error(error, request_id, service)
-        headers = {"x-amzn-RequestId": request_id}
-    else:
-        content_type = "application/xml"
-        body = _s3_error(error, request_id)
-        headers = {"x-amz-request-id": request_id}
-    headers["Content-Type"] = content_type
-    headers["Content-Length"] = str(len(body))
-    return error.status, headers, body
+    request_id = request_id or str(uuid.uuid4())
+    content_type, body, headers = _WRITERS[protocol](error, service, request_id)
+    headers = [
+        *headers,
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body))),
+    ]
+    return Response(error.status, headers, [body])
 
 
-def _named_message(error: AwsError) -> dict[str, str]:
-    if not error.message:
-        return {}
-    name = "Message" if error.code in _CAPITAL_MESSAGE else "message"
-    return {name: error.message}
+Written = tuple[str, bytes, list[tuple[str, str]]]  # content type, body, headers
 
 
-def _json_error(error: AwsError, service: str) -> tuple[str, bytes]:
-    version = _JSON_VERSIONS.get(service, "1.1")
-    body = {"__type": error.code, **_named_message(error)}
-    return f"application/x-amz-json-{version}", json.dumps(body).encode()
+def _json(error: AwsError, service: Service | None, request_id: str) -> Written:
+    version = service.metadata.get("jsonVersion", "1.0") if service else "1.1"
+    body = {"__type": error.code, **_members(error, service)}
+    return (
+        f"application/x-amz-json-{version}",
+        json.dumps(body).encode(),
+        _ids(request_id) + _query_error_header(error, service),
+    )
+
+
+def _cbor(error: AwsError, service: Service | None, request_id: str) -> Written:
+    members = {"__type": error.code, "message": error.message}
+    body = bytes([0xA0 + len(members)])
+    body += b"".join(
+        _cbor_text(text) for name, value in members.items() for text in (name, value)
+    )
+    headers = [*_ids(request_id), ("smithy-protocol", "rpc-v2-cbor")]
+    return "application/cbor", body, headers + _query_error_header(error, service)
+
+
+def _cbor_text(text: str) -> bytes:
+    """A text of CBOR with its length in two bytes (RFC 8949, major type 3)."""
+    encoded = text.encode("utf-8", "replace")[:0xFFFF]
+    return b"\x79" + len(encoded).to_bytes(2) + encoded
+
+
+def _rest_json(error: AwsError, service: Service | None, request_id: str) -> Written:
+    body = json.dumps(_members(error, service)).encode()
+    headers = [*_ids(request_id), ("x-amzn-ErrorType", error.code)]
+    return "application/json", body, headers
+
+
+def _query(error: AwsError, service: Service | None, request_id: str) -> Written:
+    namespace = service.metadata.get("xmlNamespace") if service else None
+    opening = f'<ErrorResponse xmlns="{namespace}">' if namespace else "<ErrorResponse>"
+    body = (
+        f"{opening}<Error><Type>{_side(error)}</Type><Code>{_xml_text(error.code)}"
+        f"</Code><Message>{_xml_text(error.message)}</Message></Error>"
+        f"<RequestId>{_xml_text(request_id)}</RequestId></ErrorResponse>"
+    )
+    return "text/xml", body.encode("utf-8", "replace"), _ids(request_id)
+
+
+def _rest_xml(error: AwsError, service: Service | None, request_id: str) -> Written:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{_xml_text(error.code)}</Code>"
+        f"<Message>{_xml_text(error.message)}</Message>"
+        f"<RequestId>{_xml_text(request_id)}</RequestId></Error>"
+    )
+    headers = [("x-amz-request-id", request_id)]
+    return "application/xml", body.encode("utf-8", "replace"), headers
+
+
+_WRITERS = {
+    "json": _json,
+    "smithy-rpc-v2-cbor": _cbor,
+    "rest-json": _rest_json,
+    "query": _query,
+    "rest-xml": _rest_xml,
+}
+
+
+def _ids(request_id: str) -> list[tuple[str, str]]:
+    return [("x-amzn-RequestId", request_id)]
+
+
+def _query_error_header(
+    error: AwsError, service: Service | None
+) -> list[tuple[str, str]]:
+    """The code that clients of the query protocol used to get, where they look for it.
+
+    Only for services that moved from it (botocore's metadata awsQueryCompatible).
+    """
+    if service is None or "awsQueryCompatible" not in service.metadata:
+        return []
+    return [("x-amzn-query-error", f"{error.code};{_side(error)}")]
+
+
+def _side(error: AwsError) -> str:
+    return "Sender" if error.status < 500 else "Receiver"
+
+
+def _members(error: AwsError, service: Service | None) -> dict[str, Any]:
+    """The message and what else the error's shape has.
+
+    "Message" or "message" is for the shape to say. Of what is not in the model, the
+    framework's SerializationException has a capital letter; ValidationException and the
+    authentication errors have none (recorded answers of several services).
+    """
+    members = dict(error.members)
+    if error.message:
+        shape = service.model.error_members(error.code) if service else ()
+        capital = "Message" in shape or error.code == "SerializationException"
+        members["Message" if capital else "message"] = error.message
+    return members
 
 
 def _xml_text(text: str) -> str:
@@ -198,23 +236,3 @@ def _xml_text(text: str) -> str:
         for character in text
     )
     return escape(legal)
-
-
-def _query_error(error: AwsError, request_id: str, service: str) -> bytes:
-    namespace = _QUERY_NAMESPACES.get(service)
-    opening = f'<ErrorResponse xmlns="{namespace}">' if namespace else "<ErrorResponse>"
-    fault = "Sender" if error.status < 500 else "Receiver"
-    return (
-        f"{opening}<Error><Type>{fault}</Type><Code>{_xml_text(error.code)}</Code>"
-        f"<Message>{_xml_text(error.message)}</Message></Error>"
-        f"<RequestId>{_xml_text(request_id)}</RequestId></ErrorResponse>"
-    ).encode("utf-8", "replace")
-
-
-def _s3_error(error: AwsError, request_id: str) -> bytes:
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{_xml_text(error.code)}</Code>"
-        f"<Message>{_xml_text(error.message)}</Message>"
-        f"<RequestId>{_xml_text(request_id)}</RequestId></Error>"
-    ).encode("utf-8", "replace")

@@ -15,10 +15,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from botocore.loaders import Loader
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -254,16 +250,6 @@ SageMaker:
 """
 
 
-def own_data_loader() -> "Loader":
-    """A loader of the data that botocore ships; never of ~/.aws/models."""
-    from botocore.loaders import Loader
-
-    return Loader(
-        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
-        include_default_search_paths=False,
-    )
-
-
 def quick_waiters() -> dict:
     """botocore's waiter model of SageMaker with a short delay.
 
@@ -271,6 +257,8 @@ def quick_waiters() -> dict:
     number of attempts is scaled up, so that a waiter's patience in seconds stays
     what it is. Source of names and matchers: the installed botocore.
     """
+    from local_aws.services import own_data_loader
+
     loader = own_data_loader()
     model = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
     for waiter in model["waiters"].values():

@@ -35,7 +35,7 @@ from local_aws.installation import (
 # The signing name of the stand-in's own question "are you there?". Like any other
 # request it needs a valid signature.
 OWN_SERVICE = "local-aws"
-OWN_ANSWER = b"local_aws"
+OWN_RESPONSE = b"local_aws"
 PATIENCE_S = 30.0
 POLL_S = 0.02
 
@@ -133,8 +133,8 @@ def is_answering(installation: Installation, timeout_s: float = 2.0) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", "/", headers=dict(request.headers))
-        answer = connection.getresponse()
-        return answer.status == 200 and answer.read() == OWN_ANSWER
+        response = connection.getresponse()
+        return response.status == 200 and response.read() == OWN_RESPONSE
     except (OSError, http.client.HTTPException):
         return False
     finally:

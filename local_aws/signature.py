@@ -12,7 +12,7 @@ responses".
 import functools
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -22,8 +22,10 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local_aws.errors import AwsError, Protocol
-from local_aws.installation import own_data_loader
+from local_aws import services
+from local_aws.errors import AwsError
+from local_aws.messages import Head
+from local_aws.services import Service, WireProtocol
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -35,30 +37,6 @@ LONGEST_EXPIRY_S = 604_800
 # "- 5 min." in their refusals (recorded answers of CloudWatch Logs and Kinesis).
 SKEW = timedelta(minutes=15)
 SKEW_JSON = timedelta(minutes=5)
-
-TARGET_SERVICES = {
-    "SageMaker": "sagemaker",
-    "Logs_20140328": "logs",
-    "GraniteServiceVersion20100801": "monitoring",
-}
-
-
-@dataclass(frozen=True)
-class Head:
-    """A request without its body: the path and query as they came over the wire.
-
-    `headers` are pairs of lower-case name and value, in order, repeated if sent twice.
-    """
-
-    method: str
-    raw_path: str
-    query: str
-    headers: list[tuple[str, str]]
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header (lower-case name), None if it is not there."""
-        return next((value for key, value in self.headers if key == name), None)
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -73,6 +51,7 @@ class Claim:
     signature: str
     timestamp: str
     expires_s: int | None  # presigned URLs only
+    signs_as_s3: bool = False
 
     @property
     def presigned(self) -> bool:
@@ -91,7 +70,7 @@ def is_signed(head: Head) -> bool:
     )
 
 
-def read_claim(head: Head, protocol: Protocol) -> Claim:
+def read_claim(head: Head, service: Service | None, protocol: WireProtocol) -> Claim:
     """The claim in the Authorization header or in a presigned URL's query.
 
     Raises AwsError, in the words of `protocol`'s services, if there is none or it
@@ -99,13 +78,13 @@ def read_claim(head: Head, protocol: Protocol) -> Claim:
     """
     if not is_signed(head):
         raise missing(protocol)
-    if head.header("authorization"):
-        return _claim_of_header(head, protocol)
-    return _claim_of_query(head, protocol)
+    read = _claim_of_header if head.header("authorization") else _claim_of_query
+    as_s3 = service is not None and service.signs_as_s3
+    return replace(read(head, protocol), signs_as_s3=as_s3)
 
 
-def claimed_service(head: Head) -> str | None:
-    """The service in the credential scope, if one can be read there."""
+def claimed_name(head: Head) -> str | None:
+    """The signing name in the credential scope, if one can be read there."""
     credential = None
     authorization = head.header("authorization")
     if authorization:
@@ -120,7 +99,7 @@ def claimed_service(head: Head) -> str | None:
 def check_claim(
     head: Head,
     claim: Claim,
-    protocol: Protocol,
+    protocol: WireProtocol,
     credentials: Credentials,
     now: datetime,
 ) -> None:
@@ -136,13 +115,13 @@ def check_claim(
     _check_scope(head, claim, protocol)
     _check_time(claim, protocol, now)
     _check_signed_headers(head, claim, protocol)
-    if claim.service == "s3" and not claim.presigned:
+    if claim.signs_as_s3 and not claim.presigned:
         _check_declared_hash(head)
 
 
 def declared_hash(head: Head, claim: Claim) -> str | None:
     """What stands for the body in the signature, if that is known without the body."""
-    if claim.service == "s3" and claim.presigned:
+    if claim.signs_as_s3 and claim.presigned:
         return UNSIGNED_PAYLOAD
     return head.header("x-amz-content-sha256")
 
@@ -150,7 +129,7 @@ def declared_hash(head: Head, claim: Claim) -> str | None:
 def check_signature(
     head: Head,
     claim: Claim,
-    protocol: Protocol,
+    protocol: WireProtocol,
     credentials: Credentials,
     payload_hash: str,
 ) -> None:
@@ -162,12 +141,12 @@ def check_signature(
         raise _mismatch(protocol)
 
 
-def check_body(head: Head, claim: Claim, protocol: Protocol, body_sha256: str) -> None:
+def check_body(head: Head, claim: Claim, protocol: WireProtocol, body_sha256: str) -> None:
     """Compare the declared hash with the bytes that came. Raises AwsError."""
     declared = declared_hash(head, claim)
     if declared in (None, UNSIGNED_PAYLOAD) or _same(declared, body_sha256):
         return
-    if claim.service == "s3":
+    if claim.signs_as_s3:
         raise AwsError(
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was "
@@ -210,7 +189,7 @@ def _signature(
             request.headers[name] = value
     request.context["timestamp"] = claim.timestamp
     request.context["payload_hash"] = payload_hash
-    verifier = _S3Verifier if claim.service == "s3" else _Verifier
+    verifier = _S3Verifier if claim.signs_as_s3 else _Verifier
     auth = verifier(credentials, claim.service, claim.region)
     text = auth.string_to_sign(request, auth.canonical_request(request))
     return auth.signature(text, request)
@@ -221,7 +200,7 @@ def _same(first: str, second: str) -> bool:
     return hmac.compare_digest(first.encode(), second.encode())
 
 
-def _claim_of_header(head: Head, protocol: Protocol) -> Claim:
+def _claim_of_header(head: Head, protocol: WireProtocol) -> Claim:
     text = head.header("authorization") or ""
     algorithm, _, rest = text.partition(" ")
     if algorithm != ALGORITHM:
@@ -269,7 +248,7 @@ def _time(timestamp: str) -> datetime | None:
         return None
 
 
-def _claim_of_query(head: Head, protocol: Protocol) -> Claim:
+def _claim_of_query(head: Head, protocol: WireProtocol) -> Claim:
     values = dict(parse_qsl(head.query, keep_blank_values=True))
     if values.get("X-Amz-Algorithm") != ALGORITHM:
         raise _unsupported_algorithm(protocol)
@@ -306,7 +285,7 @@ def _claim_of_query(head: Head, protocol: Protocol) -> Claim:
 
 
 def _claim(
-    protocol: Protocol,
+    protocol: WireProtocol,
     credential: str,
     signed_headers: str,
     signature: str,
@@ -330,7 +309,7 @@ def _claim(
 @lru_cache(maxsize=1)
 def known_regions() -> frozenset[str]:
     """AWS's Regions, of all partitions (botocore's partition data)."""
-    data = own_data_loader().load_data("partitions")
+    data = services.own_data_loader().load_data("partitions")
     return frozenset(
         region
         for partition in data["partitions"]
@@ -339,7 +318,7 @@ def known_regions() -> frozenset[str]:
     )
 
 
-def _check_scope(head: Head, claim: Claim, protocol: Protocol) -> None:
+def _check_scope(head: Head, claim: Claim, protocol: WireProtocol) -> None:
     if claim.date != claim.timestamp[:8]:
         raise _bad_scope(
             protocol,
@@ -357,13 +336,13 @@ def _check_scope(head: Head, claim: Claim, protocol: Protocol) -> None:
             f"the region '{claim.region}' is wrong; expecting 'us-east-1'",
             f"Credential should be scoped to a valid region, not '{claim.region}'. ",
         )
-    target = (head.header("x-amz-target") or "").partition(".")[0]
-    service = TARGET_SERVICES.get(target, claim.service)
-    if claim.service != service:
+    target = services.of_target(head)
+    if target is not None and claim.service != target.signing_name:
+        name = target.signing_name
         raise _bad_scope(
             protocol,
-            f'incorrect service "{claim.service}". This endpoint belongs to "s3".',
-            f"Credential should be scoped to correct service: '{service}'. ",
+            f'incorrect service "{claim.service}". This endpoint belongs to "{name}".',
+            f"Credential should be scoped to correct service: '{name}'. ",
         )
     if claim.terminator != TERMINATOR:
         raise _bad_scope(
@@ -375,7 +354,7 @@ def _check_scope(head: Head, claim: Claim, protocol: Protocol) -> None:
         )
 
 
-def _check_time(claim: Claim, protocol: Protocol, now: datetime) -> None:
+def _check_time(claim: Claim, protocol: WireProtocol, now: datetime) -> None:
     signed_at = _time(claim.timestamp)
     if signed_at is None:  # read_claim has checked that
         raise _mismatch(protocol)
@@ -412,7 +391,7 @@ def _check_time(claim: Claim, protocol: Protocol, now: datetime) -> None:
     raise _invalid(protocol, text)
 
 
-def _check_signed_headers(head: Head, claim: Claim, protocol: Protocol) -> None:
+def _check_signed_headers(head: Head, claim: Claim, protocol: WireProtocol) -> None:
     """host and every x-amz- header must be signed; what is signed must be there."""
     present = {name for name, _ in head.headers}
     needed = {"host"} | {name for name in present if name.startswith("x-amz-")}
@@ -460,11 +439,11 @@ def _check_declared_hash(head: Head) -> None:
 # CloudWatch Logs, Kinesis), the REST JSON, query and S3 ones mostly 403.
 
 
-def _json_status(protocol: Protocol) -> int:
-    return 400 if protocol == "json" else 403
+def _json_status(protocol: WireProtocol) -> int:
+    return 403 if protocol == "rest-json" else 400
 
 
-def missing(protocol: Protocol) -> AwsError:
+def missing(protocol: WireProtocol) -> AwsError:
     """What a service says to a request without any signature."""
     if protocol == "rest-xml":
         return AwsError("AccessDenied", "Access Denied", 403)
@@ -475,7 +454,7 @@ def missing(protocol: Protocol) -> AwsError:
     return AwsError("MissingAuthenticationTokenException", text, _json_status(protocol))
 
 
-def _unknown_key(protocol: Protocol) -> AwsError:
+def _unknown_key(protocol: WireProtocol) -> AwsError:
     if protocol == "rest-xml":
         text = "The AWS Access Key Id you provided does not exist in our records."
         return AwsError("InvalidAccessKeyId", text, 403)
@@ -485,20 +464,20 @@ def _unknown_key(protocol: Protocol) -> AwsError:
     return AwsError("UnrecognizedClientException", text, _json_status(protocol))
 
 
-def _unknown_token(protocol: Protocol) -> AwsError:
+def _unknown_token(protocol: WireProtocol) -> AwsError:
     if protocol == "rest-xml":
         text = "The provided token is malformed or otherwise invalid."
         return AwsError("InvalidToken", text)
     return _unknown_key(protocol)
 
 
-def _invalid(protocol: Protocol, text: str) -> AwsError:
+def _invalid(protocol: WireProtocol, text: str) -> AwsError:
     if protocol == "query":
         return AwsError("SignatureDoesNotMatch", text, 403)
     return AwsError("InvalidSignatureException", text, _json_status(protocol))
 
 
-def _mismatch(protocol: Protocol) -> AwsError:
+def _mismatch(protocol: WireProtocol) -> AwsError:
     if protocol == "rest-xml":
         return AwsError(
             "SignatureDoesNotMatch",
@@ -514,7 +493,7 @@ def _mismatch(protocol: Protocol) -> AwsError:
     )
 
 
-def _incomplete(protocol: Protocol, text: str) -> AwsError:
+def _incomplete(protocol: WireProtocol, text: str) -> AwsError:
     if protocol == "rest-xml" and "X-Amz-Date" in text:
         return AwsError(
             "AccessDenied",
@@ -532,7 +511,7 @@ def _incomplete(protocol: Protocol, text: str) -> AwsError:
 
 
 def _bad_scope(
-    protocol: Protocol, s3_text: str, text: str, incomplete: bool = False
+    protocol: WireProtocol, s3_text: str, text: str, incomplete: bool = False
 ) -> AwsError:
     if protocol == "rest-xml":
         return AwsError(
@@ -542,13 +521,13 @@ def _bad_scope(
     return _incomplete(protocol, text) if incomplete else _invalid(protocol, text)
 
 
-def _bad_query(protocol: Protocol, text: str) -> AwsError:
+def _bad_query(protocol: WireProtocol, text: str) -> AwsError:
     if protocol == "rest-xml":
         return AwsError("AuthorizationQueryParametersError", text)
     return _incomplete(protocol, text)
 
 
-def _unsupported_algorithm(protocol: Protocol) -> AwsError:
+def _unsupported_algorithm(protocol: WireProtocol) -> AwsError:
     if protocol == "rest-xml":
         return AwsError(
             "InvalidRequest",

@@ -1,87 +1,121 @@
-"""SageMaker's wire protocol (X-Amz-Json-1.1), driven by botocore's service model.
+"""The JSON protocols of AWS (json and rest-json), driven by botocore's service models.
 
-This package knows the service model and nothing of the operations behind it: it reads a
-body, checks it, calls the handler that it is given, and writes the answer or the error.
+This package knows service models and nothing of the operations behind them: it finds
+the operation, reads and checks its parameters, and writes the response or the error.
 """
 
-import functools
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from local_aws import errors
-from local_aws.errors import Answer, AwsError
-from local_aws.protocol import constraints, model, requests, responses
+from local_aws.errors import AwsError
+from local_aws.messages import Request, Response
+from local_aws.protocol import constraints, requests, responses, rest
+from local_aws.protocol.model import Operation
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any] | None]
 
 
-def answer(
-    operation_name: str, body: bytes, handler: Handler | None, context: Any
-) -> Answer:
-    """Answer one request to SageMaker.
+def respond(
+    request: Request, handlers: Mapping[str, Handler], context: Any
+) -> Response:
+    """Let the handler of the operation respond. Nothing is raised.
 
     Args:
-        operation_name: what follows "SageMaker." in X-Amz-Target.
-        body: the request's body.
-        handler: called with the checked parameters and `context`; returns the answer by
-            the names of the output shape, or raises AwsError. None: the operation is
-            not built.
+        request: in one of the JSON protocols.
+        handlers: by the operation's name; called with the checked parameters and
+            `context`. They return members of the output shape by their names, or raise
+            AwsError.
         context: handed on to the handler.
-
-    Returns:
-        The HTTP status, the headers and the body. Nothing is raised.
     """
     request_id = str(uuid.uuid4())
     try:
-        content = _answer(operation_name, body, handler, context)
-    except AwsError as error:
-        return errors.render(error, "json", request_id, "sagemaker")
-    except Exception:
-        # The one place where everything is caught: a client must get an answer in
-        # AWS's form whatever a handler did, and must not see a stack trace. The trace
-        # goes to the server's log, under the request id that the client can read.
-        log.exception("%s failed, request id %s", operation_name, request_id)
-        failure = errors.internal_failure()
-        return errors.render(failure, "json", request_id, "sagemaker")
-    headers = {
-        "x-amzn-RequestId": request_id,
-        "Content-Type": "application/x-amz-json-1.1",
-        "Content-Length": str(len(content)),
-    }
-    return 200, headers, content
+        operation, params = read(request, handlers)
+        result = handlers[operation.name](params, context)
+        return write(result, operation, request, request_id)
+    except Exception as error:
+        return failure(error, request, request_id)
 
 
-def check_invocation(params: dict[str, str]) -> None:
-    """Check InvokeEndpoint's parameters, all but the body.
+def failure(error: Exception, request: Request, request_id: str) -> Response:
+    """The response to a request whose handling raised.
 
-    Raises:
-        AwsError: ValidationException with every violation.
+    A client must get a response in AWS's form whatever a handler did, and must not see
+    a stack trace. The trace goes to the server's log, under the request id that the
+    client can read.
     """
-    _check_invocation(tuple(params.items()))
+    if not isinstance(error, AwsError):
+        log.error(
+            "%s %s failed, request id %s",
+            request.service.name,
+            request.head.target[1] or request.head.raw_path,
+            request_id,
+            exc_info=error,
+        )
+        error = errors.internal_failure()
+    return errors.render(error, request.protocol, request.service, request_id)
 
 
-@functools.lru_cache(maxsize=256)
-def _check_invocation(params: tuple[tuple[str, str], ...]) -> None:
-    """A client calls an endpoint with the same headers again and again: what has
-    passed is not checked twice. An error is never remembered.
+def find(
+    request: Request, built: Collection[str]
+) -> tuple[Operation, dict[str, str]]:
+    """The operation that is asked for, and the values in the request's path.
+
+    `built` holds the names of the operations that are here. Raises AwsError.
     """
-    operation = model.sagemaker_runtime().operation("InvokeEndpoint")
-    constraints.check(dict(params), operation.input)
-
-
-def _answer(
-    operation_name: str, body: bytes, handler: Handler | None, context: Any
-) -> bytes:
-    operation = model.sagemaker().operation(operation_name)
-    if operation is None:
+    model, head = request.service.model, request.head
+    if request.protocol == "rest-json":
+        found = model.find_operation(head.method, head.raw_path)
+    else:
+        prefix, name = head.target
+        known = prefix == request.service.target_prefix
+        operation = model.operation(name) if known else None
+        found = operation and (operation, {})
+    if found is None:
         raise errors.unknown_operation()
-    if handler is None:
-        raise errors.operation_not_built(operation_name)
-    params = requests.parse_body(body, operation.input)
+    if found[0].name not in built:
+        raise errors.operation_not_built(request.service, found[0].name)
+    return found
+
+
+def read(
+    request: Request, built: Collection[str]
+) -> tuple[Operation, dict[str, Any]]:
+    """The operation that is asked for and its checked parameters.
+
+    `built` holds the names of the operations that are here. Raises AwsError.
+    """
+    operation, labels = find(request, built)
+    body = request.body.read()
+    if request.protocol == "rest-json":
+        params = rest.parse(request.head, labels, body, operation.input)
+    else:
+        params = requests.parse_body(body, operation.input)
     if operation.input is not None:
         constraints.check(params, operation.input)
-    return responses.shape_answer(handler(params, context), operation)
+    return operation, params
+
+
+def write(
+    result: dict[str, Any] | None,
+    operation: Operation,
+    request: Request,
+    request_id: str,
+) -> Response:
+    """A handler's result as the operation's output shape says.
+
+    Raises ResultError when it does not fit that.
+    """
+    if request.protocol == "rest-json":
+        status, headers, body = rest.serialize(result, operation)
+    else:
+        version = request.service.metadata["jsonVersion"]
+        status, headers = 200, [("Content-Type", f"application/x-amz-json-{version}")]
+        body = responses.serialize(result, operation)
+    headers.append(("x-amzn-RequestId", request_id))
+    headers.append(("Content-Length", str(len(body))))
+    return Response(status, headers, [body])

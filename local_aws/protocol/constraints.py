@@ -14,7 +14,7 @@ AWS's own order is not known. AWS lists the values of an enumeration in no order
 it is the model's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,8 @@ MOST_REPORTED = 10
 # Seconds. A pattern that has not matched by then counts as not matched: a request must
 # not be able to hold the server with a pattern that backtracks.
 PATTERN_TIMEOUT = 0.25
+
+_NOT_NULL = "Member must not be null"
 
 
 def check(params: dict[str, Any], shape: Shape) -> None:
@@ -77,16 +79,16 @@ def _check_structure(
         if item is None:
             if name in shape.required:
                 violations.append(
-                    violation(
-                        None, None, path + lower_camel(name), "Member must not be null"
-                    )
+                    violation(None, None, path + lower_camel(name), _NOT_NULL)
                 )
         else:
             _check_value(item, member, path + lower_camel(name), violations)
 
 
 def _check_value(value: Any, shape: Shape, path: str, violations: list[str]) -> None:
-    if shape.type == "structure":
+    if value is None:
+        violations.append(violation(None, None, path, _NOT_NULL))
+    elif shape.type == "structure":
         _check_structure(value, shape, path + ".", violations)
     elif shape.type == "list":
         _check_list(value, shape, path, violations)
@@ -113,7 +115,8 @@ def _check_list(
                 return
             _check_value(item, element, f"{path}.{number}.member", violations)
     elif _any_broken(value, element):
-        constraint = f"Member must satisfy constraint: {_all_rules(element)}"
+        rules = _all_rules(element, None in value)
+        constraint = f"Member must satisfy constraint: {rules}"
         violations.append(violation(value, shape, path, constraint))
 
 
@@ -133,7 +136,8 @@ def _check_map(
                 return
             _check_value(item, shape.value, f"{path}.{name}.member", violations)
     elif _any_broken(value.values(), shape.value):
-        constraint = f"Map value must satisfy constraint: {_all_rules(shape.value)}"
+        rules = _all_rules(shape.value, None in value.values())
+        constraint = f"Map value must satisfy constraint: {rules}"
         violations.append(violation(value, shape, path, constraint))
 
 
@@ -141,7 +145,9 @@ def _is_container(shape: Shape) -> bool:
     return shape.type in ("structure", "list", "map")
 
 
-def _any_broken(values: Iterable[Any], shape: Shape) -> bool:
+def _any_broken(values: Collection[Any], shape: Shape) -> bool:
+    if None in values:
+        return True
     if not shape.is_constrained:
         return False
     return any(next(_broken(value, shape), None) is not None for value in values)
@@ -155,6 +161,8 @@ def _broken(value: Any, shape: Shape) -> Iterable[str]:
         if shape.pattern is not None and not _matches(value, shape):
             yield _pattern_rule(shape)
         yield from _broken_lengths(_java_length(value), shape)
+    elif shape.type == "blob":
+        yield from _broken_lengths(len(value), shape)
     elif shape.type != "boolean":
         if shape.maximum is not None and value > shape.maximum:
             yield _maximum_rule(shape)
@@ -184,8 +192,12 @@ def _java_length(text: str) -> int:
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def _all_rules(shape: Shape) -> str:
-    """Every rule of a shape in brackets: 'Map value must satisfy constraint: [...]'"""
+def _all_rules(shape: Shape, holds_null: bool = False) -> str:
+    """Every rule of a shape in brackets: 'Map value must satisfy constraint: [...]'
+
+    AWS's newer messages end with the rule on nulls, SageMaker's that were seen do not;
+    here it stands where a null is what is wrong.
+    """
     rules = []
     if shape.maximum is not None:
         rules.append(_maximum_rule(shape))
@@ -195,11 +207,13 @@ def _all_rules(shape: Shape) -> str:
         rules.append(_pattern_rule(shape))
     if shape.enum:
         rules.append(_enum_rule(shape))
+    if holds_null:
+        rules.append(_NOT_NULL)
     return f"[{', '.join(rules)}]"
 
 
 def _measure(shape: Shape) -> str:
-    return "length" if shape.type in ("string", "list", "map") else "value"
+    return "length" if shape.type in ("string", "list", "map", "blob") else "value"
 
 
 def _maximum_rule(shape: Shape) -> str:
@@ -225,6 +239,8 @@ def _shown(value: Any, shape: Shape) -> str:
 
     AWS shows a structure as its class and a hash; its members are more use here.
     """
+    if value is None:
+        return "null"
     if shape.type == "structure":
         members = ", ".join(
             f"{lower_camel(name)}={_shown(item, shape.members[name])}"

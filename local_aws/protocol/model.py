@@ -1,24 +1,40 @@
-"""SageMaker's service model, as botocore ships it, in the form this package reads.
+"""A service model, as botocore ships it, in the form that this package reads.
 
-The model is loaded once, at the first request (about 50 ms), and its shapes are built
-as operations need them. Shapes refer to one another, also in circles.
+Shapes are built as operations need them. They refer to one another, also in circles.
 """
 
 import functools
+import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import regex
-from botocore.loaders import Loader
 
 SCALARS = frozenset(
-    {"string", "integer", "long", "float", "double", "boolean", "timestamp"}
+    {"string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"}
 )
+
+_URI_LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 
 # Java, which wrote these patterns, spells characters beyond the 16-bit plane as two
 # halves; the regex package wants the character itself.
 _SURROGATE_PAIR = regex.compile(r"\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Where a member of a structure travels, and under which name.
+
+    `location` is botocore's: "" the body, else "uri", "querystring", "header",
+    "headers" (all that begin with the name) or "statusCode".
+    """
+
+    location: str
+    name: str
+    timestamp_format: str | None = None
 
 
 @dataclass(eq=False)
@@ -34,6 +50,8 @@ class Shape:
     required: tuple[str, ...] = ()
     is_union: bool = False
     members: dict[str, "Shape"] = field(default_factory=dict)
+    bindings: dict[str, "Binding"] = field(default_factory=dict)  # of members
+    payload: str | None = None  # the member that is the whole body (REST)
     element: "Shape | None" = None  # of a list
     key: "Shape | None" = None  # of a map
     value: "Shape | None" = None  # of a map
@@ -50,6 +68,15 @@ class Shape:
         return bool(self.enum) or any(bound is not None for bound in bounds)
 
     @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """Names of members by what they are called in a body."""
+        return {
+            binding.name: member
+            for member, binding in self.bindings.items()
+            if not binding.location
+        }
+
+    @functools.cached_property
     def allowed(self) -> frozenset[str]:
         """The values of an enumeration."""
         return frozenset(self.enum)
@@ -62,6 +89,7 @@ class Operation:
     name: str
     input: Shape | None
     output: Shape | None
+    status: int = 200  # of success
 
 
 def compile_pattern(pattern: str) -> regex.Pattern[str]:
@@ -118,9 +146,46 @@ class ServiceModel:
                 name,
                 self._referred(description.get("input")),
                 self._referred(description.get("output")),
+                description.get("http", {}).get("responseCode", 200),
             )
             self._built_operations[name] = operation
         return operation
+
+    def find_operation(
+        self, method: str, raw_path: str
+    ) -> tuple[Operation, dict[str, str]] | None:
+        """The operation with this URI, and the values in it (REST)."""
+        for pattern, name in self._uris.get(method, ()):
+            if match := pattern.fullmatch(raw_path):
+                values = zip(_URI_LABEL.findall(self._uri(name)), match.groups())
+                return self.operation(name), {
+                    label: unquote(value) for (label, _), value in values
+                }
+        return None
+
+    def error_members(self, code: str) -> Iterable[str]:
+        """The members of an error's shape; none if the model does not have it."""
+        return self._shapes.get(code, {}).get("members", {})
+
+    @functools.cached_property
+    def _uris(self) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+        """Pattern and operation by method, the most specific pattern first."""
+        patterns: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        # A label is a placeholder, so the URI with fewer of them is more specific.
+        by_labels = sorted(self._operations, key=lambda name: self._uri(name).count("{"))
+        for name in by_labels:
+            text = "".join(
+                ("(.+)" if part.endswith("+}") else "([^/]+)")
+                if part.startswith("{")
+                else re.escape(part)
+                for part in re.split(r"(\{[^}]+\})", self._uri(name))
+            )
+            method = self._operations[name]["http"]["method"]
+            patterns.setdefault(method, []).append((re.compile(text), name))
+        return patterns
+
+    def _uri(self, operation: str) -> str:
+        return self._operations[operation]["http"]["requestUri"].partition("?")[0]
 
     def _referred(self, reference: dict[str, Any] | None) -> Shape | None:
         return None if reference is None else self._shape(reference["shape"])
@@ -138,12 +203,18 @@ class ServiceModel:
             enum=tuple(description.get("enum", ())),
             required=tuple(description.get("required", ())),
             is_union=description.get("union", False),
+            payload=description.get("payload"),
         )
         # Known by name before its members are built: some shapes contain themselves.
         self._built_shapes[name] = shape
         if shape.type == "structure":
             for member, reference in description["members"].items():
                 shape.members[member] = self._shape(reference["shape"])
+                shape.bindings[member] = Binding(
+                    reference.get("location", ""),
+                    reference.get("locationName", member),
+                    reference.get("timestampFormat"),
+                )
         elif shape.type == "list":
             shape.element = self._shape(description["member"]["shape"])
         elif shape.type == "map":
@@ -152,35 +223,3 @@ class ServiceModel:
         elif shape.type not in SCALARS:
             raise NotImplementedError(f"shape {name} has type {shape.type}")
         return shape
-
-
-@functools.cache
-def sagemaker() -> ServiceModel:
-    """SageMaker's service model.
-
-    Only the copy inside the botocore package is read: models of the user's own
-    (~/.aws/models, AWS_DATA_PATH) must not change what the service accepts.
-    """
-    return ServiceModel(_load("sagemaker"))
-
-
-@functools.cache
-def sagemaker_runtime() -> ServiceModel:
-    """The service model of SageMaker's runtime, without the bodies.
-
-    A body is a stream of bytes: there is nothing in it that the model could check.
-    """
-    description = _load("sagemaker-runtime")
-    for name in ("InvokeEndpointInput", "InvokeEndpointOutput"):
-        shape = description["shapes"][name]
-        del shape["members"]["Body"]
-        shape["required"].remove("Body")
-    return ServiceModel(description)
-
-
-def _load(service: str) -> dict[str, Any]:
-    loader = Loader(
-        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
-        include_default_search_paths=False,
-    )
-    return loader.load_service_model(service, "service-2")

@@ -1,12 +1,15 @@
 """A request's JSON body, read into the types of the operation's input shape.
 
 What is refused here is refused as a SerializationException. The texts were recorded
-from other AWS services of the same protocol (X-Amz-Json-1.1) and framework; SageMaker's
-own were not seen. So were the habits: members that the model does not know are ignored,
-null means absent, 1.5 for an integer is cut to 1, "true" and "no" pass for booleans,
-and a body that is not JSON gets the bare code without a message.
+from AWS services of the same protocol (X-Amz-Json-1.1) and framework. So were the
+habits: members that the model does not know are ignored, null for a member means
+absent, 1.5 for an integer is cut to 1, "true" and "no" pass for booleans, and a body
+that is not JSON gets the bare code without a message. A null inside a list or a map is
+read as None, for `constraints` to refuse.
 """
 
+import base64
+import binascii
 import json
 import math
 from collections.abc import Callable
@@ -33,6 +36,7 @@ _CONVERTED_TO = {
     "double": "converted to a Double",
     "boolean": "converted to a Boolean",
     "timestamp": "converted to milliseconds since epoch",
+    "blob": "converted to Blob",
 }
 
 
@@ -72,14 +76,18 @@ def _read(value: Any, shape: Shape) -> Any:
     return _READERS[shape.type](value, shape)
 
 
+def _read_or_null(value: Any, shape: Shape) -> Any:
+    return None if value is None else _read(value, shape)
+
+
 def _structure(value: Any, shape: Shape) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _not_a_container(value, "Expected null")
-    members = shape.members
+    members, names = shape.members, shape.names
     given = {
-        name: _read(item, members[name])
+        names[name]: _read(item, members[names[name]])
         for name, item in value.items()
-        if item is not None and name in members
+        if item is not None and name in names
     }
     if shape.is_union and len(given) != 1:
         raise serialization_exception(
@@ -92,16 +100,15 @@ def _structure(value: Any, shape: Shape) -> dict[str, Any]:
 def _list(value: Any, shape: Shape) -> list[Any]:
     if not isinstance(value, list):
         raise _not_a_container(value, "Expected list or null")
-    return [_read(item, shape.element) for item in value if item is not None]
+    return [_read_or_null(item, shape.element) for item in value]
 
 
 def _map(value: Any, shape: Shape) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _not_a_container(value, "Expected map or null")
     return {
-        _string(name, shape.key): _read(item, shape.value)
+        _string(name, shape.key): _read_or_null(item, shape.value)
         for name, item in value.items()
-        if item is not None
     }
 
 
@@ -169,6 +176,15 @@ def _timestamp(value: Any, shape: Shape) -> datetime:
         raise _wrong_scalar(value, shape) from None
 
 
+def _blob(value: Any, shape: Shape) -> bytes:
+    if not isinstance(value, str):
+        raise _wrong_scalar(value, shape)
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error:
+        raise serialization_exception() from None
+
+
 def _wrong_scalar(value: Any, shape: Shape) -> AwsError:
     if isinstance(value, list):
         return serialization_exception(_LIST_NOT_EXPECTED)
@@ -194,4 +210,5 @@ _READERS: dict[str, Callable[[Any, Shape], Any]] = {
     "double": _float,
     "boolean": _boolean,
     "timestamp": _timestamp,
+    "blob": _blob,
 }

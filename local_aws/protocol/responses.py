@@ -1,5 +1,6 @@
-"""A handler's answer, written as the operation's output shape says."""
+"""A handler's result, written as the operation's output shape says."""
 
+import base64
 import json
 import math
 from collections.abc import Callable
@@ -11,32 +12,32 @@ from local_aws.protocol.model import Operation, Shape
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-class AnswerError(Exception):
+class ResultError(Exception):
     """A handler returned what the operation's output shape does not allow.
 
     It is a mistake in the stand-in, never the client's.
     """
 
 
-def shape_answer(answer: dict[str, Any] | None, operation: Operation) -> bytes:
-    """The JSON body for a handler's answer.
+def serialize(result: dict[str, Any] | None, operation: Operation) -> bytes:
+    """The JSON body for a handler's result.
 
     Members that are None are left out, and so are structures with nothing but None.
     Datetimes (with a time zone) become epoch seconds with milliseconds.
 
     Args:
-        answer: members by their names in the model; None for nothing.
+        result: members by their names in the model; None for nothing.
         operation: tells the output shape. Without one the body is empty, as AWS's is.
 
     Raises:
-        AnswerError: a name that the shape does not have, a required member that is
+        ResultError: a name that the shape does not have, a required member that is
             missing, a value of another type.
     """
     if operation.output is None:
-        if answer:
-            raise AnswerError(f"{operation.name} has no output, got {sorted(answer)}")
+        if result:
+            raise ResultError(f"{operation.name} has no output, got {sorted(result)}")
         return b""
-    shaped = _structure(answer or {}, operation.output, operation.name)
+    shaped = write_structure(result or {}, operation.output, operation.name)
     return json.dumps(shaped, separators=(",", ":")).encode()
 
 
@@ -44,19 +45,25 @@ def _write(value: Any, shape: Shape, path: str) -> Any:
     return _WRITERS[shape.type](value, shape, path)
 
 
-def _structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
+def write_structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
+    """A structure as JSON has it. Raises ResultError, which says `path`."""
     if not isinstance(value, dict):
         raise _wrong_type(value, shape, path)
     written = {}
     for name, item in value.items():
         member = shape.members.get(name)
         if member is None:
-            raise AnswerError(f"{path}: {shape.name} has no member {name!r}")
+            raise ResultError(f"{path}: {shape.name} has no member {name!r}")
         if item is not None and not _holds_nothing(item, member):
-            written[name] = _write(item, member, f"{path}.{name}")
-    missing = [name for name in shape.required if name not in written]
+            written[shape.bindings[name].name] = _write(item, member, f"{path}.{name}")
+    names = {name: shape.bindings[name] for name in shape.required}
+    missing = [
+        name
+        for name, binding in names.items()
+        if not binding.location and binding.name not in written
+    ]
     if missing:
-        raise AnswerError(f"{path}: required {', '.join(missing)} not in the answer")
+        raise ResultError(f"{path}: required {', '.join(missing)} not in the result")
     return written
 
 
@@ -121,12 +128,18 @@ def _timestamp(value: Any, shape: Shape, path: str) -> float:
     raise _wrong_type(value, shape, path)
 
 
-def _wrong_type(value: Any, shape: Shape, path: str) -> AnswerError:
-    return AnswerError(f"{path}: {value!r} is not a {shape.type} (shape {shape.name})")
+def _blob(value: Any, shape: Shape, path: str) -> str:
+    if not isinstance(value, bytes):
+        raise _wrong_type(value, shape, path)
+    return base64.b64encode(value).decode()
+
+
+def _wrong_type(value: Any, shape: Shape, path: str) -> ResultError:
+    return ResultError(f"{path}: {value!r} is not a {shape.type} (shape {shape.name})")
 
 
 _WRITERS: dict[str, Callable[[Any, Shape, str], Any]] = {
-    "structure": _structure,
+    "structure": write_structure,
     "list": _list,
     "map": _map,
     "string": _string,
@@ -136,4 +149,5 @@ _WRITERS: dict[str, Callable[[Any, Shape, str], Any]] = {
     "double": _float,
     "boolean": _boolean,
     "timestamp": _timestamp,
+    "blob": _blob,
 }

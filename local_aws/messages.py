@@ -1,0 +1,89 @@
+"""Requests and responses as the rooms of the stand-in hand them on."""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from local_aws.persistence.blobs import Reading
+    from local_aws.services import Service, WireProtocol
+    from local_aws.signature import Claim
+
+# Of ASGI.
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A request without its body: the path and query as they came over the wire.
+
+    `headers` are pairs of lower-case name and value, in order, repeated if sent twice.
+    """
+
+    method: str
+    raw_path: str
+    query: str
+    headers: list[tuple[str, str]]
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header (lower-case name), None if it is not there."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Prefix and operation of X-Amz-Target, empty if there is no such header."""
+        prefix, _, operation = (self.header("x-amz-target") or "").rpartition(".")
+        return prefix, operation
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the body is a form, as the query protocol sends it."""
+        kind = self.header("content-type") or ""
+        return kind.startswith("application/x-www-form-urlencoded")
+
+
+class Content(Protocol):
+    """A request's body that has been read to its end."""
+
+    file: IO[bytes]
+    size: int
+
+    def read(self) -> bytes:
+        """All of it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request whose signature has been checked.
+
+    `disconnected` returns once the client has left.
+    """
+
+    head: Head
+    claim: "Claim"
+    service: "Service"
+    protocol: "WireProtocol"
+    body: Content
+    disconnected: Callable[[], Awaitable[None]]
+
+    @property
+    def region(self) -> str:
+        return self.claim.region
+
+
+@dataclass(frozen=True)
+class Response:
+    """A status, headers and the parts of a body."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    parts: Sequence["bytes | Reading"] = ()
+
+
+class Responder(Protocol):
+    """What stands behind a service of the table."""
+
+    async def respond(self, request: Request) -> Response:
+        """Respond to one request. Raises AwsError."""

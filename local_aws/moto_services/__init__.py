@@ -1,0 +1,9 @@
+"""The services whose operations are moto's: each has moto's own WSGI application.
+
+Neither moto's dispatcher nor its control pages (`/moto-api`) are anywhere.
+
+service.py      what all of them have in common: MotoService
+bridge.py       a request as a WSGI environment, and what comes back
+switches.py     moto's own settings
+s3.py, iam.py, cloudwatch.py    what is peculiar to these
+"""

@@ -1,0 +1,122 @@
+"""IAM and STS: the course's role, the caller's session, the policy simulator."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from local_aws.access.policy_evaluation import Policy
+from local_aws.access.simulation import simulate_principal_policy
+from local_aws.errors import AwsError
+from local_aws.installation import ACCOUNT_ID, REGION, ROLE_ARN, ROLE_NAME
+from local_aws.messages import Request, Response
+from local_aws.moto_services import bridge
+from local_aws.moto_services.service import MotoService
+from local_aws.services import named
+
+MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+SESSION_NAME = "SageMaker"
+TRUST_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+class Iam(MotoService):
+    """moto's IAM, with the course's role when it is new."""
+
+    def make_app(self) -> Callable:
+        app = super().make_app()
+        if self._keeper.is_new:
+            _make_role()
+            self._keeper.keep()
+        return app
+
+    def respond_itself(self, request: Request, operation: str) -> Response | None:
+        if operation != "SimulatePrincipalPolicy":
+            return None
+        from moto.core.parse import QueryParser
+        from moto.core.serialize import QuerySerializer
+        from moto.core.utils import get_service_model
+
+        model = get_service_model(self._service.name).operation_model(operation)
+        form = bridge.form_of(request.head, request.body.read())
+        try:
+            params = QueryParser(model).parse({"values": form})
+        except ValueError as error:  # a number that does not read
+            raise AwsError("InvalidInput", str(error)) from error
+        policies = _policies_of_role(params.get("PolicySourceArn", ""))
+        result = simulate_principal_policy(params, policies)
+        written = QuerySerializer(model).serialize(result)
+        return Response(200, list(written["headers"].items()), [written["body"].encode()])
+
+
+class Sts(MotoService):
+    """moto's STS, which knows this installation's keys as a session of the role.
+
+    The SDK takes its execution role from sts:GetCallerIdentity, and accepts nothing but
+    an assumed role there.
+    """
+
+    def make_app(self) -> Callable:
+        from moto.sts.models import sts_backends
+
+        app = super().make_app()
+        self._responders.of(named("iam")).app()  # has the role
+        session = sts_backends[ACCOUNT_ID]["aws"].assume_role(
+            region_name=REGION,
+            role_session_name=SESSION_NAME,
+            role_arn=ROLE_ARN,
+            policy="",
+            duration=3600,
+            external_id="",
+        )
+        session.access_key_id = self._responders.installation.access_key_id
+        return app
+
+
+def _make_role() -> None:
+    """Make the course's role. Later it is the user's, who may change or delete it."""
+    iam = _backend()
+    iam.create_role(
+        role_name=ROLE_NAME,
+        assume_role_policy_document=json.dumps(TRUST_POLICY),
+        path="/service-role/",
+        permissions_boundary=None,
+        description="Execution role of the course",
+        tags=[],
+        max_session_duration="3600",
+    )
+    iam.attach_role_policy(MANAGED_POLICY, ROLE_NAME)
+
+
+def _policies_of_role(arn: str) -> list[Policy]:
+    """A role's inline and attached policies. Raises AwsError: NoSuchEntity."""
+    match = re.fullmatch(rf"arn:aws:iam::{ACCOUNT_ID}:role/(?:.*/)?([\w+=,.@-]+)", arn)
+    if match is None:
+        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn}", 400)
+    role = next((role for role in _backend().get_roles() if role.arn == arn), None)
+    if role is None:
+        name = match.group(1)
+        raise AwsError(
+            "NoSuchEntity", f"The role with name {name} cannot be found.", 404
+        )
+    documents = list(role.policies.items())
+    for policy in role.managed_policies.values():
+        version = next(v for v in policy.versions if v.is_default)
+        documents.append((policy.name, version.document))
+    return [
+        Policy(name, "IAM Policy", json.loads(document)) for name, document in documents
+    ]
+
+
+def _backend() -> Any:
+    from moto.iam.models import iam_backends
+
+    return iam_backends[ACCOUNT_ID]["aws"]

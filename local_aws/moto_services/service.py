@@ -1,0 +1,175 @@
+"""A service that moto responds for: its application, its lock, what is persisted.
+
+A request comes here after its signature has been checked. What moto can't do becomes an
+AWS error that names the operation.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from local_aws import errors
+from local_aws.errors import AwsError
+from local_aws.messages import Head, Request, Response
+from local_aws.moto_services import bridge
+from local_aws.persistence.blobs import Content, StorageError
+from local_aws.persistence.keeper import Keeper
+from local_aws.persistence.keeper import Request as Change
+from local_aws.persistence.pickles import NotKeepable
+from local_aws.persistence.resources import StateFileError
+from local_aws.services import Service
+
+if TYPE_CHECKING:
+    from local_aws.server.responders import Responders
+
+log = logging.getLogger(__name__)
+
+
+class MotoService:
+    """One of moto's applications, made on first use."""
+
+    def __init__(self, service: Service, responders: "Responders") -> None:
+        """`responders` has what is shared: threads, what is persisted, other services."""
+        self._service = service
+        self._responders = responders
+        self._keeper: Keeper | None = responders.keeper(service)
+        self._made: Callable | None = None
+        self._making = threading.Lock()
+        # moto changes and walks through its dictionaries without locking, so requests
+        # to one service are taken one at a time.
+        self.lock = threading.Lock()
+
+    async def respond(self, request: Request) -> Response:
+        """Respond on a thread of moto's pool. Raises AwsError."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._responders.moto_threads, self._respond, request
+        )
+
+    def app(self) -> Callable:
+        """The application, filled with what is persisted. Raises StateFileError."""
+        with self._making:
+            if self._made is None:
+                self._made = self.make_app()
+            return self._made
+
+    # What a service can have of its own:
+
+    def make_app(self) -> Callable:
+        """Make the application and fill moto with what is persisted."""
+        from moto.server import create_backend_app
+
+        app = create_backend_app(self._service.name)
+        app.debug = False
+        app.config["PROPAGATE_EXCEPTIONS"] = True
+        if self._keeper is not None:
+            self._keeper.refill()
+        return app
+
+    def check(self, head: Head) -> None:
+        """Raise AwsError for what moto would take for something else."""
+
+    def take_upload(self, request: Request) -> Content | None:
+        """The body, if it is stored before moto sees the request."""
+
+    def environ(self, request: Request, upload: Content | None) -> dict[str, Any]:
+        """What the application gets."""
+        return bridge.environ_of(request)
+
+    def respond_itself(self, request: Request, operation: str) -> Response | None:
+        """The response to an operation that moto does not have."""
+
+    def is_unknown(self, response: Response) -> bool:
+        """Whether this is one of Flask's own pages: no such path, no such method."""
+        headers = {name.lower(): value for name, value in response.headers}
+        is_page = headers.get("content-type", "").startswith("text/html")
+        return response.status >= 400 and is_page
+
+    # The way of a request:
+
+    def _respond(self, request: Request) -> Response:
+        try:
+            app = self.app()
+        except StateFileError as error:
+            raise self.unusable(error) from error
+        self.check(request.head)
+        change = Change(
+            request.head,
+            request.region,
+            self._operation(request),
+            self.take_upload(request),
+        )
+        with self.lock:
+            response = self.respond_itself(request, change.operation)
+            if response is not None:
+                return response
+            return self._ask_and_persist(app, request, change)
+
+    def _operation(self, request: Request) -> str:
+        """The operation's name, "" in the protocols that have none in a request."""
+        operation = request.head.target[1]
+        if not operation and "query" in self._service.protocols:
+            body = request.body.read()
+            operation = bridge.form_of(request.head, body).get("Action", "")
+        request.body.file.seek(0)
+        return operation
+
+    def _ask_and_persist(
+        self, app: Callable, request: Request, change: Change
+    ) -> Response:
+        """Let moto respond; what it changed is on disk before this returns.
+
+        If it can't be stored it is taken back, and the client told so.
+        """
+        keeper = self._keeper
+        if keeper is None:
+            return self._ask(app, request, change)
+        try:
+            response = self._ask(app, request, change)
+            if not keeper.is_change(change):
+                keeper.passed(change)
+            elif response.status < 400:
+                keeper.keep(change)
+            else:
+                keeper.refused(change)
+        except AwsError:
+            keeper.refused(change)
+            raise
+        except (StorageError, sqlite3.Error, NotKeepable) as error:
+            keeper.restore(change)
+            raise self.unusable(error) from error
+        return response
+
+    def _ask(self, app: Callable, request: Request, change: Change) -> Response:
+        head = request.head
+        name = change.operation or f"{head.method} {head.raw_path}"
+        try:
+            response = bridge.call(app, self.environ(request, change.upload))
+        except NotImplementedError:
+            raise self.not_built(name) from None
+        except (StorageError, sqlite3.Error):
+            raise
+        except Exception:
+            # moto fails with whatever Python raises on input that it does not expect.
+            # The client gets an AWS error, the log the trace.
+            log.exception("%s: %s failed in moto", self._service.name, name)
+            raise AwsError(
+                "InternalFailure",
+                f"The local stand-in for AWS failed in {self._service.signing_name} on "
+                f"{name}. Its log says more.",
+                500,
+            ) from None
+        if self.is_unknown(response):
+            raise self.not_built(name)
+        return response
+
+    def not_built(self, operation: str) -> AwsError:
+        """The error for what moto can't do."""
+        return errors.not_built(self._service.signing_name, operation)
+
+    def unusable(self, reason: object) -> AwsError:
+        """The error for state that can't be read or written."""
+        log.error("%s: %s", self._service.name, reason)
+        return errors.state_unusable(self._service, reason)

@@ -1,0 +1,5 @@
+"""The server: the ASGI application, a request's body, the process."""
+
+from local_aws.server.process import serve
+
+__all__ = ["serve"]

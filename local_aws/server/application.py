@@ -1,0 +1,223 @@
+"""The ASGI application: one loopback address at which all services respond.
+
+For each request: is it meant for us, is it signed, does the body match the signature,
+which service is it for. Who responds for a service is in the table in services.py. Work
+is done on threads, so that a slow operation does not hold up the others.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.credentials import Credentials
+
+from local_aws import errors, services, signature
+from local_aws.errors import AwsError
+from local_aws.installation import HOST, Installation
+from local_aws.lifetime import OWN_RESPONSE, OWN_SERVICE
+from local_aws.messages import Head, Message, Receive, Request, Response, Send
+from local_aws.persistence.blobs import Reading
+from local_aws.server.body import Body, Disconnected, TooLarge
+from local_aws.server.responders import Responders
+from local_aws.services import MEGABYTE, Service, WireProtocol
+from local_aws.signature import Claim
+
+log = logging.getLogger(__name__)
+
+CHUNK = MEGABYTE
+LARGEST_UNSIGNED_FORM = MEGABYTE
+
+
+class StandIn:
+    """The ASGI application."""
+
+    def __init__(
+        self, installation: Installation, port: int, responders: Responders
+    ) -> None:
+        self._installation = installation
+        self._responders = responders
+        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+        self._credentials = Credentials(
+            installation.access_key_id, installation.secret_access_key
+        )
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is no part of any AWS API here")
+        head = _head(scope)
+        body = Body(self._installation.temporary_folder)
+        try:
+            await _send(send, head, await self._response(head, receive, body))
+        except Disconnected:
+            return
+        finally:
+            body.file.close()
+
+    async def _response(self, head: Head, receive: Receive, body: Body) -> Response:
+        """Respond, with an AWS error if need be. Raises Disconnected only."""
+        name = signature.claimed_name(head)
+        if head.method == "OPTIONS":
+            service = services.S3
+        elif name is not None:
+            service = services.of_signature(name, head)
+        else:
+            service = await _unsigned_service(head, receive, body)
+        protocol = services.protocol_of(service, head)
+        try:
+            if head.method == "OPTIONS":
+                # A browser asking on behalf of a page of another origin.
+                text = "CORSResponse: CORS is not enabled for this bucket."
+                raise AwsError("AccessForbidden", text, 403)
+            claim = await self._checked(head, receive, body, service, protocol)
+            if claim.service == OWN_SERVICE:
+                return Response(200, [("content-type", "text/plain")], [OWN_RESPONSE])
+            if service is None:
+                raise errors.not_built(claim.service, _operation(head, body))
+            request = Request(
+                head, claim, service, protocol, body, lambda: _disconnected(receive)
+            )
+            return await self._responders.of(service).respond(request)
+        except Disconnected:
+            raise
+        except TooLarge:
+            text = "Your proposed upload exceeds the maximum allowed size"
+            status = 400 if protocol == "rest-xml" else 413
+            error = AwsError("EntityTooLarge", text, status)
+        except AwsError as raised:
+            error = raised
+        except Exception:
+            # A client must get an AWS error and no trace, which is for the log.
+            log.exception("%s %s failed", head.method, head.raw_path)
+            error = errors.internal_failure()
+        response = errors.render(error, protocol, service)
+        if await body.drained(head, receive):
+            return response
+        # What is left of the body would be read as the next request.
+        headers = [*response.headers, ("connection", "close")]
+        return Response(response.status, headers, response.parts)
+
+    async def _checked(
+        self,
+        head: Head,
+        receive: Receive,
+        body: Body,
+        service: Service | None,
+        protocol: WireProtocol,
+    ) -> Claim:
+        """Read the body and return the claim, if all is as it should be.
+
+        The signature is checked before the body is read where that is possible (S3
+        declares the body's hash in a header). Raises AwsError, TooLarge, Disconnected.
+        """
+        if head.header("host") not in self._hosts:
+            text = f"This stand-in answers at {' and '.join(sorted(self._hosts))} only."
+            raise AwsError("AccessDenied", text, 403)
+        keys = self._credentials
+        claim = signature.read_claim(head, service, protocol)
+        signature.check_claim(head, claim, protocol, keys, datetime.now(UTC))
+        declared = signature.declared_hash(head, claim)
+        if declared is not None:
+            signature.check_signature(head, claim, protocol, keys, declared)
+        limit = service.largest_body if service else services.LARGEST_BODY
+        if int(head.header("content-length") or 0) > limit:
+            raise TooLarge
+        try:
+            await body.fill(receive, limit)
+        except OSError as error:  # the disk is full
+            log.error("%s %s: %s", head.method, head.raw_path, error)
+            if service is None:
+                raise errors.internal_failure() from error
+            raise errors.state_unusable(service, error.strerror) from error
+        if declared is None:
+            signature.check_signature(head, claim, protocol, keys, body.sha256)
+        signature.check_body(head, claim, protocol, body.sha256)
+        return claim
+
+
+def _head(scope: Message) -> Head:
+    headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    return Head(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        headers,
+    )
+
+
+async def _unsigned_service(
+    head: Head, receive: Receive, body: Body
+) -> Service | None:
+    """The service that an unsigned request seems to be meant for."""
+    text = head.query
+    if head.is_form and int(head.header("content-length") or 0) <= MEGABYTE:
+        try:
+            await body.fill(receive, LARGEST_UNSIGNED_FORM)
+            text = body.read().decode("utf-8", "replace") or text
+        except TooLarge:  # one that came without its length
+            pass
+    return services.of_unsigned(head, text)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _operation(head: Head, body: Body) -> str:
+    """What the client of a service that is not here has asked for."""
+    from local_aws.moto_services.bridge import form_of
+
+    form = form_of(head, body.read())
+    return head.target[1] or form.get("Action") or f"{head.method} {head.raw_path}"
+
+
+async def _send(send: Send, head: Head, response: Response) -> None:
+    """Send a response; big bodies in pieces, waiting for the client between them."""
+    headers = [(k.lower(), v) for k, v in response.headers]
+    headers = [(k, v) for k, v in headers if not _is_dropped(k)]
+    parts = response.parts
+    if response.status in (204, 304):
+        headers = [(k, v) for k, v in headers if not k.startswith("content-")]
+        parts = []
+    elif head.method == "HEAD":
+        parts = []
+    else:
+        headers = [(k, v) for k, v in headers if k != "content-length"]
+        headers.append(("content-length", str(sum(len(part) for part in parts))))
+    raw = [(k.encode("latin-1"), _header_bytes(v)) for k, v in headers]
+    start = {"type": "http.response.start", "status": response.status, "headers": raw}
+    await send(start)
+    last: bytes | memoryview = b""
+    for piece in _pieces(parts):
+        if last:
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+        last = piece
+    await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _pieces(parts: Sequence[bytes | Reading]) -> Iterator[bytes | memoryview]:
+    for part in parts:
+        if isinstance(part, Reading):
+            yield from part.pieces()
+            continue
+        view = memoryview(part)
+        for start in range(0, len(view), CHUNK):
+            yield view[start : start + CHUNK]
+
+
+def _is_dropped(header: str) -> bool:
+    """No page of another origin may read anything; uvicorn adds its own Date."""
+    return header.startswith("access-control-") or header in (
+        "date",
+        "status",
+        "server",
+    )
+
+
+def _header_bytes(value: Any) -> bytes:
+    text = str(value)
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()

@@ -1,0 +1,184 @@
+"""The server as a process: sealed from its environment, bound, served, ended."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+
+import uvicorn
+
+from local_aws.clients import Clients
+from local_aws.installation import (
+    HOST,
+    Installation,
+    InstallationError,
+    client_environment,
+    open_installation,
+    private_folder,
+    write_client_files,
+)
+from local_aws.lifetime import UsersWatch, hold_users_lock, try_server_lock
+from local_aws.maintenance import finish_reset
+from local_aws.moto_services.switches import set_switches
+from local_aws.server.application import StandIn
+from local_aws.server.responders import Responders
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75
+SHUTDOWN_S = 2
+EXIT_S = 3.0
+WATCH_S = 0.5
+# Each connection takes a descriptor; macOS gives a process 256 unless it asks for more.
+DESCRIPTORS = 10_240
+
+
+def serve(until_unused: bool) -> int:
+    """Serve until a signal, or until the last user has gone. Returns the exit code.
+
+    Raises InstallationError when another server uses this state folder.
+    """
+    logging.basicConfig(
+        level=logging.INFO if until_unused else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each /ping
+    installation = open_installation()
+    if not until_unused:
+        hold_users_lock(installation)
+    server_lock = try_server_lock(installation)
+    if server_lock is None:
+        raise InstallationError(
+            f"a stand-in already serves {installation.home} at "
+            f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses it; "
+            "set LOCAL_AWS_HOME to another folder to run a second one."
+        )
+    finish_reset(installation)
+    _seal(installation)
+    listener = bind(installation)
+    port = listener.getsockname()[1]
+    write_client_files(installation, port)
+    from local_aws.sagemaker import open_context  # after sealing: it imports boto3
+
+    sagemaker = open_context(
+        installation, Clients(installation, f"http://{HOST}:{port}")
+    )
+    responders = Responders(installation, sagemaker)
+    server = _Server(StandIn(installation, port, responders), responders)
+    # uvicorn has its own handlers while it runs, and raises the signal once more when
+    # it has ended; these are for the moments before and after.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: server.stop())
+    watch = UsersWatch(installation) if until_unused else None
+    responders.warm_up()
+    try:
+        asyncio.run(_serve(server, listener, installation, watch))
+    finally:
+        sagemaker.close()
+    # A thread that is still busy (a long upload, say) holds up the interpreter's end;
+    # all that had to be closed has been.
+    watchdog = threading.Timer(EXIT_S, os._exit, [0])
+    watchdog.daemon = True
+    watchdog.start()
+    return 0
+
+
+def bind(installation: Installation) -> socket.socket:
+    """A socket on loopback: at the port used last if it is free, else at any.
+
+    With the same port again, clients of an open notebook keep working.
+    """
+    for port in (installation.port, 0):
+        if port is None:
+            continue
+        # With the protocol named, asyncio switches Nagle's algorithm off on what is
+        # accepted; without, a response of two packets takes 44 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        # A port whose old connections are still fading (TIME_WAIT) counts as free.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            # At once: with SO_REUSEADDR, a port that is bound but not yet listened at
+            # can be given to somebody else too.
+            listener.listen()
+        except OSError:
+            listener.close()
+            if port == 0:
+                raise
+        else:
+            return listener
+    raise AssertionError("port 0 was tried last")
+
+
+def _seal(installation: Installation) -> None:
+    """Make this process safe from its environment, and its files from others."""
+    os.umask(0o077)
+    sealed = client_environment(installation, os.environ)
+    os.environ.clear()
+    os.environ.update(sealed)
+    set_switches(os.environ)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    folder = private_folder(installation.temporary_folder)
+    for left_over in folder.iterdir():
+        if left_over.is_file():
+            left_over.unlink()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which lets requests that wait for something end when it is to stop."""
+
+    def __init__(self, app: StandIn, responders: Responders) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                proxy_headers=False,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        self._responders = responders
+
+    def stop(self) -> None:
+        """End soon."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._responders.release()
+        await super().shutdown(sockets)
+
+
+async def _serve(
+    server: _Server,
+    listener: socket.socket,
+    installation: Installation,
+    watch: UsersWatch | None,
+) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started and watch is None:
+        print(
+            f"local_aws serves {installation.home} at {installation.endpoint} until "
+            "Ctrl-C. Use it with: python -m local_aws exec -- COMMAND",
+            flush=True,
+        )
+    while watch is not None and not serving.done():
+        if watch.nobody_left():
+            log.info("The last user has gone.")
+            server.stop()
+            break
+        await asyncio.wait([serving], timeout=WATCH_S)
+    await serving
