@@ -67,7 +67,9 @@ class Service:
         """The whole service model. SageMaker's takes 50 ms."""
         from local_aws.protocol.model import ServiceModel
 
-        return ServiceModel(own_data_loader().load_service_model(self.name, "service-2"))
+        return ServiceModel(
+            own_data_loader().load_service_model(self.name, "service-2")
+        )
 
     @cached_property
     def protocols(self) -> tuple[WireProtocol, ...]:
@@ -157,9 +159,9 @@ def of_unsigned(head: Head, form: str) -> Service | None:
     if head.header("x-amz-target"):
         return of_target(head)
     for service in SERVICES:
-        if "rest-json" in service.protocols:
-            if service.model.find_operation(head.method, head.raw_path):
-                return service
+        has_uris = "rest-json" in service.protocols
+        if has_uris and service.model.find_operation(head.method, head.raw_path):
+            return service
     parameters = parse_qs(form)
     if "Action" not in parameters:
         return S3  # whose paths can be anything

@@ -38,6 +38,7 @@ LONGEST_EXPIRY_S = 604_800
 SKEW = timedelta(minutes=15)
 SKEW_JSON = timedelta(minutes=5)
 
+
 @dataclass(frozen=True)
 class Claim:
     """What a request says about its own signature."""
@@ -141,7 +142,9 @@ def check_signature(
         raise _mismatch(protocol)
 
 
-def check_body(head: Head, claim: Claim, protocol: WireProtocol, body_sha256: str) -> None:
+def check_body(
+    head: Head, claim: Claim, protocol: WireProtocol, body_sha256: str
+) -> None:
     """Compare the declared hash with the bytes that came. Raises AwsError."""
     declared = declared_hash(head, claim)
     if declared in (None, UNSIGNED_PAYLOAD) or _same(declared, body_sha256):

@@ -5,14 +5,16 @@ import logging
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from aws_requests import respond, unpacked
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import create_parser
 from botocore.retries.standard import RetryContext, TransientRetryableChecker
 
-from local_aws import errors
+from local_aws import errors, services
 from local_aws.errors import AwsError
-from local_aws.protocol import answer, model, responses
+from local_aws.messages import Head, Response
+from local_aws.protocol import responses
 
 JOB_ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/job"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
@@ -48,22 +50,28 @@ class Handler:
 def raw(body: str | bytes, operation: str = "CreateTrainingJob") -> tuple[str, str]:
     """Send a body as it is; returns the code and the message of the error."""
     content = body.encode() if isinstance(body, str) else body
-    status, _, body = answer(operation, content, Handler(AwsError("Accepted", "")), 0)
+    response = respond(operation, content, Handler(AwsError("Accepted", "")), 0)
+    status, _, body = unpacked(response)
     error = json.loads(body)
     assert status == 400
     return error["__type"], error.get("Message", error.get("message"))
 
 
-def parsed(response: errors.Answer, service: str, operation: str | None = None) -> dict:
+def parsed(
+    response: Response,
+    service: str,
+    operation: str | None = None,
+    protocol: str | None = None,
+) -> dict:
     """A response as botocore's client would show it."""
     loaded = Loader().load_service_model(service, "service-2")
     service_model = ServiceModel(loaded)
     shape = None
     if operation is not None:
         shape = service_model.operation_model(operation).output_shape
-    status, headers, body = response
+    status, headers, body = unpacked(response)
     lower = {name.lower(): value for name, value in headers.items()}
-    parser = create_parser(service_model.resolved_protocol)
+    parser = create_parser(protocol or service_model.resolved_protocol)
     return parser.parse(
         {"status_code": status, "headers": lower, "body": body, "context": {}}, shape
     )
@@ -71,7 +79,7 @@ def parsed(response: errors.Answer, service: str, operation: str | None = None) 
 
 def described(description: dict) -> dict:
     """What boto3 makes of a handler's answer to DescribeTrainingJob."""
-    response = answer(
+    response = respond(
         "DescribeTrainingJob",
         b'{"TrainingJobName":"job"}',
         Handler(description),
@@ -188,7 +196,7 @@ def test_a_list_for_a_body():
 def test_timestamps_are_epoch_seconds():
     handler = Handler({"TrainingJobSummaries": []})
     body = b'{"CreationTimeAfter":1767323045.5,"MaxResults":7}'
-    assert answer("ListTrainingJobs", body, handler, None)[0] == 200
+    assert respond("ListTrainingJobs", body, handler, None).status == 200
     after = datetime(2026, 1, 2, 3, 4, 5, 500000, tzinfo=UTC)
     assert handler.params == {"CreationTimeAfter": after, "MaxResults": 7}
     assert handler.params["CreationTimeAfter"].tzinfo is UTC
@@ -209,7 +217,6 @@ def test_what_the_handler_gets():
         "Foo": {"unknown": "members are ignored"},
         "KmsKeyId": None,
         "ProductionVariants": [
-            None,
             {
                 "VariantName": "a",
                 "InitialInstanceCount": 1.9,
@@ -220,9 +227,9 @@ def test_what_the_handler_gets():
         ],
     }
     context = object()
-    status, _, _ = answer(
+    status = respond(
         "CreateEndpointConfig", json.dumps(request).encode(), handler, context
-    )
+    ).status
     assert status == 200
     assert handler.context is context
     assert handler.params == {
@@ -274,18 +281,19 @@ def test_an_answer_as_boto3_reads_it():
 
 def test_headers_of_an_answer():
     body = b'{"TrainingJobName":"job"}'
-    first = answer("DescribeTrainingJob", body, Handler(DESCRIPTION), None)
-    second = answer("DescribeTrainingJob", body, Handler(DESCRIPTION), None)
-    status, headers, content = first
+    first = respond("DescribeTrainingJob", body, Handler(DESCRIPTION), None)
+    second = respond("DescribeTrainingJob", body, Handler(DESCRIPTION), None)
+    status, headers, content = unpacked(first)
     assert status == 200
     assert headers["Content-Type"] == "application/x-amz-json-1.1"
     assert headers["Content-Length"] == str(len(content))
-    assert headers["x-amzn-RequestId"] != second[1]["x-amzn-RequestId"]
+    assert headers["x-amzn-RequestId"] != unpacked(second)[1]["x-amzn-RequestId"]
 
 
 def test_an_operation_without_output_has_an_empty_body():
     body = b'{"TrainingJobName":"job"}'
-    status, headers, content = answer("StopTrainingJob", body, Handler(), None)
+    response = respond("StopTrainingJob", body, Handler(), None)
+    status, headers, content = unpacked(response)
     assert (status, headers["Content-Length"], content) == (200, "0", b"")
 
 
@@ -308,8 +316,8 @@ def test_what_is_none_is_left_out():
 def test_times_and_numbers_in_answers():
     zone = timezone(timedelta(hours=5))
     metric = {"MetricName": "m", "Value": float("nan"), "Timestamp": 1767323045}
-    operation = model.sagemaker().operation("DescribeTrainingJob")
-    body = responses.shape_answer(
+    operation = services.named("sagemaker").model.operation("DescribeTrainingJob")
+    body = responses.serialize(
         {
             **DESCRIPTION,
             "TrainingStartTime": NOW.astimezone(zone),
@@ -328,7 +336,7 @@ def test_times_and_numbers_in_answers():
     ("wrong", "said"),
     [
         ({"TrainingJobState": "x"}, "has no member 'TrainingJobState'"),
-        ({"TrainingJobStatus": None}, "required TrainingJobStatus not in the answer"),
+        ({"TrainingJobStatus": None}, "required TrainingJobStatus not in the result"),
         ({"TrainingJobName": 5}, "DescribeTrainingJob.TrainingJobName: 5 is not a str"),
         ({"BillableTimeInSeconds": 1.5}, "is not a integer"),
         ({"BillableTimeInSeconds": True}, "is not a integer"),
@@ -342,23 +350,23 @@ def test_times_and_numbers_in_answers():
     ],
 )
 def test_an_answer_that_the_model_does_not_allow(wrong, said, caplog):
-    operation = model.sagemaker().operation("DescribeTrainingJob")
+    operation = services.named("sagemaker").model.operation("DescribeTrainingJob")
     description = {**DESCRIPTION, **wrong}
-    with pytest.raises(responses.AnswerError) as raised:
-        responses.shape_answer(description, operation)
+    with pytest.raises(responses.ResultError) as raised:
+        responses.serialize(description, operation)
     assert said in str(raised.value)
-    response = answer(
+    response = respond(
         "DescribeTrainingJob", b'{"TrainingJobName":"job"}', Handler(description), None
     )
-    assert response[0] == 500
+    assert response.status == 500
     assert said in caplog.text
-    assert b"AnswerError" not in response[2]
+    assert b"ResultError" not in unpacked(response)[2]
 
 
 def test_an_answer_where_there_is_none_to_give():
-    operation = model.sagemaker().operation("StopTrainingJob")
-    with pytest.raises(responses.AnswerError, match="has no output"):
-        responses.shape_answer({"TrainingJobArn": JOB_ARN}, operation)
+    operation = services.named("sagemaker").model.operation("StopTrainingJob")
+    with pytest.raises(responses.ResultError, match="has no output"):
+        responses.serialize({"TrainingJobArn": JOB_ARN}, operation)
 
 
 # --- errors -------------------------------------------------------------------------
@@ -366,10 +374,10 @@ def test_an_answer_where_there_is_none_to_give():
 
 def test_an_error_of_a_handler():
     error = AwsError("ResourceInUse", "A job with this name already exists.")
-    response = answer(
+    response = respond(
         "DescribeTrainingJob", b'{"TrainingJobName":"job"}', Handler(error), None
     )
-    status, headers, content = response
+    status, headers, content = unpacked(response)
     assert status == 400
     assert json.loads(content) == {
         "__type": "ResourceInUse",
@@ -387,10 +395,10 @@ def test_an_error_of_a_handler():
 def test_a_fault_of_ours_is_logged_and_not_shown(caplog):
     fault = RuntimeError("secret detail")
     with caplog.at_level(logging.ERROR):
-        response = answer(
+        response = respond(
             "DescribeTrainingJob", b'{"TrainingJobName":"job"}', Handler(fault), None
         )
-    status, headers, content = response
+    status, headers, content = unpacked(response)
     assert status == 500
     assert json.loads(content) == {
         "__type": "InternalFailure",
@@ -403,8 +411,8 @@ def test_a_fault_of_ours_is_logged_and_not_shown(caplog):
 
 
 def test_an_operation_that_is_not_built_is_named_and_not_tried_again():
-    response = answer("CreateProcessingJob", b"{}", None, None)
-    status, _, _ = response
+    response = respond("CreateProcessingJob", b"{}", None, None)
+    status = response.status
     result = parsed(response, "sagemaker")
     assert result["Error"]["Code"] == "NotImplementedException"
     assert "has not built CreateProcessingJob" in result["Error"]["Message"]
@@ -414,7 +422,8 @@ def test_an_operation_that_is_not_built_is_named_and_not_tried_again():
 
 
 def test_an_unknown_operation():
-    status, _, content = answer("CreateTrainingJobs", b"{}", Handler(), None)
+    response = respond("CreateTrainingJobs", b"{}", Handler(), None)
+    status, _, content = unpacked(response)
     assert (status, json.loads(content)) == (
         400,
         {"__type": "UnknownOperationException"},
@@ -424,32 +433,39 @@ def test_an_unknown_operation():
 AWKWARD = 'Signature <expired> & "gone": é \x01 \U0001f600'
 
 
+CBOR = {"smithy-protocol": "rpc-v2-cbor"}
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+CLOUDWATCH_TARGET = {"x-amz-target": "GraniteServiceVersion20100801.PutMetricData"}
+
+
 @pytest.mark.parametrize(
     ("service", "signing_name", "headers", "protocol"),
     [
         ("sagemaker", "sagemaker", {"x-amz-target": "SageMaker.ListTags"}, "json"),
         ("sagemaker-runtime", "sagemaker", {}, "rest-json"),
         ("logs", "logs", {"x-amz-target": "Logs_20140328.GetLogEvents"}, "json"),
-        ("iam", "iam", {}, "query"),
+        ("iam", "iam", FORM, "query"),
         ("sts", "sts", {}, "query"),
-        ("s3", "s3", {}, "rest-xml"),
-        (
-            "cloudwatch",
-            "monitoring",
-            {"x-amz-target": "GraniteServiceVersion20100801.PutMetricData"},
-            "json",
-        ),
+        ("s3", "s3", FORM, "rest-xml"),
+        ("cloudwatch", "monitoring", CLOUDWATCH_TARGET, "json"),
+        ("cloudwatch", "monitoring", FORM, "query"),
+        ("cloudwatch", "monitoring", {}, "query"),
+        ("cloudwatch", "monitoring", CBOR, "smithy-rpc-v2-cbor"),
     ],
 )
 def test_errors_are_readable_by_boto3_for_each_service(
     service, signing_name, headers, protocol
 ):
-    assert errors.protocol_of(signing_name, headers) == protocol
+    head = Head("POST", "/", "", list(headers.items()))
+    row = services.of_signature(signing_name, head)
+    assert row is services.named(service)
+    assert services.protocol_of(row, head) == protocol
     error = AwsError("InvalidSignatureException", AWKWARD, 403)
-    response = errors.render(error, protocol, "the-request-id", signing_name)
-    assert response[0] == 403
-    assert response[1]["Content-Length"] == str(len(response[2]))
-    result = parsed(response, service)
+    response = errors.render(error, protocol, row, "the-request-id")
+    status, answered, body = unpacked(response)
+    assert status == 403
+    assert answered["Content-Length"] == str(len(body))
+    result = parsed(response, service, protocol=protocol)
     message = AWKWARD
     if protocol in ("query", "rest-xml"):
         message = AWKWARD.replace("\x01", "?")  # XML can't hold it
@@ -459,8 +475,8 @@ def test_errors_are_readable_by_boto3_for_each_service(
 
 
 def test_cloudwatch_in_its_older_protocol():
-    assert errors.protocol_of("monitoring", {}) == "query"
     error = AwsError("SignatureDoesNotMatch", "no", 403)
-    _, headers, body = errors.render(error, "query", "id", "monitoring")
+    response = errors.render(error, "query", services.named("cloudwatch"), "id")
+    _, headers, body = unpacked(response)
     assert headers["Content-Type"] == "text/xml"
     assert b'xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"' in body

@@ -10,11 +10,13 @@ from collections import Counter
 
 import pytest
 import regex
+from aws_requests import respond, unpacked
 from botocore.model import Shape
 from model_requests import MODEL, OPERATIONS, Faulty, faulty_requests, sample
 
+from local_aws import services
 from local_aws.errors import AwsError
-from local_aws.protocol import answer, constraints, model
+from local_aws.protocol import constraints, model
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/service-role/SageMakerCourse"
 JOB_ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/job"
@@ -59,7 +61,8 @@ def accept(params: dict, context: object) -> dict:
 
 def send(operation: str, request: object) -> tuple[str, str]:
     """Send a request; returns the code and the message of the answer."""
-    status, _, body = answer(operation, json.dumps(request).encode(), accept, None)
+    response = respond(operation, json.dumps(request).encode(), accept, None)
+    status, _, body = unpacked(response)
     error = json.loads(body)
     assert status == 400
     return error["__type"], error.get("message", error.get("Message", ""))
@@ -264,7 +267,7 @@ def test_shapes_that_contain_themselves():
 
 def test_a_pattern_that_backtracks_does_not_hold_the_server(monkeypatch):
     name = "a" * 2000 + "!"
-    shape = model.sagemaker().operation("CreateComputeQuota").input
+    shape = services.named("sagemaker").model.operation("CreateComputeQuota").input
     shape = shape.members["ComputeQuotaTarget"].members["TeamName"]
     with pytest.raises(TimeoutError):  # or this shows nothing
         shape.compiled_pattern.fullmatch(name, timeout=0.01)
@@ -303,7 +306,7 @@ def input_shapes() -> list[Shape]:
 
 
 def test_every_operation_and_every_pattern_of_the_model_can_be_read():
-    service = model.sagemaker()
+    service = services.named("sagemaker").model
     assert set(service.operation_names) == set(MODEL.operation_names)
     for name in service.operation_names:
         assert service.operation(name).name == name
@@ -414,3 +417,47 @@ def test_the_gate_notices_a_wrong_member_name(monkeypatch):
         each for each in all_faulty("CreateModel") if each.code == "ValidationException"
     ]
     assert all(wrongly_answered("CreateModel", each) for each in faulty)
+
+
+NOT_NULL = "failed to satisfy constraint: Member must not be null"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "InputDataConfig",
+            [None],
+            f"Value null at 'inputDataConfig.1.member' {NOT_NULL}",
+        ),
+        (
+            "HyperParameters",
+            {"eta": None},
+            "Value '{eta=null}' at 'hyperParameters' failed to satisfy constraint: Map "
+            "value must satisfy constraint: [",
+        ),
+        (
+            "TuningObjective",
+            None,
+            None,  # a member that is null is absent
+        ),
+    ],
+)
+def test_a_null_in_a_list_or_a_map_is_refused(path, value, said) -> None:
+    request = copy.deepcopy(TRAINING_JOB) | {path: value}
+    code, message = send("CreateTrainingJob", request)
+    if said is None:
+        assert (code, message) == ("Accepted", "")
+        return
+    assert code == "ValidationException"
+    assert message.startswith("1 validation error detected: ")
+    assert said in message
+    assert message.endswith(("Member must not be null", "Member must not be null]"))
+
+
+def test_a_null_in_a_list_of_texts_is_refused() -> None:
+    request = {"ResourceArn": JOB_ARN, "TagKeys": ["a", None]}
+    code, message = send("DeleteTags", request)
+    assert code == "ValidationException"
+    assert "Value '[a, null]' at 'tagKeys' failed to satisfy constraint" in message
+    assert message.endswith(", Member must not be null]")

@@ -13,6 +13,7 @@ import pytest
 from botocore.auth import HmacV1Auth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.parsers import create_parser
 
 from local_aws.installation import ROLE_NAME
 
@@ -573,3 +574,54 @@ def test_the_hash_in_the_header_is_that_of_the_body(stand_in, bucket) -> None:
     assert send(stand_in, call, headers).status == 200
     stored = stand_in.client("s3").get_object(Bucket=bucket, Key="key")["Body"].read()
     assert hashlib.sha256(stored).hexdigest() == declared
+
+
+def test_a_large_unsigned_form_without_a_length_is_refused(stand_in) -> None:
+    """In chunks, so that its size shows only as it comes."""
+    connection = http.client.HTTPConnection(urlsplit(stand_in.endpoint).netloc)
+    pieces = [b"Action=ListUsers&x=" + b"x" * 300_000] + [b"x" * 300_000] * 5
+    headers = {"Content-Type": FORM}
+    connection.request("POST", "/", iter(pieces), headers, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 403
+    assert b"<Code>AccessDenied</Code>" in answer.read()
+    call = CALLS["iam"]
+    connection.request("POST", "/", call.body, signed(stand_in, call))
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize("length", [10, 2_000_000])
+def test_an_unsigned_form_is_refused_by_the_service_it_names(stand_in, length) -> None:
+    body = b"Action=GetCallerIdentity&Version=2011-06-15&x=".ljust(length, b"x")
+    headers = {"Host": urlsplit(stand_in.endpoint).netloc, "Content-Type": FORM}
+    call = Call("sts", path="/?Action=GetCallerIdentity", body=body)
+    answer = send(stand_in, call, headers)
+    assert answer.error == (403, "MissingAuthenticationToken")
+
+
+def test_an_unsigned_invocation_is_refused_by_the_runtime(stand_in) -> None:
+    headers = {"Host": urlsplit(stand_in.endpoint).netloc}
+    call = Call("sagemaker", path="/endpoints/some-name/invocations", body=b"1,2")
+    answer = send(stand_in, call, headers)
+    assert answer.status == 403
+    assert answer.headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
+
+
+def test_cloudwatch_in_cbor_says_that_it_is_not_built(stand_in) -> None:
+    """In CBOR, so that a client of that protocol can read it."""
+    path = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
+    headers = {"Smithy-Protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+    call = Call("monitoring", path=path, body=b"\xa0", headers=headers)
+    answer = send(stand_in, call, signed(stand_in, call))
+    parser = create_parser("smithy-rpc-v2-cbor")
+    response = {
+        "status_code": answer.status,
+        "headers": answer.headers,
+        "body": answer.body,
+        "context": {},
+    }
+    error = parser.parse(response, None)["Error"]
+    assert answer.status == 501
+    assert error["Code"] == "NotImplemented"
+    assert path in error["Message"]

@@ -54,7 +54,9 @@ class Iam(MotoService):
         policies = _policies_of_role(params.get("PolicySourceArn", ""))
         result = simulate_principal_policy(params, policies)
         written = QuerySerializer(model).serialize(result)
-        return Response(200, list(written["headers"].items()), [written["body"].encode()])
+        return Response(
+            200, list(written["headers"].items()), [written["body"].encode()]
+        )
 
 
 class Sts(MotoService):

@@ -32,7 +32,7 @@ class MotoService:
     """One of moto's applications, made on first use."""
 
     def __init__(self, service: Service, responders: "Responders") -> None:
-        """`responders` has what is shared: threads, what is persisted, other services."""
+        """`responders` has threads, what is persisted and the other services."""
         self._service = service
         self._responders = responders
         self._keeper: Keeper | None = responders.keeper(service)

@@ -4,12 +4,13 @@ This package knows service models and nothing of the operations behind them: it 
 the operation, reads and checks its parameters, and writes the response or the error.
 """
 
+import functools
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from local_aws import errors
+from local_aws import errors, services
 from local_aws.errors import AwsError
 from local_aws.messages import Request, Response
 from local_aws.protocol import constraints, requests, responses, rest
@@ -37,7 +38,7 @@ def respond(
         operation, params = read(request, handlers)
         result = handlers[operation.name](params, context)
         return write(result, operation, request, request_id)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - failure() logs it
         return failure(error, request, request_id)
 
 
@@ -60,9 +61,7 @@ def failure(error: Exception, request: Request, request_id: str) -> Response:
     return errors.render(error, request.protocol, request.service, request_id)
 
 
-def find(
-    request: Request, built: Collection[str]
-) -> tuple[Operation, dict[str, str]]:
+def find(request: Request, built: Collection[str]) -> tuple[Operation, dict[str, str]]:
     """The operation that is asked for, and the values in the request's path.
 
     `built` holds the names of the operations that are here. Raises AwsError.
@@ -82,9 +81,7 @@ def find(
     return found
 
 
-def read(
-    request: Request, built: Collection[str]
-) -> tuple[Operation, dict[str, Any]]:
+def read(request: Request, built: Collection[str]) -> tuple[Operation, dict[str, Any]]:
     """The operation that is asked for and its checked parameters.
 
     `built` holds the names of the operations that are here. Raises AwsError.
@@ -119,3 +116,14 @@ def write(
     headers.append(("x-amzn-RequestId", request_id))
     headers.append(("Content-Length", str(len(body))))
     return Response(status, headers, [body])
+
+
+@functools.lru_cache(maxsize=256)
+def _check_invocation(params: tuple[tuple[str, str], ...]) -> None:
+    operation = services.named("sagemaker-runtime").model.operation("InvokeEndpoint")
+    constraints.check({**dict(params), "Body": b""}, operation.input)
+
+
+def check_invocation(params: dict[str, str]) -> None:
+    """Check InvokeEndpoint's parameters, all but the body. Raises AwsError."""
+    _check_invocation(tuple(params.items()))

@@ -17,7 +17,7 @@ SCALARS = frozenset(
     {"string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"}
 )
 
-_URI_LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
+_URI_LABEL = re.compile(r"\{([^}+]+)\+?\}")
 
 # Java, which wrote these patterns, spells characters beyond the 16-bit plane as two
 # halves; the regex package wants the character itself.
@@ -157,10 +157,9 @@ class ServiceModel:
         """The operation with this URI, and the values in it (REST)."""
         for pattern, name in self._uris.get(method, ()):
             if match := pattern.fullmatch(raw_path):
-                values = zip(_URI_LABEL.findall(self._uri(name)), match.groups())
-                return self.operation(name), {
-                    label: unquote(value) for (label, _), value in values
-                }
+                labels = _URI_LABEL.findall(self._uri(name))
+                values = zip(labels, match.groups(), strict=True)
+                return self.operation(name), {k: unquote(v) for k, v in values}
         return None
 
     def error_members(self, code: str) -> Iterable[str]:
@@ -172,7 +171,9 @@ class ServiceModel:
         """Pattern and operation by method, the most specific pattern first."""
         patterns: dict[str, list[tuple[re.Pattern[str], str]]] = {}
         # A label is a placeholder, so the URI with fewer of them is more specific.
-        by_labels = sorted(self._operations, key=lambda name: self._uri(name).count("{"))
+        by_labels = sorted(
+            self._operations, key=lambda name: self._uri(name).count("{")
+        )
         for name in by_labels:
             text = "".join(
                 ("(.+)" if part.endswith("+}") else "([^/]+)")

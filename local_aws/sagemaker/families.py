@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from local_aws import services
 from local_aws.errors import AwsError
 from local_aws.persistence.resources import AlreadyExists, NotFound
-from local_aws.protocol import model
 from local_aws.sagemaker import pagination, preconditions
 from local_aws.sagemaker.operations import Context, operation
 
@@ -76,13 +76,15 @@ class Family:
     def described_members(self) -> frozenset[str]:
         """What Describe may show."""
         return frozenset(
-            model.sagemaker().operation(self.describe_operation).output.members
+            services.named("sagemaker")
+            .model.operation(self.describe_operation)
+            .output.members
         )
 
     @cached_property
     def _page(self) -> tuple[str, frozenset[str]]:
         """The member of List's output that holds the page, and what each entry has."""
-        output = model.sagemaker().operation(self.list_operation).output
+        output = services.named("sagemaker").model.operation(self.list_operation).output
         (member,) = (name for name, shape in output.members.items() if shape.element)
         return member, frozenset(output.members[member].element.members)
 

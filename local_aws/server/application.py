@@ -145,9 +145,7 @@ def _head(scope: Message) -> Head:
     )
 
 
-async def _unsigned_service(
-    head: Head, receive: Receive, body: Body
-) -> Service | None:
+async def _unsigned_service(head: Head, receive: Receive, body: Body) -> Service | None:
     """The service that an unsigned request seems to be meant for."""
     text = head.query
     if head.is_form and int(head.header("content-length") or 0) <= MEGABYTE:
