@@ -2,9 +2,10 @@
 
 from local_aws.errors import validation_exception
 from local_aws.hosting import transitions
-from local_aws.sagemaker import models, preconditions
+from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.endpoint_configs import ENDPOINT_CONFIGS
 from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.models import MODELS, deployable
 from local_aws.sagemaker.operations import Context, operation
 
 ENDPOINTS = declare(
@@ -70,7 +71,7 @@ def _deployment(request: dict, context: Context) -> tuple[dict, dict[str, dict]]
     """The configuration's record, and each variant's model as it is now."""
     configuration = ENDPOINT_CONFIGS.get(request["EndpointConfigName"], context)
     deployed = {
-        variant["VariantName"]: models.deployable(variant["ModelName"], context)
+        variant["VariantName"]: deployable(MODELS.get(variant["ModelName"], context))
         for variant in configuration["ProductionVariants"]
     }
     return configuration, deployed

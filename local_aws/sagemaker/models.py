@@ -56,13 +56,14 @@ def delete_model(request: dict, context: Context) -> dict:
     return MODELS.delete(request, context)
 
 
-def deployable(name: str, context: Context) -> dict:
-    """Image, artifact and environment of a model as they are now.
+def deployable(model: dict) -> dict:
+    """Role, image, artifact and environment of a model as they are now.
 
     Jobs and endpoints note them: the model may be deleted while they work.
     """
-    container = MODELS.get(name, context)["PrimaryContainer"]
+    container = model["PrimaryContainer"]
     return {
+        "role": model["ExecutionRoleArn"],
         "image": container["Image"],
         "uri": model_data_uri(container),
         "environment": container.get("Environment", {}),

@@ -1,11 +1,10 @@
 """Training jobs: an algorithm's image, its input and where its model goes."""
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs.kinds import TRAINING
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.jobs import start_job, stop_job
 from local_aws.sagemaker.operations import Context, operation
-from local_aws.sagemaker.stopping import stop_job
 
 TRAINING_JOBS = declare(
     Family(
@@ -52,8 +51,6 @@ TRAINING_JOBS = declare(
 DEFAULT_MAX_RUNTIME_SECONDS = 86400
 MAX_RUNTIME_SECONDS = 28 * 86400
 
-TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
-
 
 @operation("CreateTrainingJob")
 def create_training_job(request: dict, context: Context) -> dict:
@@ -90,17 +87,15 @@ def check(request: dict, context: Context) -> None:
 
 def create(request: dict, context: Context) -> dict:
     """Store and start the job of a request that has passed `check`."""
-    response = TRAINING_JOBS.create(new_record(request), context)
-    context.jobs.start(TRAINING.name, context.region, request["TrainingJobName"])
-    return response
+    return start_job(TRAINING_JOBS, new_record(request), context)
 
 
 def new_record(request: dict) -> dict:
-    """The members of the job's record at its start."""
+    """The request with its defaults and with what is known of the job at its start."""
     algorithm = request["AlgorithmSpecification"]
     output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"
-    record = {
+    return {
         "EnableNetworkIsolation": False,
         "EnableManagedSpotTraining": False,
         "EnableInterContainerTrafficEncryption": False,
@@ -115,8 +110,6 @@ def new_record(request: dict) -> dict:
         "StoppingCondition": _stopping_condition(request),
         "ModelArtifacts": {"S3ModelArtifacts": artifact},
     }
-    TRAINING.create(record)
-    return record
 
 
 @operation("StopTrainingJob")
@@ -132,7 +125,7 @@ def delete_training_job(request: dict, context: Context) -> dict:
 
 
 def _check_has_ended(record: dict) -> None:
-    if record["TrainingJobStatus"] not in TERMINAL_STATUSES:
+    if TRAINING_JOBS.is_transitional(record):
         raise AwsError(
             "ResourceInUse",
             f"Training job {record['TrainingJobArn']} is in status "

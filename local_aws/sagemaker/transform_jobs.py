@@ -1,12 +1,11 @@
 """Transform jobs: a model's predictions for the objects under a prefix."""
 
 from local_aws.errors import validation_exception
-from local_aws.jobs.kinds import TRANSFORM
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.sagemaker import models, preconditions
 from local_aws.sagemaker.families import Family, declare
+from local_aws.sagemaker.jobs import start_job, stop_job
 from local_aws.sagemaker.operations import Context, operation
-from local_aws.sagemaker.stopping import stop_job
 
 TRANSFORM_JOBS = declare(
     Family(
@@ -36,7 +35,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
     _check_payload(request)
     _check_input(request, model["ExecutionRoleArn"], context)
     preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
-    record = {
+    members = {
         **request,
         "TransformInput": {
             "CompressionType": "None",
@@ -45,15 +44,9 @@ def create_transform_job(request: dict, context: Context) -> dict:
         },
         "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
         "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
-        "_model": {
-            "role": model["ExecutionRoleArn"],
-            **models.deployable(request["ModelName"], context),
-        },
+        "_model": models.deployable(model),
     }
-    TRANSFORM.create(record)
-    response = TRANSFORM_JOBS.create(record, context)
-    context.jobs.start(TRANSFORM.name, context.region, request["TransformJobName"])
-    return response
+    return start_job(TRANSFORM_JOBS, members, context)
 
 
 @operation("StopTransformJob")
