@@ -73,18 +73,22 @@ def test_it_goes_through_the_real_states(completed):
     assert completed["BillableTimeInSeconds"] == completed["TrainingTimeInSeconds"]
 
 
+def trained_model(stand_in, job):
+    """The model in the job's artifact."""
+    bucket, key = job["ModelArtifacts"]["S3ModelArtifacts"][5:].split("/", 1)
+    body = stand_in.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+    with tarfile.open(fileobj=io.BytesIO(body.read())) as tar:
+        assert tar.getnames() == ["xgboost-model"]
+        content = tar.extractfile("xgboost-model").read()
+    return xgb.Booster(model_file=bytearray(content))
+
+
 def test_the_artifact_is_the_model_that_bare_xgboost_trains(stand_in, completed, data):
     bucket, train, _, test = data
     uri = completed["ModelArtifacts"]["S3ModelArtifacts"]
     name = completed["TrainingJobName"]
     assert uri == f"s3://{bucket}/output/{name}/output/model.tar.gz"
-    body = stand_in.client("s3").get_object(
-        Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/")
-    )["Body"]
-    with tarfile.open(fileobj=io.BytesIO(body.read())) as tar:
-        assert tar.getnames() == ["xgboost-model"]
-        content = tar.extractfile("xgboost-model").read()
-    model = xgb.Booster(model_file=bytearray(content))
+    model = trained_model(stand_in, completed)
     expected = xgb.train(
         {"objective": "reg:squarederror", "max_depth": 4, "eta": 0.3},
         xgb.DMatrix(train.drop(columns="MEDV").to_numpy(), train["MEDV"]),
@@ -149,7 +153,10 @@ def test_a_failure_names_its_cause(sagemaker, data):
 
 def test_stopping_keeps_what_was_trained(stand_in, sagemaker, data):
     name = boston.name()
-    sagemaker.create_training_job(**boston.training_request(data[0], name, ENDLESS))
+    hyperparameters = {**ENDLESS, "save_model_on_termination": "true"}
+    sagemaker.create_training_job(
+        **boston.training_request(data[0], name, hyperparameters)
+    )
     boston.wait(
         sagemaker.describe_training_job,
         "SecondaryStatus",
@@ -166,6 +173,7 @@ def test_stopping_keeps_what_was_trained(stand_in, sagemaker, data):
         "Stopping",
         "Stopped",
     ]
+    assert trained_model(stand_in, job).num_boosted_rounds() > 0
     code, message = refused(sagemaker.stop_training_job, TrainingJobName=name)
     assert (code, message) == (
         "ValidationException",
