@@ -7,8 +7,7 @@ import sys
 import pytest
 from sagemaker.core import image_uris
 
-from local_aws.containers.images import UnknownImage, find_image
-from local_aws.containers.xgboost import registries
+from local_aws.containers.images import IMAGES, PRELOADED, UnknownImage, find_image
 
 US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
@@ -23,8 +22,9 @@ def regions_of_the_sdk(version="3.2-0"):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_registries_are_those_of_the_sdk(version):
-    assert regions_of_the_sdk(version) == registries.REGISTRIES
+def test_all_versions_are_in_the_same_registries(version):
+    """So that the best tag's say where the others are."""
+    assert regions_of_the_sdk(version) == regions_of_the_sdk()
     assert len(regions_of_the_sdk(version)) > 30
 
 
@@ -39,7 +39,7 @@ REGIONS = sorted(regions_of_the_sdk())
 )
 def test_the_addresses_of_the_sdk_are_accepted(region, version):
     image = find_image(image_uris.retrieve("xgboost", region, version))
-    assert (image.algorithm, image.tag) == ("xgboost", version)
+    assert (image.name, image.tag) == ("XGBoost", version)
     assert image.module == "local_aws.containers.xgboost"
 
 
@@ -61,9 +61,10 @@ def test_other_tags_are_refused_with_the_one_to_use(version):
     )
 
 
-def test_linear_learner_has_a_program():
-    image = find_image(image_uris.retrieve("linear-learner", "eu-west-1"))
-    assert (image.algorithm, image.tag) == ("linear-learner", "1")
+@pytest.mark.parametrize("region", REGIONS)
+def test_linear_learner_has_a_program(region):
+    image = find_image(image_uris.retrieve("linear-learner", region))
+    assert (image.name, image.tag) == ("Linear Learner", "1")
     assert image.module == "local_aws.containers.linear_learner"
     assert image.faults == {2: "ClientError"}
 
@@ -179,9 +180,22 @@ def test_metric_names_and_the_recorded_regex():
     assert max(map(len, by_name.values())) <= 500
 
 
+def test_an_image_knows_the_names_of_its_hyperparameters():
+    names = {image.name: image.hyperparameter_names() for image in IMAGES}
+    assert {"num_round", "eta", "learning_rate", "eval_metric"} <= set(names["XGBoost"])
+    assert {"predictor_type", "learning_rate"} <= set(names["Linear Learner"])
+    assert "eta" not in names["Linear Learner"]
+
+
+def test_what_is_preloaded_can_be_imported():
+    code = f"import importlib\nfor name in {PRELOADED}: importlib.import_module(name)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_to_know_an_image_nothing_heavy_is_imported():
     code = (
-        "import sys; import local_aws.containers.images; "
+        "import sys; from local_aws.containers.images import find_image; "
+        f"find_image({US_EAST_1!r}); "
         "print({'numpy', 'xgboost', 'sagemaker', 'boto3'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import regex
 from linear_learner_jobs import REGRESSOR, files, linear_table, start
-from sagemaker.core import image_uris
 from sklearn.linear_model import (
     HuberRegressor,
     Lasso,
@@ -28,7 +27,6 @@ from local_aws.containers.linear_learner import (
     hyperparameters,
     metrics,
     model,
-    registries,
     regressor,
     scaling,
     solver,
@@ -899,7 +897,7 @@ def test_a_fault_of_the_program_is_an_algorithm_error(run, monkeypatch):
     assert done.failure == (
         "no such thing (caused by RuntimeError)\n\nCaused by: no such thing"
     )
-    assert 'File "local_aws/containers/linear_learner/training.py"' in done.output
+    assert 'File "container/linear_learner/training.py"' in done.output
 
 
 def test_what_the_platform_should_have_written(run, tmp_path, monkeypatch):
@@ -909,14 +907,6 @@ def test_what_the_platform_should_have_written(run, tmp_path, monkeypatch):
 
 
 # -- what the control plane reads -----------------------------------------------------
-
-
-def test_the_registries_are_those_of_the_sdk():
-    config = image_uris.config_for_framework("linear-learner")
-    version = config["versions"][registries.TAG]
-    assert version["registries"] == registries.REGISTRIES
-    assert version["repository"] == registries.REPOSITORY
-    assert len(registries.REGISTRIES) > 30
 
 
 # DescribeHyperParameterTuningJob of March 2020, for a job of the image.
@@ -1003,7 +993,7 @@ def imported_by(module):
     ("module", "without"),
     [
         ("metrics", {"numpy", "sklearn", "jsonschema", "uvicorn"}),
-        ("registries", {"numpy", "sklearn", "jsonschema", "uvicorn"}),
+        ("image", {"numpy", "sklearn", "jsonschema", "uvicorn"}),
         ("serving", {"sklearn", "scipy", "pandas", "jsonschema", "xgboost"}),
         ("training", {"sklearn", "scipy", "pandas", "jsonschema", "xgboost"}),
     ],

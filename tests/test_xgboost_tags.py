@@ -3,12 +3,12 @@
 import pytest
 from xgboost_jobs import csv_text, table, write_job
 
-from local_aws.containers.xgboost import library, registries, serving, training
+from local_aws.containers.xgboost import image, library, serving, training
 
 xgboost = library.load()
 
 FEATURES = csv_text(table(20, seed=7)[:, 1:])
-OLDER = [tag for tag in registries.TAGS if tag != registries.BEST_TAG]
+OLDER = [tag for tag in image.IMAGE.tags if tag != image.BEST_TAG]
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def run(tmp_path, monkeypatch, capsys):
 def test_every_tag_trains_as_the_best_one_and_says_so(run, tag):
     given = {"objective": "binary:logistic", "num_round": "4", "nthread": "1"}
     said = (
-        f"Image tag {tag}: this local container trains as {registries.BEST_TAG}, with "
+        f"Image tag {tag}: this local container trains as {image.BEST_TAG}, with "
         f"xgboost {xgboost.__version__}.\n"
     )
-    best_output, best_model = run(registries.BEST_TAG, given)
+    best_output, best_model = run(image.BEST_TAG, given)
     output, model = run(tag, given)
     assert model == best_model
     assert "Image tag" not in best_output
@@ -70,7 +70,7 @@ def ask(model, tag, accept=None, **more):
 @pytest.mark.parametrize("accept", [None, "application/json", "text/plain"])
 @pytest.mark.parametrize("objective", ["reg:squarederror", "multi:softprob"])
 def test_real_time_responses(models, tag, accept, objective):
-    best = ask(models[objective], registries.BEST_TAG, accept)
+    best = ask(models[objective], image.BEST_TAG, accept)
     response = ask(models[objective], tag, accept)
     if tag != "1.2-1":
         assert response == best
@@ -91,5 +91,5 @@ def test_batch_responses_and_selected_content_are_the_same_in_all(models, tag):
             options = {"accept": accept, **more}
             if tag == "1.2-1" and "SAGEMAKER_BATCH" in more:
                 options["accept"] = None
-            best = ask(models["reg:squarederror"], registries.BEST_TAG, **options)
+            best = ask(models["reg:squarederror"], image.BEST_TAG, **options)
             assert ask(models["reg:squarederror"], tag, **options) == best

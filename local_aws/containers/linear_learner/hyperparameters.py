@@ -224,6 +224,8 @@ HYPERPARAMETERS: dict[str, tuple[Kind, str | None]] = {
     "wd": (_auto(_NOT_NEGATIVE), "auto"),
 }
 
+NAMES = set(HYPERPARAMETERS)
+
 REQUIRED = tuple(name for name, (_, text) in HYPERPARAMETERS.items() if text is None)
 
 DEFAULTS = {

@@ -322,6 +322,8 @@ HYPERPARAMETERS = {
     "use_dask_gpu_training": _BOOLEAN,
 }
 
+NAMES = {*HYPERPARAMETERS, *ALIASES}
+
 _REQUIRED = ("num_round",)
 
 

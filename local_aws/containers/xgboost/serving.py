@@ -12,7 +12,7 @@ import numpy as np
 from local_aws.containers import contract
 from local_aws.containers.asgi import Response
 from local_aws.containers.contract import ModelNotLoaded
-from local_aws.containers.xgboost import decoder, encoder, library, log, registries
+from local_aws.containers.xgboost import decoder, encoder, image, library, log
 from local_aws.containers.xgboost.encoder import NotAcceptable, NotEncodable
 from local_aws.containers.xgboost.errors import UserError
 
@@ -39,7 +39,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         batch=bool(environment.get("SAGEMAKER_BATCH")),
         default_accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
         selected_keys=keys.replace(" ", "").lower().split(",") if keys else [],
-        one_line=environment.get("SAGEMAKER_IMAGE_TAG") in registries.ONE_LINE_TAGS,
+        one_line=environment.get("SAGEMAKER_IMAGE_TAG") in image.ONE_LINE_TAGS,
     )
 
 

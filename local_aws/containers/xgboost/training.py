@@ -17,9 +17,9 @@ from local_aws.containers.xgboost import (
     data,
     evaluation,
     hyperparameters,
+    image,
     library,
     log,
-    registries,
 )
 from local_aws.containers.xgboost.errors import (
     AlgorithmError,
@@ -70,10 +70,10 @@ def train(root: Path) -> None:
     _log_what_is_not_json(given)
     logger.info("No GPUs detected (normal if no gpus installed)")
     logger.info("Running XGBoost Sagemaker in algorithm mode")
-    tag = os.environ.get("SAGEMAKER_IMAGE_TAG", registries.BEST_TAG)
-    if tag != registries.BEST_TAG:
+    tag = os.environ.get("SAGEMAKER_IMAGE_TAG", image.BEST_TAG)
+    if tag != image.BEST_TAG:
         logger.info(
-            f"Image tag {tag}: this local container trains as {registries.BEST_TAG}, "
+            f"Image tag {tag}: this local container trains as {image.BEST_TAG}, "
             f"with xgboost {xgboost.__version__}."
         )
     values = hyperparameters.validate(given)

@@ -1,0 +1,38 @@
+"""What the platform has to know of an image; each algorithm's package describes its own
+in its module `image`.
+"""
+
+import importlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of one of AWS's algorithms, and the program that stands for it.
+
+    name: what AWS calls the algorithm. repository: of an address. former_repositories:
+    that older addresses name; they are known in order to be refused. sdk_name: of the
+    SageMaker SDK's file that says where AWS keeps the image. tags: that an address may
+    have. tag: the one that an address has, or the best one. module: what `python -m`
+    starts, with the argument train or serve. metric_definitions: Name and Regex as
+    CreateTrainingJob has them; they are for log lines in which a TAB is written as
+    #011. faults: how a FailureReason begins, by the exit code, where it is not
+    "AlgorithmError". preloaded: modules that a fork server imports once for all
+    processes of the program.
+    """
+
+    name: str
+    repository: str
+    sdk_name: str
+    tags: tuple[str, ...]
+    tag: str
+    module: str
+    metric_definitions: list[dict[str, str]]
+    preloaded: tuple[str, ...]
+    faults: Mapping[int, str] = field(default_factory=dict)
+    former_repositories: tuple[str, ...] = ()
+
+    def hyperparameter_names(self) -> Collection[str]:
+        """All names that a request's hyperparameters may have."""
+        return importlib.import_module(f"{self.module}.hyperparameters").NAMES
