@@ -33,7 +33,9 @@ def measure(run: Run) -> list[Figure]:
         with servers.minimal(artifact(stand_in, model, folder)) as port:
             clients = {
                 name: stand_in.client(
-                    "sagemaker-runtime", address, max_pool_connections=THREADS
+                    "sagemaker-runtime",
+                    endpoint=address,
+                    max_pool_connections=THREADS,
                 )
                 for name, address in (
                     ("ours", None),

@@ -1,34 +1,18 @@
 """A stand-in on a temporary state folder, and the requests that the lines send it."""
 
-import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import numpy as np
-from botocore.config import Config
 
 from benchmarks.measuring import wait_for
-from local_aws import lifetime
-from local_aws.installation import (
-    CHECKOUT,
-    HOME_VARIABLE,
-    REGION,
-    ROLE_ARN,
-    Installation,
-    client_environment,
-    open_installation,
-)
+from course.stand_in import StandIn, start_stand_in, temporary_folder
+from local_aws.installation import CHECKOUT, ROLE_ARN
 
-START_S = 60
 BUCKET = "sagemaker-benchmarks"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
@@ -46,77 +30,16 @@ BOSTON = {
 ENDED = ("Completed", "Failed", "Stopped")
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """A running stand-in with a bucket."""
-
-    installation: Installation
-    process: subprocess.Popen
-
-    def client(self, service: str, endpoint: str | None = None, **config: Any) -> Any:
-        """A boto3 client of the stand-in, or of another server at `endpoint`.
-
-        Settings as the learner's configuration file has them, without retries.
-        """
-        installation = self.installation
-        settings: dict[str, Any] = {
-            "retries": {"mode": "standard", "total_max_attempts": 1},
-            "s3": {"addressing_style": "path"},
-            "signature_version": "s3v4" if service == "s3" else None,
-            "proxies": {},
-            **config,
-        }
-        return boto3.client(
-            service,
-            region_name=REGION,
-            endpoint_url=endpoint or installation.endpoint,
-            aws_access_key_id=installation.access_key_id,
-            aws_secret_access_key=installation.secret_access_key,
-            config=Config(**settings),
-        )
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Short, since a Unix socket's path has to fit into 104 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="la-bench-")).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextmanager
 def running() -> Iterator[StandIn]:
-    """A stand-in of its own, ended afterwards. Raises TimeoutError or OSError."""
+    """A stand-in of its own with a bucket, ended afterwards. Raises NotStarted."""
     with temporary_folder() as home:
-        installation = open_installation(home)
-        with (home / "printed").open("w") as printed:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "local_aws"],
-                cwd=CHECKOUT,
-                env={
-                    **client_environment(installation, os.environ),
-                    HOME_VARIABLE: str(home),
-                },
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-            )
+        stand_in = start_stand_in(home)
         try:
-            wait_for(
-                lambda: _is_up(installation, process, home / "printed"), 0.02, START_S
-            )
-            stand_in = StandIn(installation, process)
             stand_in.client("s3").create_bucket(Bucket=BUCKET)
             yield stand_in
         finally:
-            end(process)
-
-
-def _is_up(installation: Installation, process: subprocess.Popen, log: Path) -> bool:
-    if process.poll() is not None:
-        raise OSError(f"The stand-in did not start:\n{log.read_text()}")
-    return lifetime.is_answering(installation)
+            end(stand_in.process)
 
 
 def end(process: subprocess.Popen) -> None:

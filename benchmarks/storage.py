@@ -25,7 +25,7 @@ def measure(run: Run) -> list[Figure]:
         clients = {"ours": stand_in.client("s3")}
         for durability in FLOORS:
             address = stack.enter_context(bare_server(durability))
-            clients[durability] = stand_in.client("s3", address)
+            clients[durability] = stand_in.client("s3", endpoint=address)
         for client in clients.values():
             put(client, large)  # the first write of a file is slower
         works = {

@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CHECKOUT
 
 from local_aws.__main__ import main
-from local_aws.installation import HOME_VARIABLE, ROLE_NAME
+from local_aws.installation import CHECKOUT, HOME_VARIABLE, ROLE_NAME
 
 
 def local_aws(stand_in, *arguments: str, **environment: str):

@@ -9,6 +9,8 @@ import boston
 import pytest
 from conftest import start_stand_in, stop_stand_in
 
+from local_aws.lifetime import NotStarted
+
 INTERNAL_ERROR = (
     "InternalServerError: We encountered an internal error. Please try again."
 )
@@ -104,6 +106,6 @@ def test_a_kept_state_of_another_version_is_not_touched(home):
     connection = sqlite3.connect(home / "sagemaker.sqlite")
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(pytest.fail.Exception, match="version 99") as caught:
+    with pytest.raises(NotStarted, match="version 99") as caught:
         start_stand_in(home)
     assert "Traceback" not in str(caught.value)

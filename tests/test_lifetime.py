@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CHECKOUT, start_stand_in, stop_stand_in
+from conftest import start_stand_in, stop_stand_in
 
 from local_aws import lifetime
-from local_aws.installation import HOME_VARIABLE, HOST, open_installation
+from local_aws.installation import CHECKOUT, HOME_VARIABLE, HOST, open_installation
 
 PATIENCE_S = 20
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CHECKOUT, start_stand_in, stop_stand_in
+from conftest import start_stand_in, stop_stand_in
 
-from local_aws.installation import HOME_VARIABLE, ROLE_ARN, open_installation
+from local_aws.installation import CHECKOUT, HOME_VARIABLE, ROLE_ARN, open_installation
 from local_aws.maintenance import STATE, UNFINISHED_RESET, count, size_text
 
 

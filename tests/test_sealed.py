@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
 
 from local_aws.installation import (
     BUCKET,
+    CHECKOUT,
     HOME_VARIABLE,
     ROLE_ARN,
     ROLE_NAME,

@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,22 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3.session
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.installation import (
-    CHECKOUT,
-    HOME_VARIABLE,
-    Installation,
-    open_installation,
-)
-from local_aws.lifetime import is_answering
+from course.stand_in import StandIn, start_stand_in
+from local_aws.installation import CHECKOUT
 
 from .actors import ACTORS, Objects, prepare
 from .ledger import Actor, Down
 
-PATIENCE_S = 60
 # Between the start of work and the kill: now and then at once, mostly after a while.
 MOMENTS_S = (0.05, 1.8)
 
@@ -42,59 +33,21 @@ class Report:
     start_s: list[float] = field(default_factory=list)
 
 
-def start_server(home: Path, forgetful: bool) -> subprocess.Popen:
-    """A stand-in in the foreground that answers. Raises RuntimeError."""
-    installation = open_installation(home)
-    module = "crash.forgetful" if forgetful else "local_aws"
+def start_server(home: Path, forgetful: bool) -> StandIn:
+    """A stand-in in the foreground that responds. Raises NotStarted."""
+    if not forgetful:
+        return start_stand_in(home)
     path = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])
-    printed = (home / "printed").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        cwd=CHECKOUT,
-        env=os.environ | {HOME_VARIABLE: str(home), "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=printed,
-        stderr=printed,
-    )
-    printed.close()
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_answering(installation):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            tail = (home / "printed").read_text(errors="replace")[-3000:]
-            raise RuntimeError(f"The stand-in does not start:\n{tail}")
-        time.sleep(0.01)
-    return process
+    return start_stand_in(home, "crash.forgetful", PYTHONPATH=path)
 
 
-def clients_of(installation: Installation) -> Callable[[str], Any]:
+def clients_of(stand_in: StandIn) -> Callable[[str], Any]:
     """Clients that never try anything twice: a line sent twice would be there twice."""
-    session = boto3.session.Session(
-        installation.access_key_id, installation.secret_access_key
-    )
-    made: dict[str, Any] = {}
-
-    def client(service: str) -> Any:
-        if service not in made:
-            made[service] = session.client(
-                service,
-                region_name="us-east-1",
-                endpoint_url=installation.endpoint,
-                config=Config(
-                    retries={"total_max_attempts": 1, "mode": "standard"},
-                    s3={"addressing_style": "path"},
-                    signature_version="s3v4" if service == "s3" else None,
-                    max_pool_connections=40,
-                    read_timeout=60,
-                ),
-            )
-        return made[service]
-
     services = ("s3", "iam", "logs", "cloudwatch", "sagemaker", "sagemaker-runtime")
-    for service in services:
-        client(service)  # making one is not thread-safe
-    return client
+    return {  # making one is not thread-safe
+        service: stand_in.client(service, max_pool_connections=40, read_timeout=60)
+        for service in services
+    }.__getitem__
 
 
 def run(
@@ -121,17 +74,17 @@ def run(
         kind(clients, f"{kind.__name__.lower()}-{number}", random.Random(rng.random()))
         for number, kind in enumerate(kinds)
     ]
-    process = start_server(home, forgetful)
+    stand_in = start_server(home, forgetful)
     try:
-        current["clients"] = clients_of(open_installation(home))
+        current["clients"] = clients_of(stand_in)
         prepare(clients)
         for turn in range(1, kills + 1):
-            report.problems += _work_and_kill(process, actors, rng)
+            report.problems += _work_and_kill(stand_in.process, actors, rng)
             report.kills = turn
             begin = time.monotonic()
-            process = start_server(home, forgetful)
+            stand_in = start_server(home, forgetful)
             report.start_s.append(time.monotonic() - begin)
-            current["clients"] = clients_of(open_installation(home))
+            current["clients"] = clients_of(stand_in)
             for actor in actors:
                 report.problems += _check(actor)
             report.operations = sum(actor.done for actor in actors)
@@ -143,8 +96,8 @@ def run(
             if report.problems:
                 break
     finally:
-        process.kill()
-        process.wait()
+        stand_in.process.kill()
+        stand_in.process.wait()
     return report
 
 
