@@ -6,14 +6,25 @@ They get endpoint and keys handed in, and so depend on nothing in the environmen
 import threading
 from typing import Any
 
+from local_aws.access.roles import FindRole
 from local_aws.installation import Installation
 
 
 class Clients:
     """Clients per service and Region, made once. Safe to use from several threads."""
 
-    def __init__(self, installation: Installation, endpoint: str) -> None:
-        """`endpoint` is the server's address, for example http://127.0.0.1:4711."""
+    def __init__(
+        self, installation: Installation, endpoint: str, find_role: FindRole
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            installation: has the keys.
+            endpoint: the server's address, for example http://127.0.0.1:4711.
+            find_role: looks up a role of IAM in this process: jobs ask about each
+                object, which would be a signed call each time.
+        """
+        self.find_role = find_role
         self._installation = installation
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
@@ -30,9 +41,6 @@ class Clients:
 
     def cloudwatch(self, region: str) -> Any:
         return self._client("cloudwatch", region)
-
-    def iam(self, region: str) -> Any:
-        return self._client("iam", region)
 
     def _client(self, service: str, region: str) -> Any:
         with self._lock:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.access import permissions
+from local_aws.access.roles import bucket_arn
 from local_aws.clients import Clients
 from local_aws.persistence.resources import Resources
 
@@ -100,14 +100,13 @@ class Job:
 
     def require(self, role_arn: str, action: str, bucket: str, *keys: str) -> None:
         """Raise AccessDenied unless the role may do this to each of the objects."""
-        resources = [permissions.bucket_arn(bucket, key) for key in keys]
-        for resource in permissions.denied(
-            self.clients, self.region, role_arn, action, resources
-        ):
-            raise AccessDenied(
-                f"Access denied: the role {role_arn} has no permission for {action} on "
-                f"s3://{resource.removeprefix(permissions.bucket_arn(''))}."
-            )
+        role = self.clients.find_role(role_arn)
+        for key in keys:
+            if role is None or not role.may(action, bucket_arn(bucket, key)):
+                raise AccessDenied(
+                    f"Access denied: the role {role_arn} has no permission for "
+                    f"{action} on s3://{bucket}/{key}."
+                )
 
     def public(self, text: object) -> str:
         """The text with the container's name for the job's folder."""

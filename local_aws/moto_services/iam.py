@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.access.policy_evaluation import Policy
+from local_aws.access.roles import Role
 from local_aws.access.simulation import simulate_principal_policy
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID, REGION, ROLE_ARN, ROLE_NAME
@@ -51,12 +52,21 @@ class Iam(MotoService):
             params = QueryParser(model).parse({"values": form})
         except ValueError as error:  # a number that does not read
             raise AwsError("InvalidInput", str(error)) from error
-        policies = _policies_of_role(params.get("PolicySourceArn", ""))
+        policies = _role(params.get("PolicySourceArn", "")).policies
         result = simulate_principal_policy(params, policies)
         written = QuerySerializer(model).serialize(result)
         return Response(
             200, list(written["headers"].items()), [written["body"].encode()]
         )
+
+    def role(self, arn: str) -> Role | None:
+        """The role with this ARN as it is now, None if there is none."""
+        self.app()
+        try:
+            with self.lock:
+                return _role(arn)
+        except AwsError:
+            return None
 
 
 class Sts(MotoService):
@@ -98,8 +108,8 @@ def _make_role() -> None:
     iam.attach_role_policy(MANAGED_POLICY, ROLE_NAME)
 
 
-def _policies_of_role(arn: str) -> list[Policy]:
-    """A role's inline and attached policies. Raises AwsError: NoSuchEntity."""
+def _role(arn: str) -> Role:
+    """A role, its inline and attached policies. Raises AwsError: NoSuchEntity."""
     match = re.fullmatch(rf"arn:aws:iam::{ACCOUNT_ID}:role/(?:.*/)?([\w+=,.@-]+)", arn)
     if match is None:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn}", 400)
@@ -113,9 +123,13 @@ def _policies_of_role(arn: str) -> list[Policy]:
     for policy in role.managed_policies.values():
         version = next(v for v in policy.versions if v.is_default)
         documents.append((policy.name, version.document))
-    return [
-        Policy(name, "IAM Policy", json.loads(document)) for name, document in documents
-    ]
+    return Role(
+        json.loads(role.assume_role_policy_document),
+        [
+            Policy(name, "IAM Policy", json.loads(document))
+            for name, document in documents
+        ],
+    )
 
 
 def _backend() -> Any:

@@ -4,12 +4,11 @@ Sources of the texts: recorded errors of the service, collected in public issues
 aws/amazon-sagemaker-examples, sagemaker-python-sdk and boto3.
 """
 
-import json
 from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from local_aws.access import permissions
+from local_aws.access.roles import Role, bucket_arn
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
 from local_aws.runtime import s3_objects
@@ -76,29 +75,20 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 
 def check_role(role_arn: str, context: Context) -> None:
     """Raise unless the role exists and SageMaker may assume it."""
-    name = role_arn.rpartition("/")[2]
-    try:
-        role = context.clients.iam(context.region).get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
-        role = None
-    if role is None or role["Arn"] != role_arn or not _trusts_sagemaker(role):
+    role = context.clients.find_role(role_arn)
+    if role is None or not _trusts_sagemaker(role):
         raise validation_exception(
             f"Could not assume role {role_arn}. Please ensure that the role exists "
             f"and allows principal '{SERVICE_PRINCIPAL}' to assume the role."
         )
 
 
-def _trusts_sagemaker(role: dict) -> bool:
-    document = role["AssumeRolePolicyDocument"]
-    if isinstance(document, str):
-        document = json.loads(document)
+def _trusts_sagemaker(role: Role) -> bool:
     return any(
         statement.get("Effect") == "Allow"
         and "sts:AssumeRole" in _as_list(statement.get("Action", []))
         and SERVICE_PRINCIPAL in _services(statement.get("Principal", {}))
-        for statement in _as_list(document.get("Statement", []))
+        for statement in _as_list(role.trust_policy.get("Statement", []))
     )
 
 
@@ -113,18 +103,16 @@ def _as_list(value: object) -> list:
 def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
     """Raise unless the role may list at least one object with the URI's prefix."""
     bucket, prefix = split_s3_uri(s3_uri)
+    role = context.clients.find_role(role_arn)
     suffix = ""
     try:
         found = context.clients.s3(context.region).list_objects_v2(
             Bucket=bucket, Prefix=prefix, MaxKeys=1
         )
-        if found.get("KeyCount") and not permissions.denied(
-            context.clients,
-            context.region,
-            role_arn,
-            "s3:ListBucket",
-            [permissions.bucket_arn(bucket)],
-            {"s3:prefix": prefix},
+        if (
+            found.get("KeyCount")
+            and role is not None
+            and role.may("s3:ListBucket", bucket_arn(bucket), {"s3:prefix": prefix})
         ):
             return
     except ClientError as error:
@@ -154,10 +142,8 @@ def check_model_data(uri: str, role_arn: str, context: Context) -> None:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
         raise validation_exception(f"Could not find model data at {uri}.") from error
-    resources = [permissions.bucket_arn(bucket, key)]
-    if permissions.denied(
-        context.clients, context.region, role_arn, "s3:GetObject", resources
-    ):
+    role = context.clients.find_role(role_arn)
+    if role is None or not role.may("s3:GetObject", bucket_arn(bucket, key)):
         raise validation_exception(
             f"Could not access model data at {uri}. Please ensure that the role "
             f'"{role_arn}" exists and that its trust relationship policy allows the '

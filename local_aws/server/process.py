@@ -10,6 +10,7 @@ import threading
 
 import uvicorn
 
+from local_aws.access.roles import Role
 from local_aws.clients import Clients
 from local_aws.installation import (
     HOST,
@@ -25,6 +26,7 @@ from local_aws.maintenance import finish_reset
 from local_aws.moto_services.switches import set_switches
 from local_aws.server.application import StandIn
 from local_aws.server.responders import Responders
+from local_aws.services import named
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +65,11 @@ def serve(until_unused: bool) -> int:
     write_client_files(installation, port)
     from local_aws.sagemaker import open_context  # after sealing: it imports boto3
 
-    sagemaker = open_context(
-        installation, Clients(installation, f"http://{HOST}:{port}")
-    )
+    def find_role(arn: str) -> Role | None:
+        return responders.of(named("iam")).role(arn)
+
+    clients = Clients(installation, f"http://{HOST}:{port}", find_role)
+    sagemaker = open_context(installation, clients)
     responders = Responders(installation, sagemaker)
     server = _Server(StandIn(installation, port, responders), responders)
     # uvicorn has its own handlers while it runs, and raises the signal once more when
