@@ -18,13 +18,13 @@ from local_aws.installation import (
     open_installation,
 )
 from local_aws.lifetime import start_lock, try_server_lock
-from local_aws.persistence import DATABASE, OBJECTS
+from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
 
-SAGEMAKER = "sagemaker.sqlite"
+DATABASES = (MOTO_DATABASE, SAGEMAKER_DATABASE)
 # What a reset removes; keys, client files and locks stay, so that an open notebook
 # finds the next stand-in.
 STATE = (
-    *(f"{name}{end}" for name in (DATABASE, SAGEMAKER) for end in ("", "-wal", "-shm")),
+    *(f"{name}{end}" for name in DATABASES for end in ("", "-wal", "-shm")),
     OBJECTS,
     "jobs",
     "endpoints",
@@ -63,7 +63,7 @@ def describe(installation: Installation) -> Iterator[str]:
     present = [home / name for name in STATE if (home / name).exists()]
     yield f"State folder  {home} ({size_text(sum(map(_size, present)))})"
     yield f"Stand-in      {_running(installation)}"
-    for name, read in ((DATABASE, _services), (SAGEMAKER, _sagemaker)):
+    for name, read in zip(DATABASES, (_services, _sagemaker), strict=True):
         if not (home / name).exists():
             continue
         try:

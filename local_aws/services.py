@@ -101,7 +101,7 @@ class Service:
 S3 = Service(
     "s3",
     "moto_services.s3:S3",
-    "persistence.s3:S3Keeper",
+    "persistence.s3:S3Persistence",
     ("InternalError", 500),
     largest_body=5 * 2**30,
 )
@@ -111,20 +111,20 @@ SERVICES = (
     Service(
         "iam",
         "moto_services.iam:Iam",
-        "persistence.iam:IamKeeper",
+        "persistence.iam:IamPersistence",
         ("ServiceFailure", 500),
     ),
     Service("sts", "moto_services.iam:Sts"),
     Service(
         "logs",
         "moto_services.service:MotoService",
-        "persistence.logs:LogsKeeper",
+        "persistence.logs:LogsPersistence",
         ("ServiceUnavailableException", 503),
     ),
     Service(
         "cloudwatch",
         "moto_services.cloudwatch:CloudWatch",
-        "persistence.cloudwatch:CloudWatchKeeper",
+        "persistence.cloudwatch:CloudWatchPersistence",
         ("InternalServiceError", 500),
     ),
     Service("sagemaker", "sagemaker.service:ControlPlane"),

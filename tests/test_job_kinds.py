@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -13,6 +12,7 @@ from local_aws.jobs import attempts
 from local_aws.jobs.engine import MAX_RUNNING, JobEngine
 from local_aws.jobs.job import INTERNAL_ERROR, JobFailed, JobStopped, NotInProgress
 from local_aws.jobs.kinds import KINDS, TRAINING, JobKind
+from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 
 REGION = "us-east-1"
@@ -117,7 +117,7 @@ def test_an_end_that_finds_no_room_is_written_later(
     def update_with_room(*arguments):
         if not refused.is_set():
             refused.set()
-            raise sqlite3.OperationalError("database or disk is full")
+            raise StorageError("database or disk is full")
         return update(*arguments)
 
     trivial = kind(lambda job: None)

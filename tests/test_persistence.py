@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import pickle
 import sqlite3
+import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,9 @@ from observation import (
 )
 
 from local_aws.installation import ROLE_NAME
+from local_aws.persistence import MOTO_DATABASE, pickles
+from local_aws.persistence.database import StateFileError, StorageError
+from local_aws.persistence.moto_database import open_moto_database
 
 MEGABYTE = 2**20
 NOBODY = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -481,37 +486,49 @@ def pretend_other_moto(path: Path) -> None:
     ],
 )
 def test_a_file_that_can_not_be_used_stays_as_it_is(home, spoil, reason) -> None:
-    from local_aws.persistence import DATABASE, Kept
-    from local_aws.persistence.resources import StateFileError
-
-    kept = Kept(home)
-    with kept.database.transaction() as connection:
+    path = home / MOTO_DATABASE
+    database = open_moto_database(path)
+    with database.transaction() as connection:
         for number in range(100):
             connection.execute(
                 "INSERT INTO blobs VALUES (?, 1, ?)", (str(number), b"x" * 1000)
             )
-    kept.database.close()
-    spoil(home / DATABASE)
-    before = (home / DATABASE).read_bytes()
+    database.close()
+    spoil(path)
+    before = path.read_bytes()
     with pytest.raises(StateFileError, match=reason) as caught:
-        Kept(home)
+        open_moto_database(path)
     assert "local_aws reset" in str(caught.value)
-    assert (home / DATABASE).read_bytes() == before
+    assert path.read_bytes() == before
 
 
-def test_records_hold_only_what_is_expected() -> None:
-    import pickle
-
-    from local_aws.persistence import pickles as records
-    from local_aws.persistence.resources import StateFileError
-
-    with pytest.raises(records.NotKeepable):
-        records.dump({"a": Path("x")})
+def test_pickles_hold_only_what_is_expected() -> None:
+    with pytest.raises(StorageError):
+        pickles.dump({"a": Path("x")})
+    for value in (os.system, Path("x"), subprocess.Popen):
+        with pytest.raises(StateFileError):
+            pickles.load(pickle.dumps(value))
     with pytest.raises(StateFileError):
-        records.load(pickle.dumps(os.system))
-    with pytest.raises(StateFileError):
-        records.load(pickle.dumps(Path("x")))
-    with pytest.raises(StateFileError):
-        records.load(b"")
+        pickles.load(b"")
     value = {"a": [datetime.now(UTC), {1, 2}, b"x", None]}
-    assert records.load(records.dump(value)) == value
+    assert pickles.load(pickles.dump(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("moto.s3.models", "os.system"),
+        ("moto.s3.models", "threading.Thread"),
+        ("moto.s3.models", "tempfile.SpooledTemporaryFile"),
+        ("moto.s3.models", "BytesIO"),
+        ("moto.server", "Thread"),
+        ("local_aws.persistence.database", "Database"),
+    ],
+)
+def test_pickles_can_not_reach_through_a_module(module, name) -> None:
+    """A class that a module of moto merely imports is none of moto's."""
+    record = b"\x80\x05"
+    for text in (module, name):
+        record += b"\x8c" + bytes([len(text)]) + text.encode()
+    with pytest.raises(StateFileError, match="is not expected here"):
+        pickles.load(record + b"\x93.")  # STACK_GLOBAL

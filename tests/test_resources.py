@@ -5,12 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local_aws.persistence.resources import (
-    AlreadyExists,
-    NotFound,
-    Resources,
-    StateFileError,
-)
+from local_aws.persistence.database import StateFileError
+from local_aws.persistence.resources import AlreadyExists, NotFound, Resources
 
 REGION = "us-east-1"
 
@@ -36,8 +32,8 @@ def test_names_are_apart_by_region_and_kind(resources):
     resources.create(REGION, "model", "a", {"where": 1})
     resources.create("eu-west-1", "model", "a", {"where": 2})
     resources.create(REGION, "endpoint", "a", {"where": 3})
-    assert resources.records(REGION, "model") == [{"where": 1}]
-    assert len(resources.all_records("model")) == 2
+    assert list(resources.list(REGION, "model")) == [{"where": 1}]
+    assert len(list(resources.all_records("model"))) == 2
 
 
 def test_creating_twice_keeps_the_first(resources):
@@ -63,10 +59,10 @@ def test_an_update_that_raises_changes_nothing(resources):
 
 def test_deleting_takes_the_tags_along(resources):
     resources.create(REGION, "model", "a", {}, "arn:a", {"k": "v"})
-    resources.delete(REGION, "model", "a", "arn:a")
+    resources.delete(REGION, "model", "a")
     assert resources.tags("arn:a") == {}
     with pytest.raises(NotFound):
-        resources.delete(REGION, "model", "a", "arn:a")
+        resources.delete(REGION, "model", "a")
 
 
 def test_too_many_tags_leave_the_old_ones(resources):
@@ -101,15 +97,15 @@ def test_listeners_hear_of_commits_only(resources):
     for operation, error in (
         (lambda: resources.create(*key, {}), AlreadyExists),
         (lambda: resources.update(*key, fail), RuntimeError),
-        (lambda: resources.delete(*key, "arn:a", fail), RuntimeError),
+        (lambda: resources.delete(*key, fail), RuntimeError),
         (lambda: resources.update(REGION, "model", "b", fail), NotFound),
-        (lambda: resources.delete(REGION, "model", "b", "arn:b"), NotFound),
+        (lambda: resources.delete(REGION, "model", "b"), NotFound),
     ):
         heard.clear()
         with pytest.raises(error):
             operation()
         assert heard == []
-    assert heard_for(lambda: resources.delete(*key, "arn:a")) == both
+    assert heard_for(lambda: resources.delete(*key)) == both
 
 
 def test_listeners_are_called_after_the_commit_and_outside_of_the_lock(resources):

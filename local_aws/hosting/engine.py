@@ -285,7 +285,7 @@ class HostingEngine:
             fleet.drain_and_stop()
         shutil.rmtree(self._folder / record["_id"], ignore_errors=True)
         try:
-            self._resources.delete(region, transitions.KIND, name, record["_arn"])
+            self._resources.delete(region, transitions.KIND, name)
         except NotFound:
             log.info("endpoint %s is gone already", name)
 

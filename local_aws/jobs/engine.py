@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import shutil
-import sqlite3
 import threading
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -19,6 +18,7 @@ from local_aws.jobs.job import (
     ShuttingDown,
 )
 from local_aws.jobs.kinds import KINDS, UNFINISHED
+from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class JobEngine:
             try:
                 job.update(change)
                 return
-            except sqlite3.OperationalError as error:
+            except StorageError as error:
                 log.warning("%s %s: %s", job.kind.name, job.name, error)
                 if self._closing.wait(FULL_DISK_SECONDS):
                     raise ShuttingDown from error

@@ -34,9 +34,9 @@ class Iam(MotoService):
 
     def make_app(self) -> Callable:
         app = super().make_app()
-        if self._keeper.is_new:
+        if self._persistence.is_new:
             _make_role()
-            self._keeper.keep()
+            self._persistence.persist()
         return app
 
     def respond_itself(self, request: Request, operation: str) -> Response | None:

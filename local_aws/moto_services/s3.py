@@ -6,9 +6,11 @@ from typing import Any
 from local_aws.errors import AwsError
 from local_aws.messages import Head, Request, Response
 from local_aws.moto_services.service import MotoService
-from local_aws.persistence.blobs import Content, StorageError
-from local_aws.persistence.s3 import UPLOAD
+from local_aws.persistence.blobs import Content
+from local_aws.persistence.database import StorageError
 
+# Where an upload that was taken ahead waits in the WSGI environment.
+UPLOAD = "local_aws.upload"
 # What a signed POST can ask of S3 (query names: botocore s3 model).
 POSTS = {"delete", "restore", "select", "uploadId", "uploads"}
 # Parts of S3 that moto does not know. It would take a request for one of them for a
@@ -53,7 +55,7 @@ class S3(MotoService):
     def take_upload(self, request: Request) -> Content | None:
         body = request.body
         try:
-            return self._keeper.take_upload(request.head, body.file, body.size)
+            return self._persistence.take_upload(request.head, body.file, body.size)
         except StorageError as error:
             raise self.unusable(error) from error
 
@@ -82,7 +84,7 @@ def _plain_body(request_class: type) -> type:
 
         @property
         def data(self) -> bytes | Content:
-            # A large object has been taken ahead, see S3Keeper.take_upload.
+            # A large object has been taken ahead, see S3Persistence.take_upload.
             upload = self.environ.get(UPLOAD)
             return self.get_data() if upload is None else upload
 

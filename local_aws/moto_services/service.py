@@ -6,7 +6,6 @@ AWS error that names the operation.
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,10 @@ from local_aws import errors
 from local_aws.errors import AwsError
 from local_aws.messages import Head, Request, Response
 from local_aws.moto_services import bridge
-from local_aws.persistence.blobs import Content, StorageError
-from local_aws.persistence.keeper import Keeper
-from local_aws.persistence.keeper import Request as Change
-from local_aws.persistence.pickles import NotKeepable
-from local_aws.persistence.resources import StateFileError
+from local_aws.persistence.blobs import Content
+from local_aws.persistence.database import StateFileError, StorageError
+from local_aws.persistence.service import Request as Change
+from local_aws.persistence.service import ServicePersistence
 from local_aws.services import Service
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class MotoService:
         """`responders` has threads, what is persisted and the other services."""
         self._service = service
         self._responders = responders
-        self._keeper: Keeper | None = responders.keeper(service)
+        self._persistence: ServicePersistence | None = None
         self._made: Callable | None = None
         self._making = threading.Lock()
         # moto changes and walks through its dictionaries without locking, so requests
@@ -64,8 +62,9 @@ class MotoService:
         app = create_backend_app(self._service.name)
         app.debug = False
         app.config["PROPAGATE_EXCEPTIONS"] = True
-        if self._keeper is not None:
-            self._keeper.refill()
+        self._persistence = self._responders.persistence(self._service)
+        if self._persistence is not None:
+            self._persistence.load()
         return app
 
     def check(self, head: Head) -> None:
@@ -123,22 +122,17 @@ class MotoService:
 
         If it can't be stored it is taken back, and the client told so.
         """
-        keeper = self._keeper
-        if keeper is None:
+        persistence = self._persistence
+        if persistence is None:
             return self._ask(app, request, change)
         try:
             response = self._ask(app, request, change)
-            if not keeper.is_change(change):
-                keeper.passed(change)
-            elif response.status < 400:
-                keeper.keep(change)
-            else:
-                keeper.refused(change)
+            persistence.settle(change, failed=response.status >= 400)
         except AwsError:
-            keeper.refused(change)
+            persistence.fail(change)
             raise
-        except (StorageError, sqlite3.Error, NotKeepable) as error:
-            keeper.restore(change)
+        except StorageError as error:
+            persistence.roll_back(change)
             raise self.unusable(error) from error
         return response
 
@@ -149,7 +143,7 @@ class MotoService:
             response = bridge.call(app, self.environ(request, change.upload))
         except NotImplementedError:
             raise self.not_built(name) from None
-        except (StorageError, sqlite3.Error):
+        except StorageError:
             raise
         except Exception:
             # moto fails with whatever Python raises on input that it does not expect.

@@ -1,45 +1,26 @@
-"""What moto holds in memory, kept on disk.
+"""What has to survive the end of the process, on disk.
 
+SageMaker's resources are in `sagemaker.sqlite`. What moto has in memory is in
+`services.sqlite`, and the bytes of larger objects in files of their own, in `s3/`:
 moto's applications do the work; after each request that changed something, and before
-its answer is given out, the change is committed to one SQLite file, `services.sqlite`.
-The bytes of larger objects are in files of their own, in `s3/`. At start moto is filled
-again from there. So a request that was answered is not lost, however the process ends;
-a change that could not be stored is taken back in memory too, and its request answered
-with an error.
+its response is given out, the change is committed. At start moto is filled again from
+there. So a request that was acknowledged is not lost, however the process ends; a
+change that could not be persisted is taken back in memory too, and its request gets an
+error.
 
-database.py    the SQLite file: versions, transactions
-records.py     objects of moto as bytes and back
-content.py     the bytes of S3's objects: files, ranges, who still reads them
-s3.py, s3_models.py, iam.py, logs.py, cloudwatch.py    what each service keeps
+database.py         an SQLite file: versions, transactions
+resources.py        SageMaker's resources and tags
+moto_database.py    the tables of moto's services
+service.py          what is common to the persistence of these
+s3.py, iam.py, logs.py, cloudwatch.py    one each; they import moto, which takes long
+blobs.py            the bytes of S3's objects: files, ranges, who still reads them
+pickles.py          objects of moto as bytes and back
+s3_models.py, logs_models.py, moto_patches.py    moto's classes with what they lack
 
-Not kept, since nothing could use it after a restart: sessions made by STS (requests
-signed with them are not accepted anyway) and queries of Logs Insights.
+Not persisted, since nothing could use it after a restart: sessions made by STS
+(requests signed with them are not accepted anyway) and queries of Logs Insights.
 """
 
-from pathlib import Path
-
-from local_aws.persistence.cloudwatch import CloudWatchKeeper
-from local_aws.persistence.database import Database
-from local_aws.persistence.iam import IamKeeper
-from local_aws.persistence.keeper import Keeper
-from local_aws.persistence.logs import LogsKeeper
-from local_aws.persistence.s3 import S3Keeper
-
-DATABASE = "services.sqlite"
+MOTO_DATABASE = "services.sqlite"
+SAGEMAKER_DATABASE = "sagemaker.sqlite"
 OBJECTS = "s3"
-
-
-class Kept:
-    """The keepers of all services, on one database."""
-
-    def __init__(self, home: Path) -> None:
-        """Open or create what is kept in the state folder. Raises StateFileError."""
-        self.database = Database(home / DATABASE)
-        self.s3 = S3Keeper(self.database, home / OBJECTS)
-        self.iam = IamKeeper(self.database)
-        self.by_service: dict[str, Keeper] = {
-            "s3": self.s3,
-            "iam": self.iam,
-            "logs": LogsKeeper(self.database),
-            "monitoring": CloudWatchKeeper(self.database),
-        }

@@ -1,6 +1,6 @@
 """The bytes of S3's objects: where they are, and how they are read in pieces.
 
-Bytes are kept in blobs, which never change. A small one is in the database, a larger
+Bytes are in blobs, which never change. A small one is in the database, a larger
 one in a file `s3/<name>` whose name has nothing to do with the object's key. An object
 is a sequence of blobs (an upload in parts has one for each part), or a range of one;
 objects that are copies of each other share them.
@@ -9,6 +9,7 @@ objects that are copies of each other share them.
 import hashlib
 import logging
 import os
+import sys
 import threading
 import uuid
 from collections import Counter
@@ -17,8 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from local_aws.persistence.database import Database
-from local_aws.persistence.syncing import full_fsync
+from local_aws.persistence.database import Database, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,6 @@ log = logging.getLogger(__name__)
 # BLOBs"), and two waits for the disk are saved, for the file and for its folder.
 LARGEST_INLINE = 128 * 1024
 CHUNK = 2**20
-
-
-class StorageError(Exception):
-    """A file of ours could not be written; the text is the operating system's."""
 
 
 @dataclass(eq=False)
@@ -55,6 +51,19 @@ class BlobStore:
         self._lock = threading.Lock()
         self._readers: Counter[str] = Counter()
         self._doomed: set[str] = set()
+        # What a request has made and may not need in the end.
+        self.new: list[Blob] = []
+
+    def content_of(self, value: "bytes | str | Content") -> "Content":
+        """The value as the content of an object; a new blob if it is none yet."""
+        if isinstance(value, Content) and value.is_whole:
+            return value  # a copy, or an upload that has been taken already
+        if isinstance(value, str):
+            value = value.encode()
+        pieces = value.pieces() if isinstance(value, Content) else _cut(value)
+        blob = self.make(pieces, len(value))
+        self.new.append(blob)
+        return Content(self, [blob])
 
     def make(self, pieces: Iterable[bytes], size: int) -> Blob:
         """A new blob of `size` bytes; a file of its own is not fsynced yet.
@@ -247,6 +256,11 @@ def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
+def _cut(value: bytes) -> Iterator[bytes]:
+    view = memoryview(value)
+    return (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+
+
 def _write_all(file: IO[bytes], piece: bytes) -> None:
     view = memoryview(piece)
     while view:
@@ -254,8 +268,15 @@ def _write_all(file: IO[bytes], piece: bytes) -> None:
 
 
 def _fsync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        full_fsync(descriptor)
+        if sys.platform == "darwin":
+            import fcntl
+
+            # There fsync alone leaves it in the drive's cache (man 2 fsync).
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -4,11 +4,12 @@ import base64
 import hashlib
 from typing import Any
 
+from moto.iam.models import AWSManagedPolicy, iam_backends
+
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.database import Database
-from local_aws.persistence.keeper import Entities, Request
+from local_aws.persistence.service import Entities, Request, ServicePersistence
 
-READING = ("Get", "List", "Simulate", "Generate")
 COLLECTIONS = (
     "managed_policies",
     "access_keys",
@@ -29,46 +30,38 @@ REGION = "aws"  # IAM is the same in all Regions
 class _IamEntities(Entities):
     def is_given(self, entity: Any) -> bool:
         """AWS's own policies come with moto."""
-        from moto.iam.models import AWSManagedPolicy
-
         return isinstance(entity, AWSManagedPolicy)
 
 
-class IamKeeper:
-    """Keeps IAM."""
+class IamPersistence(ServicePersistence):
+    """IAM on disk."""
+
+    reading = ("Get", "List", "Simulate", "Generate")
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._entities = _IamEntities(database, "iam", COLLECTIONS, SINGLES)
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing has ever been stored."""
+        """Whether nothing has ever been persisted."""
         return not self._entities.regions()
 
-    def refill(self) -> None:
-        """Fill moto with what is stored. Raises StateFileError."""
-        for policy in self._backend().aws_managed_policies:
+    def load(self) -> None:
+        for policy in _backend().aws_managed_policies:
             policy.id = _policy_id(policy.arn)
         if not self.is_new:
             self._load()
 
-    def is_change(self, request: Request) -> bool:
-        """Whether the answer has to wait for `keep`."""
-        return not request.operation.startswith(READING)
-
-    def keep(self, _: Request | None = None) -> None:
-        """Store what is new. Raises sqlite3.Error."""
+    def persist(self, _: Request | None = None) -> None:
         with self._database.transaction() as connection:
-            present = self._entities.save(connection, REGION, self._backend())
-        self._entities.saved(REGION, present)
+            self._entities.write(connection, REGION, _backend())
 
-    def restore(self, _: Request) -> None:
-        """Go back to what is stored."""
+    def roll_back(self, _: Request) -> None:
         self._load()
 
     def _load(self) -> None:
-        backend = self._backend()
+        backend = _backend()
         self._entities.load(REGION, backend)
         # How often each is attached follows from the rest.
         policies = backend.managed_policies
@@ -81,17 +74,9 @@ class IamKeeper:
                     if self._entities.is_given(policy):
                         policy.attachment_count += 1
 
-    def refused(self, request: Request) -> None:
-        """Nothing to do."""
 
-    def passed(self, request: Request) -> None:
-        """Nothing to do."""
-
-    @staticmethod
-    def _backend() -> Any:
-        from moto.iam.models import iam_backends
-
-        return iam_backends[ACCOUNT_ID]["aws"]
+def _backend() -> Any:
+    return iam_backends[ACCOUNT_ID][REGION]
 
 
 def _policy_id(arn: str) -> str:

@@ -1,8 +1,8 @@
 """Objects of moto as bytes and back.
 
 The form is pickle's, since that is the only one which moto's objects have. Reading is
-restricted to plain data and to moto's own classes, so that a state folder which came
-from somebody else can't run anything.
+restricted to plain data and to the classes that are written here, so that a state
+folder which came from somebody else can't run anything.
 """
 
 import io
@@ -10,30 +10,35 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_aws.persistence.resources import StateFileError
+from local_aws.persistence.database import StateFileError, StorageError
 
-_PLAIN = {
+_CLASSES = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "object"},
     "collections": {"OrderedDict", "defaultdict", "deque"},
     "datetime": {"datetime", "date", "time", "timedelta", "timezone"},
     "dateutil.tz.tz": {"tzutc", "tzlocal", "tzoffset"},
     "requests.structures": {"CaseInsensitiveDict"},
+    "moto.utilities.tagging_service": {"TaggingService"},
+    "moto.utilities.utils": {"LowercaseDict"},
+    "local_aws.persistence.s3_models": {"BlobKey", "BlobMultipart"},
 }
-_OWN = "local_aws.persistence."
-
-
-class NotKeepable(Exception):
-    """An object that `load` would refuse."""
+# All classes that are defined in here.
+_PACKAGES = ("moto.s3.", "moto.iam.", "moto.logs.", "moto.cloudwatch.")
+# What the first edition wrote.
+_RENAMED = {
+    ("local_aws.kept.s3_models", "KeptKey"): "BlobKey",
+    ("local_aws.kept.s3_models", "KeptMultipart"): "BlobMultipart",
+}
 
 
 def dump(value: Any, references: Mapping[int, Any] | None = None) -> bytes:
     """`value` as bytes.
 
-    `references` maps the id() of objects that are kept elsewhere to what is written in
-    their place. Raises NotKeepable.
+    `references` maps the id() of objects that have rows of their own to what is written
+    in their place. Raises StorageError for an object that `load` would refuse.
     """
     buffer = io.BytesIO()
-    _Writer(buffer, references or {}).dump(value)
+    _Pickler(buffer, references or {}).dump(value)
     return buffer.getvalue()
 
 
@@ -43,19 +48,33 @@ def load(record: bytes, find: Callable[[Any], Any] | None = None) -> Any:
     Raises StateFileError.
     """
     try:
-        return _Reader(io.BytesIO(record), find).load()
+        return _Unpickler(io.BytesIO(record), find).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
         raise StateFileError(
-            f"A record in the state file can't be read ({error}). Start afresh with "
-            "`python -m local_aws reset`, or use the code that wrote it."
+            f"A record in the state file can't be read ({error}). Use the code that "
+            "wrote it, or start afresh with `python -m local_aws reset`, which removes "
+            "all state."
         ) from error
 
 
-def _is_expected(module: str, name: str) -> bool:
-    return module.startswith(("moto.", _OWN)) or name in _PLAIN.get(module, ())
+def rebuild(kind: type, state: dict[str, Any]) -> Any:
+    """An object with this state, made as pickle does it: without its __init__.
+
+    And without the __new__ of moto's models, which remembers every object for ever.
+    """
+    entity = object.__new__(kind)
+    vars(entity).update(state)
+    return entity
 
 
-class _Writer(pickle.Pickler):
+def _is_expected(kind: Any) -> bool:
+    if not isinstance(kind, type):
+        return False
+    module = kind.__module__
+    return module.startswith(_PACKAGES) or kind.__qualname__ in _CLASSES.get(module, ())
+
+
+class _Pickler(pickle.Pickler):
     _known: set[type] = set()  # noqa: RUF012 - shared on purpose
 
     def __init__(self, file: io.BytesIO, references: Mapping[int, Any]) -> None:
@@ -68,13 +87,15 @@ class _Writer(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         kind = value if isinstance(value, type) else type(value)
         if kind not in self._known:
-            if not _is_expected(kind.__module__, kind.__qualname__):
-                raise NotKeepable(f"{kind.__module__}.{kind.__qualname__}")
+            if not _is_expected(kind):
+                raise StorageError(
+                    f"{kind.__module__}.{kind.__qualname__} can't be persisted"
+                )
             self._known.add(kind)
         return NotImplemented
 
 
-class _Reader(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):
     _known: dict[tuple[str, str], type] = {}  # noqa: RUF012 - shared on purpose
 
     def __init__(self, file: io.BytesIO, find: Callable[[Any], Any] | None) -> None:
@@ -84,9 +105,14 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         found = self._known.get((module, name))
         if found is None:
-            if _is_expected(module, name):
+            if (module, name) in _RENAMED:
+                found = super().find_class(
+                    "local_aws.persistence.s3_models", _RENAMED[module, name]
+                )
+            elif module in _CLASSES or module.startswith(_PACKAGES):
                 found = super().find_class(module, name)
-            if not isinstance(found, type):
+            # Not what the module merely imports, and no attribute of that.
+            if not _is_expected(found):
                 raise pickle.UnpicklingError(f"{module}.{name} is not expected here")
             self._known[module, name] = found
         return found

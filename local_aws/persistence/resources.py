@@ -1,42 +1,45 @@
-"""Where SageMaker's resources and tags are kept: one SQLite file.
+"""SageMaker's resources and their tags: one SQLite file.
 
-A resource is a JSON object under (region, kind, name): what its Describe
-operation answers, with times as epoch seconds, and our own notes under keys that
-begin with an underscore. Every change is committed before the caller goes on, so
-an acknowledged request survives the death of the process.
+A resource has a record, a JSON object under (region, kind, name): what its Describe
+operation shows, with times as epoch seconds, and our own notes under keys that begin
+with an underscore. Every change is committed before the caller goes on, so an
+acknowledged request survives the death of the process.
 """
 
 import json
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Connection
+from types import MappingProxyType
 
-from local_aws.installation import InstallationError
-
-# A state file of another version is refused, never converted silently.
-SCHEMA_VERSION = 1
+from local_aws.persistence.database import Database
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS resources (
+CREATE TABLE resources (
     region TEXT NOT NULL,
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
     record TEXT NOT NULL,
+    arn TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (region, kind, name)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tags (
+CREATE INDEX resources_by_arn ON resources (arn);
+CREATE TABLE tags (
     arn TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (arn, key)
 ) WITHOUT ROWID;
 """
-
-
-class StateFileError(InstallationError):
-    """The state file can't be used; the text says which, why and what to do."""
+# The first edition had the ARN inside the record only.
+MIGRATIONS = [
+    """
+ALTER TABLE resources ADD COLUMN arn TEXT NOT NULL DEFAULT '';
+UPDATE resources SET arn = json_extract(record, '$._arn');
+CREATE INDEX resources_by_arn ON resources (arn)
+"""
+]
 
 
 class AlreadyExists(Exception):
@@ -52,59 +55,16 @@ class NotFound(Exception):
 
 
 class Resources:
-    """Thread-safe: one connection, one transaction at a time."""
+    """SageMaker's resources; thread-safe, one transaction at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file at `path`.
-
-        Raises StateFileError when it is not ours, newer than this code, or
-        damaged.
-        """
-        self._lock = threading.RLock()
+        """Open or create the file at `path`. Raises StateFileError."""
+        self._database = Database(path, SCHEMA, MIGRATIONS)
         self._listeners: list[Callable[[str, str, str], None]] = []
-        try:
-            self._connection = sqlite3.connect(
-                path, check_same_thread=False, isolation_level=None
-            )
-            self._open(path)
-        except sqlite3.DatabaseError as error:
-            raise StateFileError(
-                f"The state file {path} can't be read ({error}). Move it away to "
-                "start afresh; nothing in it has been changed."
-            ) from error
-        path.chmod(0o600)
-
-    def _open(self, path: Path) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
-            raise StateFileError(
-                f"The state file {path} has version {version}, this code knows "
-                f"version {SCHEMA_VERSION}. Use the code that wrote it, or move the "
-                "file away to start afresh."
-            )
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        # FULL: a commit reaches the disk before it is acknowledged.
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.executescript(SCHEMA)
-        self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the file; it can't be used afterwards."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # A COMMIT that the disk had no room for may have ended it already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        self._database.close()
 
     def on_change(self, listener: Callable[[str, str, str], None]) -> None:
         """Call `listener(region, kind, name)` after each commit to a resource.
@@ -114,7 +74,11 @@ class Resources:
         """
         self._listeners.append(listener)
 
-    def _announce(self, region: str, kind: str, name: str) -> None:
+    @contextmanager
+    def _change(self, region: str, kind: str, name: str) -> Iterator[Connection]:
+        """A transaction that the listeners hear of when it has been committed."""
+        with self._database.transaction() as connection:
+            yield connection
         for listener in self._listeners:
             listener(region, kind, name)
 
@@ -124,26 +88,24 @@ class Resources:
         kind: str,
         name: str,
         record: dict,
-        arn: str | None = None,
-        tags: dict[str, str] | None = None,
+        arn: str = "",
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Keep a new resource and its tags; raises AlreadyExists."""
-        with self._transaction() as connection:
-            existing = self._read(connection, region, kind, name)
+        """Add a resource and its tags; raises AlreadyExists."""
+        with self._change(region, kind, name) as connection:
+            existing = self._read(region, kind, name)
             if existing is not None:
                 raise AlreadyExists(existing)
             connection.execute(
-                "INSERT INTO resources VALUES (?, ?, ?, ?)",
-                (region, kind, name, json.dumps(record)),
+                "INSERT INTO resources (region, kind, name, record, arn) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (region, kind, name, json.dumps(record), arn),
             )
-            if arn and tags:
-                self._put_tags(connection, arn, tags)
-        self._announce(region, kind, name)
+            _put_tags(connection, arn, tags)
 
     def get(self, region: str, kind: str, name: str) -> dict:
         """The resource's record; raises NotFound."""
-        with self._lock:
-            record = self._read(self._connection, region, kind, name)
+        record = self._read(region, kind, name)
         if record is None:
             raise NotFound(name)
         return record
@@ -155,16 +117,13 @@ class Resources:
 
         Raises NotFound; whatever `change` raises leaves the record as it was.
         """
-        with self._transaction() as connection:
-            record = self._read(connection, region, kind, name)
-            if record is None:
-                raise NotFound(name)
+        with self._change(region, kind, name) as connection:
+            record = self.get(region, kind, name)
             change(record)
             connection.execute(
                 "UPDATE resources SET record=? WHERE region=? AND kind=? AND name=?",
                 (json.dumps(record), region, kind, name),
             )
-        self._announce(region, kind, name)
         return record
 
     def delete(
@@ -172,83 +131,80 @@ class Resources:
         region: str,
         kind: str,
         name: str,
-        arn: str,
         check: Callable[[dict], None] | None = None,
     ) -> None:
         """Delete a resource and its tags; raises NotFound or what `check` raises."""
-        with self._transaction() as connection:
-            record = self._read(connection, region, kind, name)
-            if record is None:
-                raise NotFound(name)
+        with self._change(region, kind, name) as connection:
+            record = self.get(region, kind, name)
             if check is not None:
                 check(record)
-            connection.execute(
-                "DELETE FROM resources WHERE region=? AND kind=? AND name=?",
+            [(arn,)] = connection.execute(
+                "DELETE FROM resources WHERE region=? AND kind=? AND name=? "
+                "RETURNING arn",
                 (region, kind, name),
-            )
+            ).fetchall()
             connection.execute("DELETE FROM tags WHERE arn=?", (arn,))
-        self._announce(region, kind, name)
 
-    def records(self, region: str, kind: str) -> list[dict]:
-        """All records of a kind in a Region, by name."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT record FROM resources WHERE region=? AND kind=? ORDER BY name",
-                (region, kind),
-            ).fetchall()
-        return [json.loads(record) for (record,) in rows]
+    def find(self, arn: str) -> dict:
+        """The record of the resource with this ARN; raises NotFound."""
+        rows = self._database.rows("SELECT record FROM resources WHERE arn=?", (arn,))
+        if not rows:
+            raise NotFound(arn)
+        return json.loads(rows[0][0])
 
-    def all_records(self, kind: str) -> list[tuple[str, str, dict]]:
+    def list(self, region: str, kind: str) -> Iterator[dict]:
+        """The records of a kind in a Region, by name."""
+        for (record,) in self._database.rows(
+            "SELECT record FROM resources WHERE region=? AND kind=? ORDER BY name",
+            (region, kind),
+        ):
+            yield json.loads(record)
+
+    def all_records(self, kind: str) -> Iterator[tuple[str, str, dict]]:
         """(region, name, record) of every resource of a kind."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT region, name, record FROM resources WHERE kind=?", (kind,)
-            ).fetchall()
-        return [(region, name, json.loads(record)) for region, name, record in rows]
+        for region, name, record in self._database.rows(
+            "SELECT region, name, record FROM resources WHERE kind=?", (kind,)
+        ):
+            yield region, name, json.loads(record)
 
-    @staticmethod
-    def _read(
-        connection: sqlite3.Connection, region: str, kind: str, name: str
-    ) -> dict | None:
-        row = connection.execute(
+    def _read(self, region: str, kind: str, name: str) -> dict | None:
+        rows = self._database.rows(
             "SELECT record FROM resources WHERE region=? AND kind=? AND name=?",
             (region, kind, name),
-        ).fetchone()
-        return json.loads(row[0]) if row else None
+        )
+        return json.loads(rows[0][0]) if rows else None
 
     def tags(self, arn: str) -> dict[str, str]:
         """A resource's tags, by key."""
-        with self._lock:
-            rows = self._connection.execute(
+        return dict(
+            self._database.rows(
                 "SELECT key, value FROM tags WHERE arn=? ORDER BY key", (arn,)
-            ).fetchall()
-        return dict(rows)
+            )
+        )
 
     def put_tags(
         self,
         arn: str,
-        tags: dict[str, str],
+        tags: Mapping[str, str],
         check: Callable[[dict[str, str]], None],
     ) -> dict[str, str]:
         """Add or overwrite tags; `check` sees the result and may raise."""
-        with self._transaction() as connection:
-            self._put_tags(connection, arn, tags)
+        with self._database.transaction() as connection:
+            _put_tags(connection, arn, tags)
             result = self.tags(arn)
             check(result)
-            return result
+        return result
 
-    @staticmethod
-    def _put_tags(
-        connection: sqlite3.Connection, arn: str, tags: dict[str, str]
-    ) -> None:
-        connection.executemany(
-            "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
-            [(arn, key, value) for key, value in tags.items()],
-        )
-
-    def delete_tags(self, arn: str, keys: list[str]) -> None:
+    def delete_tags(self, arn: str, keys: Iterable[str]) -> None:
         """Delete these tags; keys that are not there are passed over, as on AWS."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             connection.executemany(
                 "DELETE FROM tags WHERE arn=? AND key=?", [(arn, key) for key in keys]
             )
+
+
+def _put_tags(connection: Connection, arn: str, tags: Mapping[str, str]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
+        [(arn, key, value) for key, value in tags.items()],
+    )

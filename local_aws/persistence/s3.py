@@ -4,45 +4,48 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from sqlite3 import Connection
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
+
 from local_aws.installation import ACCOUNT_ID
-from local_aws.persistence import pickles as records
+from local_aws.persistence import OBJECTS, moto_patches, pickles
 from local_aws.persistence.blobs import (
     LARGEST_INLINE,
     Blob,
     BlobStore,
     Content,
-    StorageError,
     pieces_of,
 )
-from local_aws.persistence.database import Database
-from local_aws.persistence.keeper import Request
-from local_aws.signature import Head
+from local_aws.persistence.database import Database, StorageError
+from local_aws.persistence.s3_models import BlobKey, BlobMultipart
+from local_aws.persistence.service import Request, ServicePersistence
+
+if TYPE_CHECKING:
+    from local_aws.messages import Head
 
 log = logging.getLogger(__name__)
 
-# Where an upload that was taken ahead waits in the WSGI environment.
-UPLOAD = "local_aws.upload"
 CHANGING = ("PUT", "POST", "DELETE")
-_APART = ("keys", "multiparts")  # kept in rows of their own
+_APART = ("keys", "multiparts")  # in rows of their own
 
 
-class S3Keeper:
-    """Keeps S3; its methods are called under the service's lock, but take_upload."""
+class S3Persistence(ServicePersistence):
+    """S3 on disk; `take_upload` is called outside of the service's lock."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        folder = database.path.with_name(OBJECTS)
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._database = database
         self._blobs = BlobStore(folder, database)
-        self._buckets: dict[str, bytes] = {}  # name -> record as it is stored
+        self._buckets: dict[str, bytes] = {}  # name -> record as it is persisted
+        self._uploads: set[tuple[str, str]] = set()  # bucket and id, likewise
 
     # What a request brings
 
-    def take_upload(self, head: Head, body: IO[bytes], size: int) -> Content | None:
+    def take_upload(self, head: "Head", body: IO[bytes], size: int) -> Content | None:
         """Write a large body to a file of ours, ahead of the service's lock.
 
         None if the body is small or is no object's, and moto is to read it. Raises
@@ -58,30 +61,26 @@ class S3Keeper:
             raise
         return Content(self._blobs, [blob])
 
-    # Refilling moto
+    # Filling moto at start
 
-    def refill(self) -> None:
-        """Fill moto with what is stored. Raises StateFileError."""
-        from local_aws.persistence import s3_models
-
-        s3_models.install(self._blobs)
-        backend = self._backend()
+    def load(self) -> None:
+        moto_patches.patch_s3(self._blobs)
+        backend = _backend()
         for name, record in self._database.rows(
             "SELECT name, record FROM buckets ORDER BY id"
         ):
             self._put_bucket_back(backend, name, record)
-        self._refill_objects(backend)
-        for name, upload, record in self._database.rows(
-            "SELECT bucket, upload, record FROM uploads ORDER BY id"
+        self._load_objects(backend)
+        for name, upload in self._database.rows(
+            "SELECT bucket, upload FROM uploads ORDER BY id"
         ):
-            multiparts = backend.buckets[name].multiparts
-            dict.__setitem__(multiparts, upload, self._upload(name, upload, record))
+            self._put_upload_back(backend.buckets[name], upload)
         files = self._database.rows("SELECT name FROM blobs WHERE data IS NULL")
         for name in self._blobs.sweep({name for (name,) in files}):
             log.error("The file %s of an object is missing in the state folder", name)
-        self._forget_touched()
+        self._clean()
 
-    def _refill_objects(self, backend: Any) -> None:
+    def _load_objects(self, backend: Any) -> None:
         for bucket, key, content, record in self._database.rows(
             "SELECT bucket, key, content, record FROM objects ORDER BY id"
         ):
@@ -93,9 +92,7 @@ class S3Keeper:
             versions.append(version)
 
     def _put_bucket_back(self, backend: Any, name: str, record: bytes) -> None:
-        from moto.s3.models import FakeBucket, s3_backends
-
-        state, tags = records.load(record)
+        state, tags = pickles.load(record)
         if name in backend.buckets:
             bucket = backend.buckets[name]
         else:
@@ -112,34 +109,36 @@ class S3Keeper:
         self, backend: Any, before: list[Any], content: str | None, record: bytes
     ) -> Any:
         """An object or a delete marker from its row; `before`: its older versions."""
-        from moto.s3.models import FakeDeleteMarker, FakeKey
-
-        state, tags = records.load(record)
+        state, tags = pickles.load(record)
         if content is None:
             # moto only asks of what kind that is which the marker was put upon.
-            kind = FakeDeleteMarker if state.pop("on_marker") else FakeKey
+            kind = FakeDeleteMarker if state.pop("on_marker") else BlobKey
             older = [version for version in before if isinstance(version, kind)]
-            marker = FakeDeleteMarker.__new__(FakeDeleteMarker)
-            vars(marker).update(state, key=older[-1] if older else kind.__new__(kind))
-            return marker
-        key = FakeKey.__new__(FakeKey)
+            state["key"] = older[-1] if older else pickles.rebuild(kind, {})
+            return pickles.rebuild(FakeDeleteMarker, state)
+        key = BlobKey.__new__(BlobKey)
         key.__setstate__(state)
         key.content = self._content(content)
         _set_tags(backend, key.arn, tags)
         return key
 
-    def _upload(self, bucket: str, upload: str, record: bytes) -> Any:
-        multipart = records.load(record)
+    def _put_upload_back(self, bucket: Any, upload: str) -> None:
+        where = (bucket.name, upload)
+        [(record,)] = self._database.rows(
+            "SELECT record FROM uploads WHERE bucket=? AND upload=?", where
+        )
+        multipart = pickles.load(record)
         for number, content, part_record in self._database.rows(
             "SELECT number, content, record FROM parts WHERE bucket=? AND upload=? "
             "ORDER BY number",
-            (bucket, upload),
+            where,
         ):
-            part = records.load(part_record)
+            part = pickles.load(part_record)
             part.content = self._content(content)
             multipart.parts[number] = part
             multipart.partlist.append(number)
-        return multipart
+        bucket.multiparts[upload] = multipart
+        self._uploads.add(where)
 
     def _content(self, text: str) -> Content:
         return Content(self._blobs, [Blob(*fields) for fields in json.loads(text)])
@@ -147,22 +146,19 @@ class S3Keeper:
     # After a request
 
     def is_change(self, request: Request) -> bool:
-        """Whether the answer has to wait for `keep`."""
         # Access logs make even a GET write an object.
         return request.head.method in CHANGING or any(
-            bucket.logging for bucket in self._backend().buckets.values()
+            bucket.logging for bucket in _backend().buckets.values()
         )
 
-    def keep(self, request: Request) -> None:
-        """Store what the request changed. Raises StorageError or sqlite3.Error."""
-        from local_aws.persistence import s3_models
-
-        backend = self._backend()
+    def persist(self, request: Request) -> None:
+        backend = _backend()
         asked = unquote(request.head.raw_path).lstrip("/").partition("/")[0]
-        blobs = s3_models.fresh + _upload_blobs(request)
-        self._blobs.sync(s3_models.fresh)
+        blobs = self._blobs.new + _upload_blobs(request)
+        self._blobs.sync(self._blobs.new)
         refs: Counter[str] = Counter()
         buckets: dict[str, bytes] = {}
+        uploads = _uploads(backend)
         with self._database.transaction() as connection:
             for name in self._buckets.keys() - backend.buckets.keys():
                 _drop_bucket(connection, name, refs)
@@ -177,43 +173,61 @@ class S3Keeper:
                         (name, record),
                     )
                 buckets[name] = record
-                for key in bucket.keys.touched:
-                    _keep_key(connection, backend, bucket, key, refs)
-                for upload_id in bucket.multiparts.touched:
-                    _keep_upload(connection, bucket, upload_id, refs)
-                for upload_id, multipart in bucket.multiparts.items():
-                    for number in multipart.touched:
-                        _keep_part(connection, name, upload_id, multipart, number, refs)
+                for key in bucket.keys.dirty:
+                    _write_key(connection, backend, bucket, key, refs)
+            for name, upload in self._uploads - uploads.keys():
+                _drop_upload(connection, name, upload, refs)
+            for (name, upload), multipart in uploads.items():
+                if (name, upload) not in self._uploads:
+                    _write_upload(connection, name, multipart)
+                for number in multipart.dirty:
+                    _write_part(connection, name, multipart, number, refs)
             gone = _count_references(connection, refs, blobs)
-        # From here on it is stored; nothing may fail any more.
+        # From here on it is persisted; nothing may fail any more.
         self._buckets = buckets
+        self._uploads = set(uploads)
         for blob in blobs:
             blob.data = None if blob.name not in gone else blob.data
         self._blobs.remove(gone)
-        self._forget_touched()
+        self._clean()
 
-    def restore(self, request: Request) -> None:
-        """Take back in moto's memory what the request changed and is not stored."""
-        from moto.s3.models import s3_backends
-
-        from local_aws.persistence import s3_models
-
-        backend = self._backend()
+    def roll_back(self, request: Request) -> None:
+        backend = _backend()
         for name in backend.buckets.keys() - self._buckets.keys():
             del backend.buckets[name]
             s3_backends.bucket_accounts.pop(name, None)
         for name, record in self._buckets.items():
-            missing = name not in backend.buckets
-            bucket_before = backend.buckets.get(name)
-            if missing or _bucket_record(backend, bucket_before) != record:
+            bucket = backend.buckets.get(name)
+            if bucket is None or _bucket_record(backend, bucket) != record:
                 self._put_bucket_back(backend, name, record)
             bucket = backend.buckets[name]
-            for key in bucket.keys.touched:
+            for key in bucket.keys.dirty:
                 self._put_key_back(backend, bucket, key)
-            self._put_uploads_back(bucket, whole=missing)
-        blobs = s3_models.fresh + _upload_blobs(request)
+        uploads = _uploads(backend)
+        for (name, upload), multipart in uploads.items():
+            if multipart.dirty or (name, upload) not in self._uploads:
+                del backend.buckets[name].multiparts[upload]
+        for name, upload in self._uploads - _uploads(backend).keys():
+            self._put_upload_back(backend.buckets[name], upload)
+        blobs = self._blobs.new + _upload_blobs(request)
         self._blobs.remove(blob.name for blob in blobs if not blob.inline)
-        self._forget_touched()
+        self._clean()
+
+    def fail(self, request: Request) -> None:
+        """Take back whatever moto had changed by then."""
+        self.roll_back(request)
+
+    def skip(self) -> None:
+        """Nothing was changed, so all that was looked at is as it was."""
+        self._clean()
+
+    def _clean(self) -> None:
+        """Nothing is dirty any more."""
+        self._blobs.new.clear()
+        for bucket in _backend().buckets.values():
+            bucket.keys.dirty.clear()
+            for multipart in bucket.multiparts.values():
+                multipart.dirty.clear()
 
     def _put_key_back(self, backend: Any, bucket: Any, key: str) -> None:
         versions: list[Any] = []
@@ -224,49 +238,25 @@ class S3Keeper:
             versions.append(self._version(backend, versions, content, record))
         bucket.keys.put_back(key, versions)
 
-    def _put_uploads_back(self, bucket: Any, whole: bool) -> None:
-        multiparts = bucket.multiparts
-        touched = set(multiparts.touched)
-        touched.update(name for name, found in multiparts.items() if found.touched)
-        for upload in touched:
-            dict.pop(multiparts, upload, None)
-        for upload, record in self._database.rows(
-            "SELECT upload, record FROM uploads WHERE bucket=?", (bucket.name,)
-        ):
-            if whole or upload in touched:
-                multipart = self._upload(bucket.name, upload, record)
-                dict.__setitem__(multiparts, upload, multipart)
 
-    def refused(self, request: Request) -> None:
-        """An error: whatever moto had changed by then is taken back."""
-        self.restore(request)
+def _backend() -> Any:
+    return s3_backends[ACCOUNT_ID]["aws"]
 
-    def passed(self, request: Request) -> None:
-        """Nothing was changed, so all that was looked at is as it was."""
-        self._forget_touched()
 
-    def _forget_touched(self) -> None:
-        from local_aws.persistence import s3_models
-
-        s3_models.fresh.clear()
-        for bucket in self._backend().buckets.values():
-            bucket.keys.touched.clear()
-            bucket.multiparts.touched.clear()
-            for multipart in bucket.multiparts.values():
-                multipart.touched.clear()
-
-    @staticmethod
-    def _backend() -> Any:
-        from moto.s3.models import s3_backends
-
-        return s3_backends[ACCOUNT_ID]["aws"]
+def _uploads(backend: Any) -> dict[tuple[str, str], BlobMultipart]:
+    """All uploads in parts, by bucket and id."""
+    return {
+        (name, upload): multipart
+        for name, bucket in backend.buckets.items()
+        for upload, multipart in bucket.multiparts.items()
+    }
 
 
 def _upload_blobs(request: Request) -> list[Blob]:
     return list(request.upload.blobs) if request.upload else []
 
 
-def _is_plain_upload(head: Head) -> bool:
+def _is_plain_upload(head: "Head") -> bool:
     """PutObject or UploadPart with the object's bytes, unchanged, as its body."""
     names = {name for name, _ in parse_qsl(head.query, keep_blank_values=True)}
     if head.method != "PUT" or "/" not in head.raw_path.lstrip("/"):
@@ -291,7 +281,7 @@ def _set_tags(backend: Any, arn: str, tags: dict[str, str]) -> None:
 
 def _bucket_record(backend: Any, bucket: Any) -> bytes:
     state = {k: v for k, v in vars(bucket).items() if k not in _APART}
-    return records.dump((state, backend.tagger.get_tag_dict_for_resource(bucket.arn)))
+    return pickles.dump((state, backend.tagger.get_tag_dict_for_resource(bucket.arn)))
 
 
 def _fields(content: Content) -> str:
@@ -304,11 +294,11 @@ def _names(text: str | None) -> Iterable[str]:
     return [fields[0] for fields in json.loads(text)] if text else []
 
 
-def _keep_key(
+def _write_key(
     connection: Connection, backend: Any, bucket: Any, key: str, refs: Counter[str]
 ) -> None:
     """Make a key's rows what moto has in memory."""
-    stored = {
+    persisted = {
         version: (row, content, record)
         for row, version, content, record in connection.execute(
             "SELECT id, version, content, record FROM objects WHERE bucket=? AND key=?",
@@ -318,8 +308,8 @@ def _keep_key(
     present = dict.get(bucket.keys, key) or []
     for found in present:
         size, content, record = _version_row(backend, found)
-        row, old_content, old_record = stored.pop(found.version_id, (None, None, None))
-        if (content, record) == (old_content, old_record) and row is not None:
+        _, *old = persisted.pop(found.version_id, (None, None, None))
+        if old == [content, record]:
             continue
         connection.execute(
             "INSERT INTO objects (bucket, key, version, size, content, record) VALUES "
@@ -328,59 +318,48 @@ def _keep_key(
             (bucket.name, key, found.version_id, size, content, record),
         )
         refs.update(_names(content))
-        refs.subtract(_names(old_content))
-    for row, content, _ in stored.values():
+        refs.subtract(_names(old[0]))
+    for row, content, _ in persisted.values():
         connection.execute("DELETE FROM objects WHERE id=?", (row,))
         refs.subtract(_names(content))
 
 
 def _version_row(backend: Any, version: Any) -> tuple[int, str | None, bytes]:
     """Size, content and record of an object or a delete marker."""
-    from moto.s3.models import FakeDeleteMarker
-
     if isinstance(version, FakeDeleteMarker):
         state = {k: v for k, v in vars(version).items() if k != "key"}
         state["on_marker"] = isinstance(version.key, FakeDeleteMarker)
-        return 0, None, records.dump((state, {}))
+        return 0, None, pickles.dump((state, {}))
     tags = backend.tagger.get_tag_dict_for_resource(version.arn)
-    record = records.dump((version.__getstate__(), tags))
+    record = pickles.dump((version.__getstate__(), tags))
     return version.contentsize, _fields(version.content), record
 
 
-def _keep_upload(
-    connection: Connection, bucket: Any, upload: str, refs: Counter[str]
-) -> None:
-    multipart = bucket.multiparts.get(upload)
-    if multipart is None:
-        _drop_upload(connection, bucket.name, upload, refs)
-        return
+def _write_upload(connection: Connection, bucket: str, multipart: Any) -> None:
     state = multipart.__getstate__() | {"parts": {}, "partlist": []}
-    bare = type(multipart).__new__(type(multipart))
-    bare.__setstate__(state)
     connection.execute(
-        "INSERT OR REPLACE INTO uploads (bucket, upload, record) VALUES (?, ?, ?)",
-        (bucket.name, upload, records.dump(bare)),
+        "INSERT INTO uploads (bucket, upload, record) VALUES (?, ?, ?)",
+        (bucket, multipart.id, pickles.dump(pickles.rebuild(BlobMultipart, state))),
     )
 
 
-def _keep_part(
+def _write_part(
     connection: Connection,
     bucket: str,
-    upload: str,
     multipart: Any,
     number: int,
     refs: Counter[str],
 ) -> None:
+    where = (bucket, multipart.id, number)
     for (old,) in connection.execute(
-        "SELECT content FROM parts WHERE bucket=? AND upload=? AND number=?",
-        (bucket, upload, number),
+        "SELECT content FROM parts WHERE bucket=? AND upload=? AND number=?", where
     ):
         refs.subtract(_names(old))
     part = multipart.parts[number]
     content = _fields(part.content)
     connection.execute(
         "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)",
-        (bucket, upload, number, content, records.dump(part)),
+        (*where, content, pickles.dump(part)),
     )
     refs.update(_names(content))
 

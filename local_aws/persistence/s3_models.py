@@ -1,8 +1,4 @@
-"""moto's models of S3 with their bytes in blobs, and with a note of what is touched.
-
-`install` puts these classes in the place of moto's own. moto's operations stay what
-they are; only where bytes live and how they are read differs.
-"""
+"""moto's models of S3 with their bytes in blobs, and with a note of what is dirty."""
 
 import base64
 import binascii
@@ -11,37 +7,24 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from moto.s3 import models, responses
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
-from moto.s3.models import FakeKey, FakeMultipart, MultipartDict
+from moto.s3.models import FakeKey, FakeMultipart, s3_backends
 from moto.s3.utils import HAS_CRT, _VersionedKeyStore
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
-from local_aws.persistence.blobs import CHUNK, Blob, BlobStore, Content
-
-# What a request has made and may not need in the end; one request at a time changes S3.
-fresh: list[Blob] = []
-_store: BlobStore
-_bytes_wanted = False
+from local_aws.persistence.blobs import BlobStore, Content
 
 
-def install(store: BlobStore) -> None:
-    """Let moto use the classes below, with `store` for their bytes."""
-    global _store
-    _store = store
-    models.FakeKey = KeptKey
-    models.FakeMultipart = KeptMultipart
-    models.MultipartDict = KeptMultiparts
-    models._VersionedKeyStore = KeptKeyStore
-    models.S3Backend.copy_object = _copy_object
-    models.S3Backend.select_object_content = _select_object_content
-    models.compute_checksum = responses.compute_checksum = _checksum_of_any
+def _blob_store(model: FakeKey | FakeMultipart) -> BlobStore:
+    return s3_backends[model.account_id]["aws"].blobs
 
 
-class KeptKey(FakeKey):
+class BlobKey(FakeKey):
     """An object, or a part of an upload, whose bytes are in blobs."""
 
-    def __new__(cls, *_: Any, **__: Any) -> "KeptKey":
+    reads_bytes = False  # whether `value` is to be real bytes
+
+    def __new__(cls, *_: Any, **__: Any) -> "BlobKey":
         # moto's own __new__ remembers every object that there has ever been.
         return object.__new__(cls)
 
@@ -51,11 +34,11 @@ class KeptKey(FakeKey):
 
     @property
     def value(self) -> Content | bytes:
-        return bytes(self.content) if _bytes_wanted else self.content
+        return bytes(self.content) if self.reads_bytes else self.content
 
     @value.setter
     def value(self, new_value: bytes | str | Content) -> None:
-        self.content = _content_of(new_value)
+        self.content = _blob_store(self).content_of(new_value)
         self.contentsize = len(self.content)
 
     @property
@@ -80,50 +63,35 @@ class KeptKey(FakeKey):
         self.__dict__.update(state)
         self._value_buffer = None
         self.lock = threading.Lock()
-        self.content = Content(_store, ())
+        self.content = Content(_blob_store(self), ())
 
-    def __deepcopy__(self, _: dict) -> "KeptKey":
+    def __deepcopy__(self, _: dict) -> "BlobKey":
         # ListObjectVersions copies every version that there is.
-        copied = KeptKey.__new__(KeptKey)
+        copied = BlobKey.__new__(BlobKey)
         copied.__dict__.update(self.__dict__)
         return copied
 
 
-def _content_of(value: bytes | str | Content) -> Content:
-    if isinstance(value, str):
-        value = value.encode()
-    if isinstance(value, Content):
-        if value.is_whole:
-            return value  # a copy, or an upload that has been taken already
-        blob = _store.make(value.pieces(), len(value))
-    else:
-        view = memoryview(value)
-        pieces = (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
-        blob = _store.make(pieces, len(value))
-    fresh.append(blob)
-    return Content(_store, [blob])
-
-
-class KeptMultipart(FakeMultipart):
+class BlobMultipart(FakeMultipart):
     """An upload in parts that notes which parts have come."""
 
-    def __new__(cls, *_: Any, **__: Any) -> "KeptMultipart":
-        return object.__new__(cls)
+    def __new__(cls, *_: Any, **__: Any) -> "BlobMultipart":
+        return object.__new__(cls)  # see BlobKey
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.touched: set[int] = set()
+        self.dirty: set[int] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "touched"}
+        return {k: v for k, v in self.__dict__.items() if k != "dirty"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.touched = set()
+        self.dirty = set()
 
     def set_part(self, part_id: int, value: bytes) -> FakeKey:
         part = super().set_part(part_id, value)
-        self.touched.add(part_id)
+        self.dirty.add(part_id)
         return part
 
     def complete(
@@ -148,7 +116,7 @@ class KeptMultipart(FakeMultipart):
         tags = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
         etag = hashlib.md5(tags, usedforsecurity=False).hexdigest()
         blobs = [blob for part in parts for blob in part.content.blobs]
-        content = Content(_store, blobs)
+        content = Content(_blob_store(self), blobs)
         return content, f"{etag}-{len(parts)}", self._checksum(parts, content)
 
     def _checksum(self, parts: list[FakeKey], content: Content) -> tuple[str, str, int]:
@@ -157,12 +125,31 @@ class KeptMultipart(FakeMultipart):
             "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
         )
         if kind != "COMPOSITE":
-            return kind, _encoded_checksum(content.pieces(), algorithm), 1
-        sums = [_checksum(part.content.pieces(), algorithm) for part in parts]
-        return kind, _encoded_checksum(sums, algorithm), len(parts)
+            return kind, encoded_checksum(content.pieces(), algorithm), 1
+        sums = [checksum(part.content.pieces(), algorithm) for part in parts]
+        return kind, encoded_checksum(sums, algorithm), len(parts)
 
 
-def _checksum(pieces: Iterable[bytes], algorithm: str) -> bytes:
+class DirtyKeyStore(_VersionedKeyStore):
+    """A bucket's objects; those that were looked at may have been changed: dirty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dirty: set[str] = set()
+
+    def __sgetitem__(self, key: str) -> list[Any]:
+        self.dirty.add(key)
+        return super().__sgetitem__(key)
+
+    def put_back(self, key: str, versions: list[Any]) -> None:
+        """Set a key's versions as they are persisted; none: it is not there."""
+        if versions:
+            dict.__setitem__(self, key, versions)
+        else:
+            dict.pop(self, key, None)
+
+
+def checksum(pieces: Iterable[bytes], algorithm: str) -> bytes:
     """A checksum of all pieces together, by an algorithm's name in S3."""
     if algorithm in ("SHA1", "SHA256"):
         digest = hashlib.new(algorithm, usedforsecurity=False)
@@ -183,82 +170,14 @@ def _checksum(pieces: Iterable[bytes], algorithm: str) -> bytes:
     return crc.to_bytes(4, "big")
 
 
-def _encoded_checksum(pieces: Iterable[bytes], algorithm: str) -> str:
-    return base64.b64encode(_checksum(pieces, algorithm)).decode()
+def encoded_checksum(pieces: Iterable[bytes], algorithm: str) -> str:
+    return base64.b64encode(checksum(pieces, algorithm)).decode()
 
 
-def _checksum_of_any(
+def compute_checksum(
     body: bytes | Content, algorithm: str, encode_base64: bool = True
 ) -> bytes:
     """moto's compute_checksum, for content too."""
     pieces = body.pieces() if isinstance(body, Content) else [body]
-    checksum = _checksum(pieces, algorithm)
-    return base64.b64encode(checksum) if encode_base64 else checksum
-
-
-def _copy_object(
-    self: models.S3Backend, src_key: FakeKey, bucket: str, key: str, **options: Any
-) -> None:
-    """A copy has its source's tags only, and a checksum of the whole.
-
-    moto adds the tags to those of the object that is overwritten, and keeps the
-    checksum of the source's parts.
-    """
-    tags = self.tagger.get_tag_dict_for_resource(src_key.arn)
-    _moto_copy_object(self, src_key, bucket, key, **options)
-    copied = self.get_bucket(bucket).keys[key]
-    self.tagger.tags[copied.arn] = tags
-    if src_key.checksum_type == "COMPOSITE" and copied.checksum_algorithm:
-        copied.checksum_value = _encoded_checksum(
-            copied.content.pieces(), copied.checksum_algorithm
-        )
-        copied.checksum_type = "FULL_OBJECT"
-
-
-def _select_object_content(self: models.S3Backend, *arguments: Any) -> Any:
-    """Select unpacks and decodes an object, and so needs real bytes."""
-    global _bytes_wanted
-    _bytes_wanted = True
-    try:
-        return _moto_select_object_content(self, *arguments)
-    finally:
-        _bytes_wanted = False
-
-
-_moto_copy_object = models.S3Backend.copy_object
-_moto_select_object_content = models.S3Backend.select_object_content
-
-
-class KeptMultiparts(MultipartDict):
-    """A bucket's uploads; notes which were begun or ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.touched: set[str] = set()
-
-    def __setitem__(self, key: str, value: FakeMultipart) -> None:
-        self.touched.add(key)
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        self.touched.add(key)
-        dict.__delitem__(self, key)
-
-
-class KeptKeyStore(_VersionedKeyStore):
-    """A bucket's objects; notes which were looked at, and so may have been changed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.touched: set[str] = set()
-
-    def __sgetitem__(self, key: str) -> list[Any]:
-        self.touched.add(key)
-        return super().__sgetitem__(key)
-
-    def put_back(self, key: str, versions: list[Any]) -> None:
-        """Set a key's versions as they are stored; none: it is not there."""
-        if versions:
-            dict.__setitem__(self, key, versions)
-        else:
-            dict.pop(self, key, None)
+    value = checksum(pieces, algorithm)
+    return base64.b64encode(value) if encode_base64 else value

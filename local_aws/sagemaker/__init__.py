@@ -7,6 +7,7 @@ from local_aws.hosting.engine import HostingEngine
 from local_aws.hosting.invocation import Invoker
 from local_aws.installation import ACCOUNT_ID, Installation
 from local_aws.jobs.engine import JobEngine
+from local_aws.persistence import SAGEMAKER_DATABASE
 from local_aws.persistence.resources import Resources
 from local_aws.runtime.container_process import dispatcher
 from local_aws.sagemaker import (  # noqa: F401 - each registers its operations
@@ -49,7 +50,7 @@ class SageMaker:
 def open_context(installation: Installation, clients: Clients) -> SageMaker:
     """Open the installation's state; raises StateFileError."""
     dispatcher()  # its fork server imports while the rest starts
-    resources = Resources(installation.home / "sagemaker.sqlite")
+    resources = Resources(installation.home / SAGEMAKER_DATABASE)
     hosting = HostingEngine(resources, clients, installation.home / "endpoints")
     service = SageMaker(
         resources,

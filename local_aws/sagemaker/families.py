@@ -154,9 +154,8 @@ class Family:
     ) -> dict:
         """Delete the record and its tags unless `check` raises."""
         name = request[self.name_member]
-        arn = self.arn(name, context)
         try:
-            context.resources.delete(context.region, self.kind, name, arn, check)
+            context.resources.delete(context.region, self.kind, name, check)
         except NotFound as error:
             raise self._missing(name, context) from error
         return {}
@@ -176,7 +175,7 @@ class Family:
         """A page of the family's resources in the request's Region."""
         member, summary = self._page
         records, token = pagination.page(
-            context.resources.records(context.region, self.kind),
+            context.resources.list(context.region, self.kind),
             request,
             self.noun,
             summary,

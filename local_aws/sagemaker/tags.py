@@ -1,6 +1,9 @@
 """AddTags, ListTags, DeleteTags."""
 
+from contextlib import suppress
+
 from local_aws.errors import AwsError, validation_exception
+from local_aws.persistence.resources import NotFound
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import FAMILIES
 from local_aws.sagemaker.operations import Context, operation
@@ -49,7 +52,8 @@ def _find(arn: str, context: Context) -> str:
     resource_type, _, name = resource.partition("/")
     family = FAMILIES.get(resource_type)
     if family and account == context.account_id and region == context.region:
-        for record in context.resources.records(region, family.kind):
-            if record["_arn"] == family.arn(name, context):
-                return record["_arn"]
+        stored = family.arn(name, context)
+        with suppress(NotFound):
+            context.resources.find(stored)
+            return stored
     raise validation_exception(f'Could not find resource "{arn}".')

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from local_aws.installation import Installation
 from local_aws.messages import Responder
-from local_aws.persistence import Kept
-from local_aws.persistence.keeper import Keeper
+from local_aws.persistence import MOTO_DATABASE
+from local_aws.persistence.moto_database import open_moto_database
+from local_aws.persistence.service import ServicePersistence
 from local_aws.services import Service, named
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Responders:
         """Open what is persisted of moto's services. Raises StateFileError."""
         self.installation = installation
         self.sagemaker = sagemaker
-        self._kept = Kept(installation.home)
+        self._database = open_moto_database(installation.home / MOTO_DATABASE)
         # SageMaker's handlers call S3 and Logs at this same server; with one pool they
         # could fill it and then wait for themselves.
         self.moto_threads = ThreadPoolExecutor(WORKERS, "moto")
@@ -43,9 +44,12 @@ class Responders:
     def release(self) -> None:
         """Let requests that wait for something be answered now."""
 
-    def keeper(self, service: Service) -> Keeper | None:
-        """What keeps moto's state of a service on disk."""
-        return self._kept.by_service.get(service.signing_name)
+    def persistence(self, service: Service) -> ServicePersistence | None:
+        """What has moto's state of a service on disk; imports moto."""
+        if service.persistence is None:
+            return None
+        kind = pkgutil.resolve_name(f"local_aws.{service.persistence}")
+        return kind(self._database)
 
     def warm_up(self) -> None:
         """Make what a first lesson needs, ahead of the first call; returns at once."""

@@ -1,53 +1,77 @@
-"""What all keepers have in common, and the one for small things."""
+"""What the persistence of each of moto's services has in common."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from local_aws.persistence import pickles as records
+from local_aws.persistence import pickles
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import Database
-from local_aws.signature import Head
+
+if TYPE_CHECKING:
+    from local_aws.messages import Head
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a keeper has to know of a request.
+    """What has to be known of a request.
 
     `upload` is the body if that was taken ahead of moto (S3 only).
     """
 
-    head: Head
+    head: "Head"
     region: str
     operation: str
     upload: Content | None = None
 
 
-class Keeper(Protocol):
-    """Keeps one service of moto. All is called under that service's lock.
+class ServicePersistence:
+    """One service of moto, on disk. All is called under that service's lock.
 
-    An error may leave a change behind in moto's memory; but for S3 it is then stored
-    along with the next change, since `keep` compares everything.
+    An error may leave a change behind in moto's memory. It is persisted along with the
+    next change, since everything is compared; only S3, which does not, takes it back.
     """
 
-    def refill(self) -> None:
-        """Fill moto with what is stored. Raises StateFileError."""
+    # How the names of operations begin that change nothing.
+    reading: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self) -> None:
+        """Fill moto with what is persisted. Raises StateFileError, StorageError."""
+        raise NotImplementedError
+
+    def persist(self, request: Request) -> None:
+        """Commit what the request changed. Raises StorageError."""
+        raise NotImplementedError
+
+    def roll_back(self, request: Request) -> None:
+        """Take back in moto's memory what the request changed."""
+        raise NotImplementedError
 
     def is_change(self, request: Request) -> bool:
-        """Whether the answer has to wait for `keep`."""
+        """Whether the response has to wait for a commit."""
+        return not request.operation.startswith(self.reading)
 
-    def keep(self, request: Request) -> None:
-        """Store what the request changed. Raises StorageError or sqlite3.Error."""
+    def fail(self, request: Request) -> None:
+        """moto has responded to a request with an error."""
 
-    def restore(self, request: Request) -> None:
-        """Take back in moto's memory what the request changed and is not stored."""
+    def skip(self) -> None:
+        """A request that changes nothing has been responded to."""
 
-    def refused(self, request: Request) -> None:
-        """moto has answered a request with an error."""
+    def settle(self, request: Request, failed: bool) -> None:
+        """After moto's response: what it changed is on disk when this returns.
 
-    def passed(self, request: Request) -> None:
-        """A request that changes nothing has been answered."""
+        Raises StorageError if it can't be; `roll_back` has to follow then.
+        """
+        if not self.is_change(request):
+            self.skip()
+        elif failed:
+            self.fail(request)
+        else:
+            self.persist(request)
 
 
 Key = tuple[str, str]  # collection and name; ("", attribute) for a single
@@ -57,7 +81,7 @@ class Entities:
     """Small things of one of moto's backends: each is a row, all are compared.
 
     `collections` are the backend's attributes that are dictionaries of entities,
-    `singles` attributes that are stored as one. A collection comes after those that
+    `singles` attributes that are persisted as one. A collection comes after those that
     its members refer to.
     """
 
@@ -72,17 +96,17 @@ class Entities:
         self._service = service
         self._collections = collections
         self._singles = singles
-        self._stored: dict[str, dict[Key, bytes]] = {}  # by Region
+        self._persisted: dict[str, dict[Key, bytes]] = {}  # by Region
 
     def regions(self) -> list[str]:
-        """The Regions that something is stored for."""
+        """The Regions that have entities on disk."""
         rows = self._database.rows(
             "SELECT DISTINCT region FROM entities WHERE service=?", (self._service,)
         )
         return [region for (region,) in rows]
 
     def load(self, region: str, backend: Any) -> None:
-        """Make the backend's entities those that are stored."""
+        """Make the backend's entities those that are persisted."""
         rows = {
             (collection, name): record
             for collection, name, record in self._database.rows(
@@ -100,49 +124,44 @@ class Entities:
             collection, name = key
             entities = getattr(backend, collection)
             if name not in entities:
-                kind, state = records.load(rows[key], find)
-                entities[name] = entity = kind.__new__(kind)
-                entity.__dict__.update(state)
+                kind, state = pickles.load(rows[key], find)
+                entities[name] = pickles.rebuild(kind, state)
             return entities[name]
 
         for collection, name in rows:
             if collection:
                 find((collection, name))
             else:
-                setattr(backend, name, records.load(rows["", name], find))
+                setattr(backend, name, pickles.load(rows["", name], find))
         missing = [name for name in self._singles if ("", name) not in rows]
         if missing:
             fresh = type(backend)(backend.region_name, backend.account_id)
             for name in missing:
                 setattr(backend, name, getattr(fresh, name))
-        self._stored[region] = rows
+        self._persisted[region] = rows
 
-    def save(self, connection: Connection, region: str, backend: Any) -> dict:
-        """Write what differs; returns what `saved` is to be told."""
-        stored = self._stored.get(region, {})
+    def write(self, connection: Connection, region: str, backend: Any) -> None:
+        """Write what differs. If the transaction fails, `load` has to follow."""
+        persisted = self._persisted.get(region, {})
         present = dict(self._records(backend))
-        for collection, name in stored.keys() - present.keys():
+        for collection, name in persisted.keys() - present.keys():
             connection.execute(
                 "DELETE FROM entities WHERE service=? AND region=? AND collection=? "
                 "AND name=?",
                 (self._service, region, collection, name),
             )
         for key, record in present.items():
-            if stored.get(key) != record:
+            if persisted.get(key) != record:
                 connection.execute(
                     "INSERT INTO entities (service, region, collection, name, record) "
                     "VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, region, collection, "
                     "name) DO UPDATE SET record=excluded.record",
                     (self._service, region, *key, record),
                 )
-        return present
-
-    def saved(self, region: str, present: dict) -> None:
-        """The transaction with this `save` has been committed."""
-        self._stored[region] = present
+        self._persisted[region] = present
 
     def is_given(self, entity: Any) -> bool:
-        """Whether moto makes this entity by itself, so that it is not stored."""
+        """Whether moto makes this entity by itself, so that it is not persisted."""
         return False
 
     def _records(self, backend: Any) -> Iterator[tuple[Key, bytes]]:
@@ -156,6 +175,6 @@ class Entities:
             for name, entity in getattr(backend, collection).items():
                 if not self.is_given(entity):
                     state = (type(entity), vars(entity))
-                    yield (collection, name), records.dump(state, references)
+                    yield (collection, name), pickles.dump(state, references)
         for name in self._singles:
-            yield ("", name), records.dump(getattr(backend, name), references)
+            yield ("", name), pickles.dump(getattr(backend, name), references)
