@@ -1,19 +1,16 @@
 """All instances behind one endpoint under one endpoint configuration."""
 
 import itertools
-import threading
-from collections.abc import Callable
+import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from local_aws.hosting.instance import Deployment, Instance
 from local_aws.hosting.router import Router
-from local_aws.runtime.log_stream import LogStream
-from local_aws.runtime.model_server import NotHealthy
+from local_aws.runtime.model_server import ModelServer, NotHealthy
 
-# How long instances that are replaced may finish what they are answering: longer than
-# an invocation may take (InvokeEndpoint: 60 seconds).
-DRAIN_SECONDS = 70
+log = logging.getLogger(__name__)
 
 
 class VariantNotHealthy(Exception):
@@ -26,77 +23,76 @@ class VariantNotHealthy(Exception):
 
 @dataclass
 class Variant:
-    """One production variant: its weight and its instances."""
+    """One production variant: its weight and its instances.
+
+    `instances` is replaced and never changed: requests walk it meanwhile.
+    """
 
     deployment: Deployment
     weight: float
-    instances: list[Instance] = field(default_factory=list)
+    instances: tuple[Instance, ...] = ()
     _turn: itertools.count = field(default_factory=itertools.count)
 
-    def next_instance(self) -> Instance | None:
-        """An instance with a healthy container, in turn; None if there is none now."""
+    def begin_call(self) -> tuple[Instance, ModelServer] | None:
+        """An instance, in turn, and its container, with the instance's `end_call` to
+        follow; None if no instance takes a call now.
+        """
         instances = self.instances
         first = next(self._turn)
         for offset in range(len(instances)):
             instance = instances[(first + offset) % len(instances)]
-            if instance.server is not None:
-                return instance
+            if (server := instance.begin_call()) is not None:
+                return instance, server
         return None
 
 
 class Fleet:
     """The variants of an endpoint while one configuration is in force."""
 
-    def __init__(
-        self,
-        configuration: str,
-        variants: dict[str, Variant],
-        open_log: Callable[[str], LogStream],
-    ) -> None:
-        self.configuration = configuration
+    def __init__(self, variants: dict[str, Variant]) -> None:
         self.variants = variants
-        self._open_log = open_log
         self._router = Router({name: v.weight for name, v in variants.items()})
-        self._in_flight = 0
-        self._idle = threading.Event()
-        self._idle.set()
+        self._living: set[Instance] = set()
 
-    def start(self, counts: dict[str, int]) -> None:
-        """Bring up `counts` instances of each variant; raises VariantNotHealthy.
+    def scale(self, counts: dict[str, int]) -> list[Instance]:
+        """Change the variants' numbers of instances; returns those that leave, which
+        the caller stops.
 
-        After an error none is left running.
+        Raises VariantNotHealthy, and all is as before.
         """
-        try:
-            self._add(counts)
-        except BaseException:
-            self.kill()
-            raise
-
-    def _add(self, counts: dict[str, int]) -> None:
-        new = [
-            (variant, Instance(variant.deployment, self._open_log))
+        new = {
+            name: [
+                Instance(variant.deployment)
+                for _ in range(counts[name] - len(variant.instances))
+            ]
             for name, variant in self.variants.items()
-            for _ in range(counts[name] - len(variant.instances))
-        ]
-        if not new:
-            return
-        for variant, instance in new:
-            variant.instances.append(instance)
-        with ThreadPoolExecutor(len(new)) as pool:
-            starts = [(v, pool.submit(instance.start)) for v, instance in new]
-            for variant, started in starts:
-                try:
-                    started.result()
-                except NotHealthy as error:
-                    raise VariantNotHealthy(variant.deployment.variant) from error
-
-    def scale(self, counts: dict[str, int]) -> None:
-        """Change the numbers of instances; raises VariantNotHealthy."""
-        self._add(counts)
+        }
+        self._start(list(itertools.chain(*new.values())))
+        leaving: list[Instance] = []
         for name, variant in self.variants.items():
-            for instance in variant.instances[counts[name] :]:
-                variant.instances.remove(instance)
-                instance.stop()
+            instances = (*variant.instances, *new[name])
+            variant.instances = instances[: counts[name]]
+            leaving += instances[counts[name] :]
+        return leaving
+
+    def _start(self, instances: list[Instance]) -> None:
+        """Return when all are healthy; raises VariantNotHealthy and leaves none."""
+        if not instances:
+            return
+        self._living.update(instances)
+        with ThreadPoolExecutor(len(instances)) as pool:
+            starts = [(one, pool.submit(one.start)) for one in instances]
+            try:
+                for instance, started in starts:
+                    try:
+                        started.result()
+                    except NotHealthy as error:
+                        raise VariantNotHealthy(instance.variant) from error
+            except BaseException:
+                for instance in instances:
+                    instance.kill()
+                self._living.difference_update(instances)
+                raise
 
     def set_weights(self, weights: dict[str, float]) -> None:
         """Put new weights in force for all variants; raises ValueError (all 0)."""
@@ -109,27 +105,20 @@ class Fleet:
         """The variant for the next request."""
         return self.variants[self._router.draw()]
 
-    def begin(self) -> None:
-        """A request is on its way. `begin` and `end` are called on one thread."""
-        self._in_flight += 1
-        self._idle.clear()
+    def stop(self, instances: Iterable[Instance] | None = None) -> None:
+        """End these instances, or all, after the calls that are under way."""
+        leaving = list(self._living if instances is None else instances)
+        with ThreadPoolExecutor(max(1, len(leaving))) as pool:
+            list(pool.map(self._stop, leaving))
 
-    def end(self) -> None:
-        """A request has been answered."""
-        self._in_flight -= 1
-        if self._in_flight == 0:
-            self._idle.set()
-
-    def drain_and_stop(self) -> None:
-        """Wait for the requests under way, then end all containers."""
-        self._idle.wait(DRAIN_SECONDS)
-        with ThreadPoolExecutor(8) as pool:
-            for variant in self.variants.values():
-                for instance in variant.instances:
-                    pool.submit(instance.stop)
+    def _stop(self, instance: Instance) -> None:
+        try:
+            instance.drain_and_stop()
+        except Exception:
+            log.exception("the end of instance %s", instance.id)
+        self._living.discard(instance)
 
     def kill(self) -> None:
-        """End all containers at once."""
-        for variant in self.variants.values():
-            for instance in variant.instances:
-                instance.kill()
+        """End all instances at once."""
+        for instance in list(self._living):
+            instance.kill()

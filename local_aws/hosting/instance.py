@@ -23,13 +23,17 @@ LONGEST_PAUSE_SECONDS = 10.0
 # over and over for the whole start-up window; nobody here has to wait for that.
 FIRST_STARTS = 3
 
+# How long an instance that leaves may finish its calls: longer than an invocation may
+# take (InvokeEndpoint: 60 seconds).
+DRAIN_SECONDS = 70
+
 
 @dataclass(frozen=True)
 class Deployment:
     """What all instances of a variant have in common.
 
     `folder` holds the unpacked model, `startup_seconds` is
-    ContainerStartupHealthCheckTimeoutInSeconds.
+    ContainerStartupHealthCheckTimeoutInSeconds, `open_log` opens a stream by its name.
     """
 
     variant: str
@@ -37,24 +41,39 @@ class Deployment:
     environment: dict[str, str]
     folder: Path
     startup_seconds: float
+    open_log: Callable[[str], LogStream]
 
 
 class Instance:
-    """Healthy or on its way there, until it is stopped.
+    """Healthy or on its way there, until it is stopped or killed."""
 
-    `server` is the container to call, None while there is none that is healthy.
-    """
-
-    def __init__(
-        self, deployment: Deployment, open_log: Callable[[str], LogStream]
-    ) -> None:
+    def __init__(self, deployment: Deployment) -> None:
+        self.variant = deployment.variant
         self.id = f"i-{uuid.uuid4().hex[:17]}"
-        self.server: ModelServer | None = None
         self._deployment = deployment
-        self._log = open_log(f"{deployment.variant}/{self.id}")
+        self._log = deployment.open_log(f"{deployment.variant}/{self.id}")
+        # The container that is healthy, and the one that is not yet.
+        self._server: ModelServer | None = None
         self._starting: ModelServer | None = None
-        self._stopped = threading.Event()
+        self._leaving = threading.Event()
         self._lock = threading.Lock()
+        self._in_flight = 0
+        self._drained = threading.Condition(self._lock)
+
+    def begin_call(self) -> ModelServer | None:
+        """The container to call, with `end_call` to follow; None: it takes no call."""
+        with self._lock:
+            if self._server is None or self._leaving.is_set():
+                return None
+            self._in_flight += 1
+            return self._server
+
+    def end_call(self) -> None:
+        """A call that `begin_call` has admitted is over."""
+        with self._lock:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.notify_all()
 
     def start(self) -> None:
         """Return when the container is healthy; raises NotHealthy."""
@@ -63,64 +82,67 @@ class Instance:
             try:
                 return self._start_once(deadline - time.monotonic())
             except NotHealthy:
-                if attempt == FIRST_STARTS or time.monotonic() > deadline:
+                if (
+                    attempt == FIRST_STARTS
+                    or self._leaving.is_set()
+                    or time.monotonic() > deadline
+                ):
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     def _start_once(self, seconds: float) -> None:
-        server = ModelServer(
+        server = self._starting = ModelServer(
             self._deployment.image,
             self._deployment.folder,
             self._deployment.environment,
             self._log.write,
             self._on_exit,
         )
-        self._starting = server
         try:
-            server.wait_until_healthy(self._stopped.is_set, seconds)
+            server.wait_until_healthy(self._leaving.is_set, seconds)
+            with self._lock:
+                if self._leaving.is_set():
+                    raise NotHealthy("The instance is not needed any more.")
+                self._server, self._starting = server, None
         except NotHealthy:
             server.discard()
             raise
-        if self._stopped.is_set():
-            server.discard()
-            raise NotHealthy("stopped")
-        self.server = server
-        if server.exit_code is not None:  # since its answer to /ping
+        if server.exit_code is not None:  # since it passed the ping
             self._on_exit(server)
 
     def _on_exit(self, server: ModelServer) -> None:
         """Start another container if a healthy one has ended unasked."""
         with self._lock:
-            was_healthy = self.server is server
-            if was_healthy:
-                self.server = None
-        if was_healthy and not self._stopped.is_set():
-            log.warning("instance %s ended with %s", self.id, server.exit_code)
-            server.discard()
-            threading.Thread(target=self._start_again, daemon=True).start()
+            if self._server is not server or self._leaving.is_set():
+                return
+            self._server = None
+        log.warning("instance %s ended with %s", self.id, server.exit_code)
+        server.discard()
+        threading.Thread(target=self._start_again, daemon=True).start()
 
     def _start_again(self) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while not self._stopped.is_set():
+        while not self._leaving.is_set():
             try:
                 return self._start_once(self._deployment.startup_seconds)
             except NotHealthy as error:
                 log.warning("instance %s does not come up: %s", self.id, error)
-            self._stopped.wait(pause)
+            self._leaving.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def stop(self) -> None:
-        """End the container; what it is answering is answered first."""
-        self._stopped.set()
-        server, self.server = self.server or self._starting, None
-        if server is not None:
+    def drain_and_stop(self) -> None:
+        """Take no more calls, let those under way finish, end the container."""
+        with self._lock:
+            self._leaving.set()
+            self._drained.wait_for(lambda: not self._in_flight, DRAIN_SECONDS)
+        if (server := self._server or self._starting) is not None:
             server.stop()
         self._log.close()
 
     def kill(self) -> None:
-        """End the container at once."""
-        self._stopped.set()
-        if (server := self.server or self._starting) is not None:
+        """End the container at once; the calls under way fail."""
+        self._leaving.set()
+        if (server := self._server or self._starting) is not None:
             server.kill()
 
 

@@ -8,23 +8,27 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import unquote
 
 from local_aws import protocol
-from local_aws.clients import Clients
 from local_aws.errors import AwsError
-from local_aws.hosting.engine import LOG_GROUP, HostingEngine
+from local_aws.hosting.endpoint import LOG_GROUP
+from local_aws.hosting.engine import HostingEngine
 from local_aws.hosting.fleet import Fleet, Variant
-from local_aws.hosting.instance import Instance
-from local_aws.runtime.container_client import ConnectionLost, NotReached
+from local_aws.runtime.container_client import ConnectionLost, NotReached, Response
 
 Answer = tuple[int, dict[str, str], bytes]
 
-# Hosting FAQs of SageMaker: 25 MB for a real-time endpoint, 60 seconds for an answer.
+# Hosting FAQs of SageMaker: 25 MB for a real-time endpoint, 60 seconds for a response.
 # The environment of the stand-in can set other limits.
-MAX_PAYLOAD_BYTES = int(os.environ.get("LOCAL_AWS_MAX_PAYLOAD_MB", "25")) * 1024**2
-TIMEOUT_SECONDS = float(os.environ.get("LOCAL_AWS_INVOCATION_SECONDS", "60"))
+MAX_PAYLOAD_MB = 25
+TIMEOUT_SECONDS = 60
+
+# How long metrics wait until they are handed over, if nobody reads them before.
+FLUSH_SECONDS = 10
 
 # How often a request looks for a container while the only one is being started again.
 LOOK_AGAIN_SECONDS = 0.01
@@ -109,127 +113,186 @@ class ModelError(AwsError):
         return self.status, headers, json.dumps(self.body).encode()
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a call.
+
+    `status` and `error` (None: too long to be read) are what a ModelError says;
+    `responded` is false if they are not the container's.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    error: str | None = None
+    responded: bool = True
+
+
 class Invoker:
     """Sends requests to the containers of endpoints, on the server's event loop."""
 
-    def __init__(self, engine: HostingEngine, clients: Clients, account: str) -> None:
+    def __init__(self, engine: HostingEngine, account: str) -> None:
         self._engine = engine
-        self._clients = clients
         self._account = account
+        megabytes = os.environ.get("LOCAL_AWS_MAX_PAYLOAD_MB", MAX_PAYLOAD_MB)
+        self._max_payload = int(megabytes) * 1024**2
+        seconds = os.environ.get("LOCAL_AWS_INVOCATION_SECONDS", TIMEOUT_SECONDS)
+        self._timeout = float(seconds)
+        self._flushing: asyncio.Task | None = None
 
     async def invoke(
         self, region: str, endpoint: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
-        """Answer one InvokeEndpoint; `headers` with names in lower case.
+        """Respond to one InvokeEndpoint; `headers` with names in lower case.
 
         Raises AwsError (ValidationError) and ModelError.
         """
         began = time.perf_counter()
         endpoint = unquote(endpoint)
-        target = _check(endpoint, headers)
-        fleet = await self._enter(region, endpoint)
-        try:
-            variant = _variant(fleet, target, endpoint)
-            status, answered, content, model_seconds = await self._call(
-                variant, endpoint, region, headers, body
-            )
-        finally:
-            fleet.end()
-        name = variant.deployment.variant
+        call = _Call(
+            endpoint,
+            partial(self._fleet, region, endpoint),
+            _check(endpoint, headers),
+            {name: headers[name] for name in FORWARDED if name in headers},
+            body,
+        )
+        await self._wait_while_returning(region, endpoint)
+        call.choose_variant()
+        if len(body) > self._max_payload:
+            outcome = Outcome(413)
+        else:
+            outcome = await call.run(self._timeout)
+        name = call.variant.deployment.variant
         self._engine.metrics.record(
             region,
             endpoint,
             name,
-            len(variant.instances),
-            status,
-            model_seconds,
-            time.perf_counter() - began - model_seconds,
+            len(call.variant.instances),
+            outcome.status if outcome.responded else None,
+            call.model_seconds,
+            time.perf_counter() - began - call.model_seconds,
         )
-        if not 200 <= status < 300:
-            raise ModelError(endpoint, region, self._account, status, content)
-        return status, {"x-Amzn-Invoked-Production-Variant": name, **answered}, content
+        self._flush_later()
+        if not 200 <= outcome.status < 300:
+            raise ModelError(
+                endpoint, region, self._account, outcome.status, outcome.error
+            )
+        invoked = {"x-Amzn-Invoked-Production-Variant": name}
+        return outcome.status, {**invoked, **outcome.headers}, outcome.content
 
     def flush_metrics(self) -> None:
         """Let CloudWatch know of all invocations so far."""
-        self._engine.metrics.flush(self._clients)
+        self._engine.metrics.flush()
 
-    async def _enter(self, region: str, endpoint: str) -> Fleet:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while (fleet := self._engine.enter(region, endpoint)) is None:
-            if (
-                not self._engine.is_returning(region, endpoint)
-                or time.monotonic() > deadline
-            ):
-                raise _validation_error(
-                    f"Endpoint {endpoint} of account {self._account} not found."
-                )
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    def _flush_later(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_in_turns())
+
+    async def _flush_in_turns(self) -> None:
+        while self._engine.metrics.are_pending:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.to_thread(self.flush_metrics)
+
+    def _fleet(self, region: str, name: str) -> Fleet:
+        endpoint = self._engine.find(region, name)
+        if endpoint is None or (fleet := endpoint.fleet) is None:
+            raise _validation_error(
+                f"Endpoint {name} of account {self._account} not found."
+            )
         return fleet
 
-    async def _call(
+    async def _wait_while_returning(self, region: str, name: str) -> None:
+        """After a restart an endpoint is in service, but not up yet."""
+        deadline = time.monotonic() + self._timeout
+        while (
+            (endpoint := self._engine.find(region, name)) is not None
+            and endpoint.is_returning
+            and time.monotonic() < deadline
+        ):
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+class _Call:
+    """One invocation on its way to a container."""
+
+    def __init__(
         self,
-        variant: Variant,
         endpoint: str,
-        region: str,
+        find_fleet: Callable[[], Fleet],
+        target: str | None,
         headers: Mapping[str, str],
         body: bytes,
-    ) -> tuple[int, dict[str, str], bytes | str | None, float]:
-        """(status, headers, content, seconds in the container).
+    ) -> None:
+        """`find_fleet` raises ValidationError when nothing is in service."""
+        self._endpoint = endpoint
+        self._find_fleet = find_fleet
+        self._fleet: Fleet | None = None
+        self._target = target
+        self._headers = headers
+        self._body = body
+        self.variant: Variant | None = None
+        self.model_seconds = 0.0
 
-        The content of an error is text; None if it was too long to be read.
+    def choose_variant(self) -> None:
+        """Draw the variant, anew if the fleet has been replaced meanwhile.
+
+        Raises ValidationError.
         """
-        if len(body) > MAX_PAYLOAD_BYTES:
-            return 413, {}, None, 0.0
+        fleet = self._find_fleet()
+        if fleet is not self._fleet:
+            self._fleet, self.variant = (
+                fleet,
+                _variant(fleet, self._target, self._endpoint),
+            )
+
+    async def run(self, seconds: float) -> Outcome:
+        """Find an instance and call it; raises ValidationError."""
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
-                    instance = await _healthy_instance(variant)
-                    began = time.perf_counter()
-                    try:
-                        answer = await self._post(instance, headers, body)
-                        break
-                    except NotReached:
-                        # It has just died and nothing was sent: another will answer.
-                        await asyncio.sleep(LOOK_AGAIN_SECONDS)
-                status, answered, content = answer
+                    if (call := self.variant.begin_call()) is not None:
+                        began = time.perf_counter()
+                        instance, server = call
+                        try:
+                            response = await server.invoke_async(
+                                self._body, self._headers
+                            )
+                            return _outcome(response)
+                        except NotReached:
+                            pass  # it has just died, and nothing was sent
+                        finally:
+                            instance.end_call()
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    self.choose_variant()
         except TimeoutError:
-            status, answered = 0, {}
-            content = (
-                "Your invocation timed out while waiting for a response from container "
-                "primary. Review the latency metrics for each container in Amazon "
-                "CloudWatch, resolve the issue, and try again."
+            return Outcome(
+                0,
+                error="Your invocation timed out while waiting for a response from "
+                "container primary. Review the latency metrics for each container in "
+                "Amazon CloudWatch, resolve the issue, and try again.",
+                responded=False,
             )
         except ConnectionLost as error:
-            # The container went away in the middle of its answer.
-            status, answered = 500, {}
-            content = f"The container ended before it had answered ({error})."
-        else:
-            if status == 413:
-                content = None
-            elif status >= 300:
-                content = content.decode("utf-8", "replace")
-        return status, answered, content, time.perf_counter() - began
-
-    async def _post(
-        self, instance: Instance, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        forwarded = {name: headers[name] for name in FORWARDED if name in headers}
-        if (server := instance.server) is None:
-            raise NotReached("no container")
-        response = await server.invoke_async(body, forwarded)
-        kept = {
-            name: response.headers[name.lower()]
-            for name in ("Content-Type", CUSTOM_ATTRIBUTES)
-            if name.lower() in response.headers
-        }
-        return response.status, kept, response.content
+            return Outcome(
+                500,
+                error=f"The container ended before it had answered ({error}).",
+                responded=False,
+            )
+        finally:
+            self.model_seconds = time.perf_counter() - began
 
 
-async def _healthy_instance(variant: Variant) -> Instance:
-    while (instance := variant.next_instance()) is None:
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
-    return instance
+def _outcome(response: Response) -> Outcome:
+    headers = {
+        name: response.headers[name.lower()]
+        for name in ("Content-Type", CUSTOM_ATTRIBUTES)
+        if name.lower() in response.headers
+    }
+    error = None
+    if response.status >= 300 and response.status != 413:
+        error = response.content.decode("utf-8", "replace")
+    return Outcome(response.status, headers, response.content, error)
 
 
 def _check(endpoint: str, headers: Mapping[str, str]) -> str | None:

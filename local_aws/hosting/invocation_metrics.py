@@ -5,16 +5,24 @@ metrics. Values are kept here while requests come in, since a call to CloudWatch
 each would cost more than the request, and are handed over before anybody reads.
 """
 
+import logging
 import math
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local_aws.clients import Clients
-from local_aws.jobs.metrics import MAX_DATA
+
+log = logging.getLogger(__name__)
 
 NAMESPACE = "AWS/SageMaker"
+
+# PutMetricData takes 1,000 at most (botocore cloudwatch service model).
+MAX_DATA = 1000
 
 # How many, their sum, the least and the greatest.
 Statistics = tuple[int, float, float, float]
@@ -26,9 +34,16 @@ UNITS = {"ModelLatency": "Microseconds", "OverheadLatency": "Microseconds"}
 class InvocationMetrics:
     """Statistics per Region, endpoint, variant, metric and minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._values: dict[tuple, Statistics] = {}
+
+    @property
+    def are_pending(self) -> bool:
+        """Whether there is something that CloudWatch does not know yet."""
+        return bool(self._values)
 
     def record(
         self,
@@ -36,44 +51,71 @@ class InvocationMetrics:
         endpoint: str,
         variant: str,
         instances: int,
-        status: int,
+        status: int | None,
         model_seconds: float,
         overhead_seconds: float,
     ) -> None:
-        """Note one invocation; `status` is what the container answered."""
+        """Note one invocation.
+
+        `status` is the container's; None if it has not responded: the connection was
+        lost, or its time was over.
+        """
+        status = status or 0
         values = {
             "Invocations": 1,
-            "InvocationsPerInstance": 1 / instances,
+            "InvocationsPerInstance": 1 / max(1, instances),
             "Invocation4XXErrors": int(400 <= status < 500),
             "Invocation5XXErrors": int(status >= 500),
-            "InvocationModelErrors": int(status >= 300),
+            "InvocationModelErrors": int(not 200 <= status < 300),
             "ModelLatency": round(model_seconds * 1e6),
             "OverheadLatency": round(overhead_seconds * 1e6),
         }
         minute = int(time.time()) // 60 * 60
+        self._add(
+            {
+                (region, endpoint, variant, metric, minute): (1, value, value, value)
+                for metric, value in values.items()
+            }
+        )
+
+    def _add(self, statistics: Mapping[tuple, Statistics]) -> None:
         with self._lock:
-            for metric, value in values.items():
-                key = (region, endpoint, variant, metric, minute)
-                count, total, least, most = self._values.get(key, NOTHING)
+            for key, (count, total, least, most) in statistics.items():
+                before = self._values.get(key, NOTHING)
                 self._values[key] = (
-                    count + 1,
-                    total + value,
-                    min(least, value),
-                    max(most, value),
+                    before[0] + count,
+                    before[1] + total,
+                    min(before[2], least),
+                    max(before[3], most),
                 )
 
-    def flush(self, clients: Clients) -> None:
-        """Hand everything over to CloudWatch."""
-        with self._lock:
-            collected, self._values = self._values, {}
-        by_region = defaultdict(list)
-        for (region, *what), values in collected.items():
-            by_region[region].append(_datum(*what, values))
-        for region, data in by_region.items():
-            for start in range(0, len(data), MAX_DATA):
-                clients.cloudwatch(region).put_metric_data(
-                    Namespace=NAMESPACE, MetricData=data[start : start + MAX_DATA]
-                )
+    def flush(self) -> None:
+        """Hand everything over to CloudWatch; what it does not take is kept.
+
+        Returns when all that had been recorded before can be read there.
+        """
+        with self._flushing:
+            with self._lock:
+                collected, self._values = self._values, {}
+            by_region = defaultdict(list)
+            for key in collected:
+                by_region[key[0]].append(key)
+            for region, keys in by_region.items():
+                for start in range(0, len(keys), MAX_DATA):
+                    batch = keys[start : start + MAX_DATA]
+                    self._put(region, {key: collected[key] for key in batch})
+
+    def _put(self, region: str, statistics: Mapping[tuple, Statistics]) -> None:
+        try:
+            self._clients.cloudwatch(region).put_metric_data(
+                Namespace=NAMESPACE,
+                MetricData=[
+                    _datum(*key[1:], values) for key, values in statistics.items()
+                ],
+            )
+        except (BotoCoreError, ClientError) as error:
+            log.warning("endpoint metrics have to wait: %s", error)
+            self._add(statistics)
 
 
 def _datum(

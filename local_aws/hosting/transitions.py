@@ -8,30 +8,12 @@ old one; the records hold the same words.
 
 import time
 
-from local_aws.errors import validation_exception
-
 KIND = "endpoint"
-CONFIG_KIND = "endpoint-config"
 
-IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-
-# What an endpoint can be asked for in which state (recorded errors of the service).
-UPDATABLE = ("InService",)
-DELETABLE = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
-
-
-def check_status(record: dict, allowed: tuple[str, ...]) -> None:
-    """Raise AWS's error for a request that the endpoint's state does not allow."""
-    status = record["EndpointStatus"]
-    if status in allowed:
-        return
-    arn = record["EndpointArn"]
-    if status in IN_PROGRESS:
-        raise validation_exception(f'Cannot update in-progress endpoint "{arn}".')
-    raise validation_exception(
-        f'Cannot update endpoint "{arn}" in status {status}. Delete it and create it '
-        "again."
-    )
+# FailureReason when the fault is on our side.
+INTERNAL_ERROR = (
+    "InternalServerError: We encountered an internal error. Please try again."
+)
 
 
 def set_status(record: dict, status: str) -> None:
@@ -73,6 +55,7 @@ def finish_deployment(record: dict, configuration: dict, models: dict) -> None:
     """InService under `configuration`; `models` by variant name."""
     set_status(record, "InService")
     record.pop("PendingDeploymentSummary", None)
+    record.pop("FailureReason", None)
     record["EndpointConfigName"] = configuration["EndpointConfigName"]
     record["ProductionVariants"] = [
         {
@@ -96,20 +79,36 @@ def finish_deployment(record: dict, configuration: dict, models: dict) -> None:
     record["_models"] = models
 
 
-def fail_deployment(record: dict, reason: str) -> None:
-    """Failed if it never was in service; otherwise back to what it was."""
+def fail(record: dict, reason: str, in_service: bool) -> None:
+    """Failed; or, if something still serves, InService as it was before."""
     record.pop("PendingDeploymentSummary", None)
     record["FailureReason"] = reason[:1024]
-    set_status(record, "InService" if "_configuration" in record else "Failed")
+    set_status(record, "InService" if in_service else "Failed")
+    for variant in record.get("ProductionVariants", []):
+        variant["DesiredWeight"] = variant["CurrentWeight"]
+        variant["DesiredInstanceCount"] = variant["CurrentInstanceCount"]
+
+
+def finish_restoring(record: dict) -> None:
+    """InService again, unless it has been asked for something else meanwhile."""
+    if record["EndpointStatus"] not in ("Updating", "Deleting", "InService"):
+        set_status(record, "InService")
+        record.pop("FailureReason", None)
+
+
+def fail_restoring(record: dict, reason: str) -> None:
+    """Failed, unless it has been asked for something else meanwhile."""
+    if record["EndpointStatus"] not in ("Updating", "Deleting"):
+        fail(record, reason, in_service=False)
 
 
 def begin_rebalancing(record: dict, desired: dict[str, dict]) -> None:
     """Updating towards new weights and counts, given by variant name."""
     set_status(record, "Updating")
     for variant in record["ProductionVariants"]:
-        wish = desired.get(variant["VariantName"], {})
-        variant["DesiredWeight"] = wish.get("DesiredWeight", variant["CurrentWeight"])
-        variant["DesiredInstanceCount"] = wish.get(
+        given = desired.get(variant["VariantName"], {})
+        variant["DesiredWeight"] = given.get("DesiredWeight", variant["CurrentWeight"])
+        variant["DesiredInstanceCount"] = given.get(
             "DesiredInstanceCount", variant["CurrentInstanceCount"]
         )
 
@@ -120,15 +119,6 @@ def finish_rebalancing(record: dict) -> None:
     for variant in record["ProductionVariants"]:
         variant["CurrentWeight"] = variant["DesiredWeight"]
         variant["CurrentInstanceCount"] = variant["DesiredInstanceCount"]
-
-
-def fail_rebalancing(record: dict, reason: str) -> None:
-    """InService, with what was in force before."""
-    set_status(record, "InService")
-    record["FailureReason"] = reason[:1024]
-    for variant in record["ProductionVariants"]:
-        variant["DesiredWeight"] = variant["CurrentWeight"]
-        variant["DesiredInstanceCount"] = variant["CurrentInstanceCount"]
 
 
 def ping_failure(variant: str) -> str:
@@ -146,3 +136,13 @@ def download_failure(uri: str) -> str:
         "Please ensure that there is an object located at the URL and that the role "
         "passed to CreateModel has permissions to download the object."
     )
+
+
+def unpack_failure(uri: str, reason: object) -> str:
+    """FailureReason of a deployment whose model data is no archive as it must be."""
+    return f"Model data at {uri} can't be used: {reason}"
+
+
+def disk_failure(uri: str, error: OSError) -> str:
+    """FailureReason of a deployment whose model data finds no place on this machine."""
+    return f"Model data at {uri} can't be written to disk: {error.strerror or error}."

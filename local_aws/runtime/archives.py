@@ -1,7 +1,20 @@
 """model.tar.gz and output.tar.gz: written from a folder, unpacked into one."""
 
+import errno
 import tarfile
+import zlib
 from pathlib import Path
+
+# What is the matter with the machine and not with an archive.
+MACHINE_ERRORS = {
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOSPC,
+    errno.EROFS,
+}
 
 
 class UnsafeArchive(ValueError):
@@ -27,7 +40,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises UnsafeArchive for links (AWS page: Troubleshoot Amazon SageMaker model
     deployments), for members outside of the folder, for devices, and for a file that
-    is no gzip tar.
+    is no gzip tar; OSError when the machine can't take the content: no space left.
     """
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -38,5 +51,7 @@ def unpack(archive: Path, folder: Path) -> None:
                         "refused."
                     )
                 tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+            raise
         raise UnsafeArchive(f"The archive can't be unpacked: {error}") from error

@@ -56,7 +56,7 @@ def open_context(installation: Installation, clients: Clients) -> SageMaker:
         resources,
         JobEngine(resources, clients, installation.home / "jobs"),
         hosting,
-        Invoker(hosting, clients, ACCOUNT_ID),
+        Invoker(hosting, ACCOUNT_ID),
         clients,
     )
     hosting.restore()

@@ -161,6 +161,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._responders.release()
+        # While CloudWatch still responds.
+        await asyncio.to_thread(self._responders.sagemaker.invoker.flush_metrics)
         await super().shutdown(sockets)
 
 

@@ -1,0 +1,284 @@
+"""One endpoint: the owner of its fleet, and what is to be done with it, in order."""
+
+import logging
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_aws.clients import Clients
+from local_aws.containers.images import find_image
+from local_aws.hosting import model_data, transitions
+from local_aws.hosting.fleet import Fleet, Variant, VariantNotHealthy
+from local_aws.hosting.instance import Deployment, Instance, startup_seconds
+from local_aws.hosting.model_data import ModelDataError
+from local_aws.persistence.resources import Resources
+from local_aws.runtime.log_stream import LogStream
+
+log = logging.getLogger(__name__)
+
+LOG_GROUP = "/aws/sagemaker/Endpoints"
+
+
+class DeploymentFailed(Exception):
+    """A fleet can't be brought up; the text is the endpoint's FailureReason."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all endpoints share. `folder` holds their models, `pool` does their work."""
+
+    resources: Resources
+    clients: Clients
+    folder: Path
+    pool: ThreadPoolExecutor
+    closing: threading.Event
+
+
+class Endpoint:
+    """An actor: `restore`, `deploy`, `rebalance` and `delete` are messages to it.
+
+    They are worked off one at a time, in the order in which they came, each on what
+    the record says by then. `fleet` is where requests go, None while nothing serves.
+    """
+
+    def __init__(self, region: str, name: str, surroundings: Surroundings) -> None:
+        self.fleet: Fleet | None = None
+        self.is_returning = False
+        self._region = region
+        self._name = name
+        self._surroundings = surroundings
+        self._messages: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+        self._starting: Fleet | None = None
+        # Fleets and instances that leave are drained beside the messages.
+        self._drains: list[threading.Thread] = []
+        self._leaving: set[Fleet] = set()
+
+    def restore(self) -> None:
+        """Serve again what was in service when an earlier run ended."""
+        self.is_returning = True
+        self._send(self._restore)
+
+    def deploy(self) -> None:
+        """Bring the pending configuration into service."""
+        self._send(self._deploy)
+
+    def rebalance(self) -> None:
+        """Put the desired weights and instance counts in force."""
+        self._send(self._rebalance)
+
+    def delete(self) -> None:
+        """End the containers, after the calls under way, and forget the endpoint."""
+        if (starting := self._starting) is not None:
+            starting.kill()  # nobody waits for it any more
+        self._send(self._delete)
+
+    def kill(self) -> None:
+        """End all containers at once; the record stays as it is."""
+        for fleet in (self._starting, self.fleet, *list(self._leaving)):
+            if fleet is not None:
+                fleet.kill()
+
+    def _send(self, message: Callable[[], None]) -> None:
+        with self._lock:
+            self._messages.append(message)
+            if len(self._messages) > 1:
+                return  # a thread is at work: a message stays until it is done
+        self._surroundings.pool.submit(self._work_off)
+
+    def _work_off(self) -> None:
+        while True:
+            self._work(self._messages[0])
+            with self._lock:
+                self._messages.popleft()
+                if not self._messages:
+                    return
+
+    def _work(self, message: Callable[[], None]) -> None:
+        try:
+            message()
+        except Exception:
+            if self._surroundings.closing.is_set():
+                return  # what it worked with has been closed under it
+            log.exception("endpoint %s broke", self._name)
+            try:
+                self._fail(transitions.INTERNAL_ERROR)
+            except Exception:
+                log.exception("endpoint %s can't be marked as failed", self._name)
+
+    def _get(self) -> dict:
+        return self._surroundings.resources.get(
+            self._region, transitions.KIND, self._name
+        )
+
+    def _update(self, change: Callable[[dict], None]) -> None:
+        self._surroundings.resources.update(
+            self._region, transitions.KIND, self._name, change
+        )
+
+    def _fail(self, reason: str) -> None:
+        in_service = self.fleet is not None
+        self._update(lambda record: transitions.fail(record, reason, in_service))
+
+    def _restore(self) -> None:
+        try:
+            record = self._get()
+            if record["EndpointStatus"] == "Deleting":
+                return
+            self._forget_other_models(record)
+            variants = record["ProductionVariants"]
+            self.fleet = self._start_fleet(
+                record["_configuration"],
+                record["_models"],
+                self._folder(record, record["_serving"]),
+                {v["VariantName"]: v["CurrentWeight"] for v in variants},
+                {v["VariantName"]: v["CurrentInstanceCount"] for v in variants},
+            )
+            self._update(transitions.finish_restoring)
+        except DeploymentFailed as error:
+            reason = str(error)
+            self._update(lambda record: transitions.fail_restoring(record, reason))
+        finally:
+            self.is_returning = False
+
+    def _deploy(self) -> None:
+        record = self._get()
+        configuration, models = record["_next"]
+        folder = self._folder(record, record["_generation"])
+        variants = configuration["ProductionVariants"]
+        try:
+            fleet = self._start_fleet(
+                configuration,
+                models,
+                folder,
+                {v["VariantName"]: v["InitialVariantWeight"] for v in variants},
+                {v["VariantName"]: v["InitialInstanceCount"] for v in variants},
+            )
+        except DeploymentFailed as error:
+            self._fail(str(error))
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        old, self.fleet = self.fleet, fleet
+        self._update(
+            lambda record: transitions.finish_deployment(record, configuration, models)
+        )
+        if "_serving" in record:
+            self._drain(old, folder=self._folder(record, record["_serving"]))
+
+    def _rebalance(self) -> None:
+        record = self._get()
+        if self.fleet is None:  # it could not be restored
+            self._fail(record.get("FailureReason", transitions.INTERNAL_ERROR))
+            return
+        fleet, variants = self.fleet, record["ProductionVariants"]
+        try:
+            leaving = fleet.scale(
+                {v["VariantName"]: v["DesiredInstanceCount"] for v in variants}
+            )
+        except VariantNotHealthy as error:
+            self._fail(transitions.ping_failure(error.variant))
+            return
+        fleet.set_weights({v["VariantName"]: v["DesiredWeight"] for v in variants})
+        self._update(transitions.finish_rebalancing)
+        if leaving:
+            self._drain(fleet, leaving)
+
+    def _delete(self) -> None:
+        record = self._get()
+        fleet, self.fleet = self.fleet, None
+        self._drain(fleet)
+        for drain in self._drains:
+            drain.join()
+        self._drains.clear()
+        shutil.rmtree(self._surroundings.folder / record["_id"], ignore_errors=True)
+        self._surroundings.resources.delete(self._region, transitions.KIND, self._name)
+
+    def _drain(
+        self,
+        fleet: Fleet | None,
+        instances: list[Instance] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """End these instances, or all, after their calls; then remove `folder`.
+
+        The next message does not wait for it.
+        """
+
+        def run() -> None:
+            if fleet is not None:
+                fleet.stop(instances)
+                self._leaving.discard(fleet)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+        if fleet is not None:
+            self._leaving.add(fleet)
+        drain = threading.Thread(target=run, daemon=True, name="drain")
+        self._drains = [one for one in self._drains if one.is_alive()] + [drain]
+        drain.start()
+
+    def _folder(self, record: dict, generation: int) -> Path:
+        """Where the unpacked models of one deployment of the endpoint are."""
+        return self._surroundings.folder / record["_id"] / str(generation)
+
+    def _forget_other_models(self, record: dict) -> None:
+        """Remove what deployments have left that an earlier run did not finish."""
+        needed = {str(record["_serving"]), str(record["_generation"])}
+        for folder in (self._surroundings.folder / record["_id"]).glob("*"):
+            if folder.name not in needed:
+                shutil.rmtree(folder)
+
+    def _start_fleet(
+        self,
+        configuration: dict,
+        models: dict,
+        folder: Path,
+        weights: dict[str, float],
+        counts: dict[str, int],
+    ) -> Fleet:
+        """A healthy fleet; `models`, `weights` and `counts` are by variant name.
+
+        Raises DeploymentFailed.
+        """
+        variants = {}
+        for variant in configuration["ProductionVariants"]:
+            name = variant["VariantName"]
+            deployment = self._deployment(variant, models[name], folder / name)
+            variants[name] = Variant(deployment, weights[name])
+        fleet = self._starting = Fleet(variants)
+        try:
+            fleet.scale(counts)
+        except VariantNotHealthy as error:
+            raise DeploymentFailed(transitions.ping_failure(error.variant)) from error
+        finally:
+            self._starting = None
+        return fleet
+
+    def _deployment(self, variant: dict, model: dict, folder: Path) -> Deployment:
+        clients, region = self._surroundings.clients, self._region
+        try:
+            model_data.provide(clients.s3(region), model["uri"], folder)
+        except ModelDataError as error:
+            raise DeploymentFailed(str(error)) from error
+
+        def open_log(stream: str) -> LogStream:
+            group = f"{LOG_GROUP}/{self._name}"
+            return LogStream(clients.logs(region), group, stream, folder)
+
+        return Deployment(
+            variant["VariantName"],
+            find_image(model["image"]),
+            {
+                **model["environment"],
+                "AWS_REGION": region,
+                "AWS_DEFAULT_REGION": region,
+                "OMP_NUM_THREADS": "1",
+            },
+            folder,
+            startup_seconds(variant),
+            open_log,
+        )
