@@ -1,12 +1,11 @@
 """The state folder of one installation: keys, client files, sealed environment.
 
 Everything that a client needs to reach the stand-in is a file that AWS itself
-documents (shared config, shared credentials, waiter model, SDK configuration), so
-no client has to be patched. The folder and its files can be read by their owner only.
+documents (shared config, shared credentials, SDK configuration), so no client has to
+be patched. The folder and its files can be read by their owner only.
 """
 
 import configparser
-import json
 import os
 import secrets
 import string
@@ -24,7 +23,6 @@ BUCKET = f"sagemaker-{REGION}-{ACCOUNT_ID}"
 
 HOST = "127.0.0.1"
 HOME_VARIABLE = "LOCAL_AWS_HOME"
-WAITER_ASKS_A_SECOND = 5
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # Variables that would lead a client (or moto) somewhere else.
@@ -50,10 +48,6 @@ class Installation:
     @property
     def credentials_file(self) -> Path:
         return self.home / "aws" / "credentials"
-
-    @property
-    def models_folder(self) -> Path:
-        return self.home / "aws" / "models"
 
     @property
     def sdk_config_file(self) -> Path:
@@ -205,14 +199,10 @@ def _generate_keys(path: Path) -> None:
 
 
 def write_client_files(installation: Installation, port: int) -> None:
-    """Write what clients read: port, AWS config, waiter model, SDK configuration."""
+    """Write what clients read: port, AWS config, SDK configuration."""
     write_private(installation.config_file, _aws_config(port))
     write_private(installation.sdk_config_file, _SDK_CONFIG)
     write_private(installation.sdk_admin_config_file, "SchemaVersion: '1.0'\n")
-    waiters = installation.models_folder / "sagemaker" / "2017-07-24"
-    for folder in (installation.models_folder, waiters.parent, waiters):
-        private_folder(folder)
-    write_private(waiters / "waiters-2.json", json.dumps(quick_waiters()))
     # Last, since its presence says that the others are there.
     write_private(installation.port_file, f"{port}\n")
 
@@ -250,23 +240,6 @@ SageMaker:
 """
 
 
-def quick_waiters() -> dict:
-    """botocore's waiter model of SageMaker with a short delay.
-
-    Nothing takes long enough here to be waited for in steps of half a minute. The
-    number of attempts is scaled up, so that a waiter's patience in seconds stays
-    what it is. Source of names and matchers: the installed botocore.
-    """
-    from local_aws.services import own_data_loader
-
-    loader = own_data_loader()
-    model = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
-    for waiter in model["waiters"].values():
-        waiter["maxAttempts"] *= waiter["delay"] * WAITER_ASKS_A_SECOND
-        waiter["delay"] = 1 / WAITER_ASKS_A_SECOND
-    return model
-
-
 def client_environment(
     installation: Installation, inherited: Mapping[str, str]
 ) -> dict[str, str]:
@@ -283,7 +256,6 @@ def client_environment(
     environment[HOME_VARIABLE] = str(installation.home)
     environment["AWS_CONFIG_FILE"] = str(installation.config_file)
     environment["AWS_SHARED_CREDENTIALS_FILE"] = str(installation.credentials_file)
-    environment["AWS_DATA_PATH"] = str(installation.models_folder)
     environment["AWS_EC2_METADATA_DISABLED"] = "true"
     environment["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(installation.sdk_config_file)
     environment["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"] = str(

@@ -15,6 +15,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+class Disconnected(Exception):
+    """The client went away before it was answered."""
+
+
 @dataclass(frozen=True)
 class Head:
     """A request without its body: the path and query as they came over the wire.

@@ -38,7 +38,8 @@ def respond(operation: str, body: bytes, handler: Any, context: Any) -> Response
     headers = [("x-amz-target", f"SageMaker.{operation}")]
     head = Head("POST", "/", "", headers)
     handlers = {} if handler is None else {operation: handler}
-    return protocol.respond(request_of("sagemaker", head, body), handlers, context)
+    request = request_of("sagemaker", head, body)
+    return protocol.handle(request, handlers, context).response
 
 
 def unpacked(response: Response) -> tuple[int, dict[str, str], bytes]:

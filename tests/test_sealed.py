@@ -18,7 +18,6 @@ from local_aws.installation import (
     ROLE_ARN,
     ROLE_NAME,
     client_environment,
-    quick_waiters,
 )
 
 
@@ -246,26 +245,10 @@ def test_an_open_folder_is_closed(home) -> None:
     assert installation.secret_access_key not in repr(installation)
 
 
-def test_waiters_are_quick_and_as_patient_as_botocores() -> None:
-    import botocore.session
-
-    session = botocore.session.get_session()
-    loader = session.get_component("data_loader")
-    original = loader.load_service_model("sagemaker", "waiters-2", "2017-07-24")
-    quick = quick_waiters()
-    assert quick["waiters"].keys() == original["waiters"].keys()
-    for name, waiter in quick["waiters"].items():
-        before = original["waiters"][name]
-        assert waiter["delay"] == 0.2
-        patience = before["delay"] * before["maxAttempts"]
-        assert waiter["delay"] * waiter["maxAttempts"] == pytest.approx(patience)
-        assert waiter["acceptors"] == before["acceptors"]
-        assert before["delay"] > 1  # or there would be nothing to make quick
-
-
-def test_a_client_in_the_sealed_environment_has_the_quick_waiters(stand_in) -> None:
-    code = (
-        "import boto3; w = boto3.client('sagemaker').get_waiter("
-        "'training_job_completed_or_stopped'); print(w.config.delay)"
-    )
-    assert stand_in.run(sys.executable, "-c", code).stdout == "0.2\n"
+def test_a_waiter_model_of_the_users_own_plays_no_part(stand_in, tmp_path) -> None:
+    """Waiting is answered, so clients have botocore's own delays."""
+    folder = tmp_path / "sagemaker" / "2017-07-24"
+    folder.mkdir(parents=True)
+    (folder / "waiters-2.json").write_text('{"version": 2, "waiters": {}}')
+    inherited = {"AWS_DATA_PATH": str(tmp_path)}
+    assert "AWS_DATA_PATH" not in client_environment(stand_in.installation, inherited)

@@ -8,6 +8,7 @@ import functools
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from local_aws import errors, services
@@ -21,9 +22,17 @@ log = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any], Any], dict[str, Any] | None]
 
 
-def respond(
-    request: Request, handlers: Mapping[str, Handler], context: Any
-) -> Response:
+@dataclass(frozen=True)
+class Handled:
+    """A response, and what was asked and found if there was no error."""
+
+    response: Response
+    operation: str = ""
+    params: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+
+
+def handle(request: Request, handlers: Mapping[str, Handler], context: Any) -> Handled:
     """Let the handler of the operation respond. Nothing is raised.
 
     Args:
@@ -37,9 +46,10 @@ def respond(
     try:
         operation, params = read(request, handlers)
         result = handlers[operation.name](params, context)
-        return write(result, operation, request, request_id)
+        response = write(result, operation, request, request_id)
     except Exception as error:  # noqa: BLE001 - failure() logs it
-        return failure(error, request, request_id)
+        return Handled(failure(error, request, request_id))
+    return Handled(response, operation.name, params, result)
 
 
 def failure(error: Exception, request: Request, request_id: str) -> Response:

@@ -16,9 +16,17 @@ from local_aws import errors, services, signature
 from local_aws.errors import AwsError
 from local_aws.installation import HOST, Installation
 from local_aws.lifetime import OWN_RESPONSE, OWN_SERVICE
-from local_aws.messages import Head, Message, Receive, Request, Response, Send
+from local_aws.messages import (
+    Disconnected,
+    Head,
+    Message,
+    Receive,
+    Request,
+    Response,
+    Send,
+)
 from local_aws.persistence.blobs import Reading
-from local_aws.server.body import Body, Disconnected, TooLarge
+from local_aws.server.body import Body, TooLarge
 from local_aws.server.responders import Responders
 from local_aws.services import MEGABYTE, Service, WireProtocol
 from local_aws.signature import Claim

@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 
-from local_aws.messages import Head, Receive
+from local_aws.messages import Disconnected, Head, Receive
 from local_aws.services import MEGABYTE
 
 IN_MEMORY = 4 * MEGABYTE
@@ -13,10 +13,6 @@ LARGEST_DRAINED = 64 * MEGABYTE
 
 class TooLarge(Exception):
     """A body beyond what its service takes."""
-
-
-class Disconnected(Exception):
-    """The client went away in the middle of its request."""
 
 
 class Body:

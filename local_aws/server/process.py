@@ -160,7 +160,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._responders.release()
+        self._responders.stop()
         # While CloudWatch still responds.
         await asyncio.to_thread(self._responders.sagemaker.invoker.flush_metrics)
         await super().shutdown(sockets)

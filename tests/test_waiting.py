@@ -1,0 +1,453 @@
+"""Waiting is answered: clients with their own defaults learn at once what has come.
+
+Requests are counted rather than seconds: who is held asks once where a client that is
+answered at once would have asked again, after a pause.
+"""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import boston
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from conftest import start_stand_in, stop_stand_in
+
+from local_aws.installation import ROLE_ARN
+
+ENDLESS = {"num_round": "1000000", "max_depth": "2"}
+HELD_AT_MOST_S = 10
+TARGET = "SageMaker.DescribeTrainingJob"
+
+
+class Client:
+    """A boto3 client of its own asker, and how often it called which operation."""
+
+    def __init__(self, stand_in, **config) -> None:
+        config.setdefault("user_agent_extra", boston.name("asker"))
+        self.sagemaker = stand_in.client("sagemaker", **config)
+        self.calls = Counter()
+        self.sagemaker.meta.events.register("before-send.sagemaker", self._count)
+
+    def _count(self, request, **_) -> None:
+        self.calls[request.headers["X-Amz-Target"].decode().partition(".")[2]] += 1
+
+    def describe(self, job: str) -> dict:
+        return self.sagemaker.describe_training_job(TrainingJobName=job)
+
+    def status(self, job: str) -> str:
+        return self.describe(job)["TrainingJobStatus"]
+
+
+@pytest.fixture(scope="module")
+def data(stand_in) -> str:
+    """A bucket with the Boston data."""
+    bucket = boston.name("sagemaker-waiting")
+    s3 = stand_in.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    boston.upload(s3, bucket)
+    return bucket
+
+
+@pytest.fixture
+def client(stand_in) -> Client:
+    return Client(stand_in)
+
+
+@pytest.fixture
+def train(stand_in, data):
+    """A function that starts a training job; what still runs is stopped at the end."""
+    sagemaker = stand_in.client("sagemaker")
+    names = []
+
+    def start(hyperparameters=None) -> str:
+        names.append(boston.name())
+        request = boston.training_request(data, names[-1], hyperparameters)
+        sagemaker.create_training_job(**request)
+        return names[-1]
+
+    yield start
+    running = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)
+    for job in running["TrainingJobSummaries"]:
+        if job["TrainingJobName"] in names:
+            sagemaker.stop_training_job(TrainingJobName=job["TrainingJobName"])
+
+
+@pytest.fixture(scope="module")
+def model(stand_in, data) -> str:
+    """A model that has been trained."""
+    sagemaker = stand_in.client("sagemaker")
+    name = boston.name("model")
+    sagemaker.create_training_job(**boston.training_request(data, name))
+    job = boston.wait_for_training(sagemaker, name)
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE_ARN,
+        PrimaryContainer={
+            "Image": boston.IMAGE,
+            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+        },
+    )
+    return name
+
+
+def configure(sagemaker, model: str) -> str:
+    name = boston.name("config")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                "VariantName": "only",
+                "ModelName": model,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": 1,
+            }
+        ],
+    )
+    return name
+
+
+def stop_later(stand_in, job: str, seconds: float) -> threading.Timer:
+    sagemaker = stand_in.client("sagemaker")
+    timer = threading.Timer(
+        seconds, sagemaker.stop_training_job, kwargs={"TrainingJobName": job}
+    )
+    timer.start()
+    return timer
+
+
+# Who is held
+
+
+def test_a_waiter_with_its_own_delays_asks_once(client, train) -> None:
+    job = train()
+    client.sagemaker.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=job
+    )
+    assert client.calls == {"DescribeTrainingJob": 1}
+    assert client.status(job) == "Completed"
+
+
+def test_the_first_describe_after_a_create_is_answered_at_once(client, train) -> None:
+    job = train(ENDLESS)
+    began = time.monotonic()
+    assert client.status(job) == "InProgress"
+    assert time.monotonic() - began < 2
+
+
+def test_a_plain_loop_asks_twice(client, train) -> None:
+    job = train()
+    while client.status(job) == "InProgress":
+        pass
+    assert client.calls == {"DescribeTrainingJob": 2}
+
+
+def test_other_askers_do_not_matter(stand_in, train) -> None:
+    job = train(ENDLESS)
+    for _ in range(3):
+        assert Client(stand_in).status(job) == "InProgress"
+    other = Client(stand_in)
+    other.status(train(ENDLESS))
+    began = time.monotonic()
+    assert other.status(job) == "InProgress"  # it has asked for another job only
+    assert time.monotonic() - began < 2
+
+
+def test_who_asks_again_is_held_until_the_end_and_not_longer(
+    stand_in, client, train
+) -> None:
+    job = train(ENDLESS)
+    client.status(job)
+    stop_later(stand_in, job, 1)
+    began = time.monotonic()
+    # Secondary statuses and Stopping, which come before, release nobody.
+    assert client.status(job) == "Stopped"
+    assert 1 < time.monotonic() - began < HELD_AT_MOST_S
+
+
+def test_who_asks_again_is_held_for_ten_seconds_at_most(stand_in, train) -> None:
+    """And a little less, so that a read timeout of ten seconds is enough."""
+    job = train(ENDLESS)
+    single = {"mode": "standard", "total_max_attempts": 1}
+    asker = Client(stand_in, read_timeout=10, retries=single)
+    assert asker.status(job) == "InProgress"
+    began = time.monotonic()
+    assert asker.status(job) == "InProgress"
+    assert 5 < time.monotonic() - began < HELD_AT_MOST_S
+
+
+def test_the_first_describe_after_a_stop_is_held(stand_in, train) -> None:
+    job = train(ENDLESS)
+    asker = Client(stand_in)
+    asker.sagemaker.stop_training_job(TrainingJobName=job)
+    assert asker.status(job) == "Stopped"
+    assert asker.calls["DescribeTrainingJob"] == 1
+
+
+def test_a_client_with_a_user_agent_of_its_own(stand_in, train) -> None:
+    """Its waiter does not say that it is one, so it is a poller like any other."""
+    own = Client(stand_in, user_agent=boston.name("own"), user_agent_extra="")
+    job = train()
+    waiter = own.sagemaker.get_waiter("training_job_completed_or_stopped")
+    waiter.wait(TrainingJobName=job, WaiterConfig={"Delay": 0})
+    assert own.calls == {"DescribeTrainingJob": 2}
+
+
+def test_an_endpoint_from_creation_to_deletion(client, model) -> None:
+    sagemaker = client.sagemaker
+    name = boston.name("endpoint")
+    first, second = configure(sagemaker, model), configure(sagemaker, model)
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=first)
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name)
+    assert client.calls.pop("DescribeEndpoint") == 1
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=second)
+    updated = sagemaker.describe_endpoint(EndpointName=name)
+    assert updated["EndpointStatus"] == "InService"
+    assert updated["EndpointConfigName"] == second
+    sagemaker.delete_endpoint(EndpointName=name)
+    client.calls.clear()
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name)
+    assert client.calls == {"DescribeEndpoint": 1}
+
+
+def test_who_asks_for_what_is_being_deleted_is_told_that_it_is_gone(
+    client, model
+) -> None:
+    sagemaker = client.sagemaker
+    name = boston.name("endpoint")
+    sagemaker.create_endpoint(
+        EndpointName=name, EndpointConfigName=configure(sagemaker, model)
+    )
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name)
+    sagemaker.delete_endpoint(EndpointName=name)
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        sagemaker.describe_endpoint(EndpointName=name)
+
+
+def test_what_does_not_exist_is_said_at_once(client) -> None:
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(ClientError, match="Requested resource not found"):
+            client.status("no-such-job")
+    assert time.monotonic() - began < 2
+
+
+def test_results_are_there_before_the_status_is(stand_in, client, train, data) -> None:
+    logs, s3 = stand_in.client("logs"), stand_in.client("s3")
+    for _ in range(3):
+        job = train()
+        client.status(job)
+        description = client.describe(job)
+        assert description["TrainingJobStatus"] == "Completed"
+        names = {m["MetricName"] for m in description["FinalMetricDataList"]}
+        assert "validation:rmse" in names
+        key = f"output/{job}/output/model.tar.gz"
+        assert s3.head_object(Bucket=data, Key=key)["ContentLength"] > 0
+        lines = boston.log_lines(logs, "/aws/sagemaker/TrainingJobs", job)
+        assert any("[19]" in line for line in lines)
+
+
+# Clients that leave
+
+
+def test_a_waiter_with_a_short_read_timeout(stand_in, train) -> None:
+    """It leaves once; when it comes back it is answered before it would leave again."""
+    job = train(ENDLESS)
+    retries = {"mode": "standard", "total_max_attempts": 2}
+    hasty = Client(stand_in, read_timeout=3, retries=retries)
+    timer = stop_later(stand_in, job, 7)
+    waiter = hasty.sagemaker.get_waiter("training_job_completed_or_stopped")
+    waiter.wait(TrainingJobName=job, WaiterConfig={"Delay": 0})
+    timer.join()
+    # One that was too long, then one after the other that was not.
+    assert 3 <= hasty.calls["DescribeTrainingJob"] <= 6
+
+
+def raw_describe(stand_in, job: str, agent: str) -> http.client.HTTPConnection:
+    """A Describe that has been sent and not been answered."""
+    installation = stand_in.installation
+    request = AWSRequest(
+        "POST",
+        stand_in.endpoint,
+        {
+            "X-Amz-Target": TARGET,
+            "Content-Type": "application/x-amz-json-1.1",
+            "User-Agent": agent,
+        },
+        json.dumps({"TrainingJobName": job}),
+    )
+    keys = Credentials(installation.access_key_id, installation.secret_access_key)
+    SigV4Auth(keys, "sagemaker", "us-east-1").add_auth(request)
+    address = urlsplit(stand_in.endpoint).netloc
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request("POST", "/", request.data, dict(request.headers))
+    return connection
+
+
+def status_of(connection: http.client.HTTPConnection) -> str:
+    status = json.loads(connection.getresponse().read())["TrainingJobStatus"]
+    connection.close()
+    return status
+
+
+def test_a_thousand_held_requests_hold_up_nobody(stand_in, client, train) -> None:
+    job = train(ENDLESS)
+    held = [raw_describe(stand_in, job, f"crowd/{i} m/B") for i in range(1000)]
+    s3 = stand_in.client("s3")
+    began = time.monotonic()
+    for _ in range(20):
+        s3.list_buckets()
+        client.sagemaker.list_training_jobs(MaxResults=1)
+    assert time.monotonic() - began < 5
+    # Half of them leave, and nobody misses them.
+    for connection in held[::2]:
+        connection.close()
+    client.sagemaker.stop_training_job(TrainingJobName=job)
+    assert {status_of(connection) for connection in held[1::2]} == {"Stopped"}
+
+
+def test_the_server_takes_no_thread_for_a_held_request(stand_in, train) -> None:
+    job = train(ENDLESS)
+    held = [raw_describe(stand_in, job, f"crowd/{i} m/E,B") for i in range(200)]
+    time.sleep(1)
+    listed = subprocess.run(
+        [
+            "ps",
+            "-M" if sys.platform == "darwin" else "-L",
+            "-p",
+            str(stand_in.process.pid),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(listed.stdout.splitlines()) < 130
+    for connection in held:
+        connection.close()
+
+
+def test_a_stop_answers_with_the_present_state(home, data, stand_in) -> None:
+    own = start_stand_in(home)
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket=data)
+    boston.upload(s3, data)
+    job = boston.name()
+    request = boston.training_request(data, job, ENDLESS)
+    own.client("sagemaker").create_training_job(**request)
+    held = [raw_describe(own, job, f"crowd/{i} m/B") for i in range(20)]
+    time.sleep(0.5)
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(stop_stand_in, own)
+        assert {status_of(connection) for connection in held} == {"InProgress"}
+        assert "Traceback" not in stopping.result()
+
+
+def test_a_connection_that_is_cut_is_no_error(home, data, stand_in) -> None:
+    own = start_stand_in(home)
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket=data)
+    boston.upload(s3, data)
+    job = boston.name()
+    request = boston.training_request(data, job, ENDLESS)
+    own.client("sagemaker").create_training_job(**request)
+    for number in range(20):
+        connection = raw_describe(own, job, f"cut/{number} m/B")
+        connection.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+        )
+        connection.sock.close()
+    own.client("sagemaker").stop_training_job(TrainingJobName=job)
+    assert Client(own).status(job) == "Stopped"
+    text = stop_stand_in(own)
+    assert "Traceback" not in text
+    assert "Exception" not in text
+
+
+# The SDK
+
+SDK = """
+    import json, sys, time
+    import boto3
+    sys.path.insert(0, "tests")
+    import boston
+    from sagemaker.core.resources import Endpoint, EndpointConfig, TrainingJob
+    from sagemaker.core.shapes import ProductionVariant
+    from sagemaker.core.utils.exceptions import TimeoutExceededError
+
+    bucket, model, report = sys.argv[1:]
+    sagemaker = boto3.client("sagemaker")
+    naps = []
+    sleep = time.sleep
+    time.sleep = lambda seconds: naps.append(seconds) or sleep(seconds)
+
+    def job_of(hyperparameters=None):
+        name = boston.name()
+        request = boston.training_request(bucket, name, hyperparameters)
+        sagemaker.create_training_job(**request)
+        return TrainingJob.get(name)
+
+    def napped(call):
+        naps.clear()
+        call()
+        return len([nap for nap in naps if nap >= 1])
+
+    said = {}
+    said["wait"] = napped(job_of().wait)
+    said["logs"] = napped(lambda: job_of().wait(logs=True))
+    endless = job_of({"num_round": "1000000"})
+    began = time.monotonic()
+    try:
+        endless.wait(timeout=5)
+    except TimeoutExceededError:
+        said["timeout"] = time.monotonic() - began
+    endless.stop()
+    said["stop"] = napped(endless.wait)
+    said["stopped"] = endless.training_job_status
+    config = EndpointConfig.create(
+        endpoint_config_name=boston.name("config"),
+        production_variants=[
+            ProductionVariant(
+                variant_name="only", model_name=model, instance_type="ml.m5.large",
+                initial_instance_count=1,
+            )
+        ],
+    )
+    endpoint = Endpoint.create(
+        endpoint_name=boston.name("endpoint"),
+        endpoint_config_name=config.endpoint_config_name,
+    )
+    said["service"] = napped(lambda: endpoint.wait_for_status("InService"))
+    endpoint.delete()
+    said["delete"] = napped(endpoint.wait_for_delete)
+    with open(report, "w") as file:
+        json.dump(said, file)
+"""
+
+
+def test_the_sdk_does_not_sleep(stand_in, data, model, tmp_path) -> None:
+    """Its `wait` asks first and sleeps then, so that no sleep means: told at once."""
+    report = tmp_path / "said.json"
+    program = textwrap.dedent(SDK)
+    result = stand_in.run(sys.executable, "-c", program, data, model, str(report))
+    assert result.returncode == 0, result.stderr[-3000:]
+    said = json.loads(report.read_text())
+    assert said.pop("timeout") < 5 + HELD_AT_MOST_S
+    assert said == {
+        "wait": 0,
+        "logs": 0,
+        "stop": 0,
+        "stopped": "Stopped",
+        "service": 0,
+        "delete": 0,
+    }
