@@ -95,6 +95,16 @@ def test_objects_get_the_answer_as_one_more_member():
     assert json.loads(answer) == {"id": 7, "SageMakerOutput": {"score": 0.5}}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", ["\u2028", "\x0b", "\x85"])
+def test_only_a_newline_ends_a_record(end, separator):
+    name = json.dumps({"name": f"a{separator}b"}, ensure_ascii=False)
+    records, _ = processing(JSONLINES).before(f"{name}{end}{name}{end}".encode())
+    assert records == [{"name": f"a{separator}b"}] * 2
+    records, _ = processing("text/csv").before(f"1,a{separator}b{end}".encode())
+    assert records == [["1", f"a{separator}b"]]
+
+
 def test_what_is_no_object_is_put_beside_the_answer():
     steps = processing(JSONLINES, JoinSource="Input")
     records, _ = steps.before(b"[1, 2]\n")

@@ -6,14 +6,18 @@ a test can look at that very moment, and stop a job between two steps.
 
 import io
 import re
+import resource
 import tarfile
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import boston
 import pytest
 import xgboost as xgb
 
+from local_aws.access.policy_evaluation import Policy
+from local_aws.access.roles import Role
 from local_aws.clients import Clients
 from local_aws.installation import CHECKOUT, ROLE_ARN
 from local_aws.jobs.engine import JobEngine
@@ -51,7 +55,9 @@ def resources(tmp_path):
 
 @pytest.fixture
 def engine(stand_in, resources, tmp_path):
-    clients = Clients(stand_in.installation, stand_in.endpoint)
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    role = Role({}, [Policy("s3", "IAM Policy", {"Statement": everything})])
+    clients = Clients(stand_in.installation, stand_in.endpoint, lambda arn: role)
     running = JobEngine(resources, clients, tmp_path / "jobs é ☁")
     yield running
     running.close()
@@ -72,7 +78,7 @@ class Observed:
         record = self._resources.get(region, kind, name)
         ended = record[KINDS[kind].status] in boston.TERMINAL
         if kind == self._kind and ended and self.record is None:
-            self.lines = boston.log_lines(self._logs, GROUPS[kind], name + "/")
+            self.lines = log_lines(self._logs, kind, name)
             self.values = self._datapoints(name)
             self.objects = self._objects(record, name)
             self.record = record
@@ -108,10 +114,18 @@ class Observed:
         return self.record
 
 
+def log_lines(logs, kind, name):
+    try:
+        return boston.log_lines(logs, GROUPS[kind], name + "/")
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+
+
 def start_training(engine, resources, bucket, hyperparameters, **changes):
     name = boston.name()
     request = boston.training_request(bucket, name, hyperparameters, **changes)
     record = {**new_record(request), "TrainingJobArn": f"arn:aws:sagemaker:::{name}"}
+    TRAINING.create(record)
     resources.create(REGION, TRAINING.name, name, record)
     engine.start(TRAINING.name, REGION, name)
     return name
@@ -154,10 +168,7 @@ def test_a_training_job_that_is_stopped(stand_in, engine, resources, bucket):
     logs = stand_in.client("logs")
 
     def rounds(**_):
-        try:
-            lines = boston.log_lines(logs, GROUPS[TRAINING.name], name + "/")
-        except logs.exceptions.ResourceNotFoundException:
-            lines = []
+        lines = log_lines(logs, TRAINING.name, name)
         return {"begun": any("train-rmse" in line for line in lines)}
 
     boston.wait(rounds, "begun", (True,))
@@ -200,7 +211,7 @@ def start_transform(stand_in, engine, resources, bucket):
     trained = start_training(engine, resources, bucket, {})
     assert observed.wait()["TrainingJobStatus"] == "Completed"
 
-    def start(*contents, **changes):
+    def start(*contents, archive=f"output/{trained}/output/model.tar.gz", **changes):
         name = boston.name()
         for number, content in enumerate(contents):
             stand_in.client("s3").put_object(
@@ -220,7 +231,7 @@ def start_transform(stand_in, engine, resources, bucket):
             "_model": {
                 "role": ROLE_ARN,
                 "image": boston.IMAGE,
-                "uri": f"s3://{bucket}/output/{trained}/output/model.tar.gz",
+                "uri": f"s3://{bucket}/{archive}",
                 "environment": {},
             },
         }
@@ -276,3 +287,42 @@ def test_a_transform_job_that_is_stopped(
     engine.stop(TRANSFORM.name, REGION, name)
     assert observed.wait()["TransformJobStatus"] == "Stopped"
     assert observed.objects == {}
+
+
+@contextmanager
+def full_disk():
+    """No file may grow beyond a megabyte: writing more fails as without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_room_for_a_channel(stand_in, engine, resources, bucket, tmp_path):
+    large = b"1,2\n" * 2**20
+    stand_in.client("s3").put_object(
+        Bucket=bucket, Key="boston/train/large.csv", Body=large
+    )
+    observed = Observed(stand_in, resources)
+    with full_disk():
+        start_training(engine, resources, bucket, {})
+        record = observed.wait()
+    assert record["FailureReason"].startswith("ClientError: The disk is full")
+    assert str(tmp_path) not in record["FailureReason"]
+
+
+def test_no_room_for_a_model(stand_in, resources, start_transform, bucket, tmp_path):
+    (tmp_path / "xgboost-model").write_bytes(bytes(2**23))
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "xgboost-model", "xgboost-model")
+    stand_in.client("s3").upload_file(
+        str(tmp_path / "model.tar.gz"), bucket, "large.tar.gz"
+    )
+    observed = Observed(stand_in, resources, TRANSFORM)
+    with full_disk():
+        start_transform(ROWS, archive="large.tar.gz")
+        record = observed.wait()
+    assert record["FailureReason"].startswith("ClientError: The disk is full")
+    assert str(tmp_path) not in record["FailureReason"]

@@ -1,5 +1,5 @@
-"""DataProcessing of a transform job: filter the input, join it with the answers,
-filter the result.
+"""DataProcessing of a transform job: filter the input, join it with the
+predictions, filter the result.
 
 Source: AWS page "Associate Prediction Results with Input Records". AWS evaluates the
 paths with the Java library JsonPath, whose way with several results this follows: a
@@ -10,7 +10,6 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 from jsonpath_ng import Child, Fields, Index, JSONPath, Root, Slice, parse
@@ -129,27 +128,27 @@ class DataProcessing:
         records = self._parse(batch, "input")
         return records, self._write(self._each(self._input, records))
 
-    def after(self, records: list, answer: bytes) -> bytes:
-        """The lines to resources for the answer to `records`. Raises FileFailed."""
-        answers = self._parse(answer, "output")
+    def after(self, records: list, response: bytes) -> bytes:
+        """The output of a batch, from its records and what the container made of them.
+
+        Raises FileFailed.
+        """
+        predictions = self._parse(response, "output")
         if self._join:
-            if len(answers) != len(records):
+            if len(predictions) != len(records):
                 raise _failed(
-                    f"The algorithm gave {len(answers)} answers to {len(records)} "
+                    f"The algorithm gave {len(predictions)} answers to {len(records)} "
                     "records; they can't be joined."
                 )
-            answers = [
-                self._joined(record, one)
-                for record, one in zip(records, answers, strict=True)
-            ]
-        return self._write(self._each(self._output, answers))
+            predictions = list(map(self._joined, records, predictions))
+        return self._write(self._each(self._output, predictions))
 
-    def _joined(self, record: Any, answer: Any) -> Any:
+    def _joined(self, record: Any, prediction: Any) -> Any:
         if self._csv:
-            return record + answer
+            return record + prediction
         if isinstance(record, dict):
-            return {**record, "SageMakerOutput": answer}
-        return {"SageMakerInput": record, "SageMakerOutput": answer}
+            return {**record, "SageMakerOutput": prediction}
+        return {"SageMakerInput": record, "SageMakerOutput": prediction}
 
     @staticmethod
     def _each(select: Callable[[Any], Any], records: list) -> list:
@@ -164,7 +163,7 @@ class DataProcessing:
         kind = "CSV" if self._csv else "JSON"
         blame = "from the algorithm " if what == "output" else ""
         try:
-            lines = text.decode("utf-8").splitlines()
+            lines = text.decode("utf-8").split("\n")
             if self._csv:
                 return [row for row in csv.reader(lines, strict=True) if row]
             return [json.loads(line) for line in lines if line.strip()]
@@ -173,8 +172,7 @@ class DataProcessing:
 
     def _write(self, records: list) -> bytes:
         if not self._csv:
-            lines = (json.dumps(record) for record in records)
-            return "".join(chain.from_iterable((line, "\n") for line in lines)).encode()
+            return "".join(f"{json.dumps(record)}\n" for record in records).encode()
         text = io.StringIO()
         rows = (row if isinstance(row, list) else [row] for row in records)
         csv.writer(text, lineterminator="\n").writerows(rows)

@@ -87,15 +87,15 @@ class JobEngine:
             job.end_by(JobStopped)
 
     def _run(self, job: Job) -> None:
-        key = job.kind.name, job.region, job.name
         try:
             if not self._closing.is_set():
                 self._end(job, *self._work(job))
         except ShuttingDown:
-            log.info("%s %s was cut off by the end of the stand-in", *key[::2])
+            log.info("%s was cut off by the end of the stand-in", job)
         except Exception:
-            log.exception("the end of %s %s can't be written", *key[::2])
+            log.exception("the end of %s can't be written", job)
         finally:
+            key = job.kind.name, job.region, job.name
             with self._lock:
                 # A job of the same name may have begun since this one was deleted.
                 if self._running.get(key) is job:
@@ -117,7 +117,7 @@ class JobEngine:
         except Exception as error:
             # A fault of ours must reach the learner as a Failed job, not as a job
             # that is InProgress for ever; the traceback is in the stand-in's log.
-            log.exception("%s %s broke", job.kind.name, job.name)
+            log.exception("%s broke", job)
             if isinstance(error, OSError) and error.errno in FULL_DISK:
                 return "Failed", job.public(f"ClientError: The disk is full: {error}")
             return "Failed", INTERNAL_ERROR
@@ -136,7 +136,7 @@ class JobEngine:
                 job.update(change)
                 return
             except StorageError as error:
-                log.warning("%s %s: %s", job.kind.name, job.name, error)
+                log.warning("the end of %s has to wait: %s", job, error)
                 if self._closing.wait(FULL_DISK_SECONDS):
                     raise ShuttingDown from error
 

@@ -56,7 +56,8 @@ class Job:
 
     Once it is to end before its work is done, `ended_by` says how (JobStopped or
     ShuttingDown), `woken` is set and `interrupt` is called, for what would keep it from
-    noticing. `results` are members that its record gets together with its end.
+    noticing. `results` are members that its record gets together with its end. Each of
+    `roots` stands for /opt/ml in a container of its own; without one, `folder` does.
     """
 
     kind: "JobKind"
@@ -70,6 +71,10 @@ class Job:
     woken: threading.Event = field(default_factory=threading.Event)
     interrupt: Callable[[], None] = lambda: None
     results: dict = field(default_factory=dict)
+    roots: list[Path] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.kind.name} {self.name}"
 
     def end_by(self, reason: type[Exception]) -> None:
         """Have the job end before its work is done; called on any thread."""
@@ -109,8 +114,11 @@ class Job:
                 )
 
     def public(self, text: object) -> str:
-        """The text with the container's name for the job's folder."""
-        return str(text).replace(str(self.folder), "/opt/ml")
+        """The text with the container's name for the job's folders."""
+        shown = str(text)
+        for root in (*self.roots, self.folder):
+            shown = shown.replace(str(root), "/opt/ml")
+        return shown
 
     def environment(self) -> dict[str, str]:
         """What every container of this job finds in its environment."""

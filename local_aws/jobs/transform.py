@@ -28,7 +28,7 @@ def run(job: Job) -> None:
 
         def say(text: str) -> None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            stream.write_line(f"{now[:-6]}:[sagemaker logs]: {text}")
+            stream.write_line(f"{now[:-6]}:[sagemaker logs]: {job.public(text)}")
 
         say(settings_line(limits))
         transformer = ObjectTransformer(job, record, limits)

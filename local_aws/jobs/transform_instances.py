@@ -64,6 +64,7 @@ class Instances:
         for stream in self.streams:
             self._job.check()
             root = self._job.folder / stream.rpartition("/")[2]
+            self._job.roots.append(root)
             self._unpack(archive, root)
             log = self.log_stream(stream, root)
             cleanup.callback(log.close)
