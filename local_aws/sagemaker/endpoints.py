@@ -1,5 +1,7 @@
 """Endpoints: created, moved to another configuration, rebalanced, deleted."""
 
+import uuid
+
 from local_aws.errors import validation_exception
 from local_aws.hosting import transitions
 from local_aws.sagemaker import preconditions
@@ -38,7 +40,8 @@ def create_endpoint(request: dict, context: Context) -> dict:
     """Take the name and begin to deploy; it responds before the endpoint does."""
     ENDPOINTS.refuse(request)
     configuration, deployed = _deployment(request, context)
-    record = dict(request)
+    # Its folder is named by this: an endpoint of the same name may come after it.
+    record = {**request, "_id": uuid.uuid4().hex}
     transitions.begin_deployment(record, configuration, deployed, "Creating")
     response = ENDPOINTS.create(record, context)
     context.hosting.deploy(context.region, request["EndpointName"])

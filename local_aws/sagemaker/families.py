@@ -6,7 +6,6 @@ so that a record may hold more than a client gets to see.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,8 +35,8 @@ class Family:
         refused: what a Create request can't have here, and what that would be; a
             member of a structure or of a list's structures is written "Outer.Inner".
         transitional: the statuses of a resource that is on its way to another one.
-        sort_by: by what its List operation sorts unless it is told.
-        sort_order: in which order its List operation sorts unless it is told.
+        sort_by: what its List operation sorts by if the request does not say.
+        sort_order: in which order it sorts if the request does not say.
     """
 
     noun: str
@@ -121,8 +120,6 @@ class Family:
             "LastModifiedTime": now,
             **members,
             self.arn_member: arn,
-            "_arn": arn,
-            "_id": uuid.uuid4().hex,
         }
         record.pop("Tags", None)
         tags = preconditions.tags_of_request(members)

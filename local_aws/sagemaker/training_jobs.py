@@ -17,7 +17,7 @@ TRAINING_JOBS = declare(
         ),
         already_exists_code="ResourceInUse",
         refused={
-            "CheckpointConfig": "checkpoints kept in S3",
+            "CheckpointConfig": "checkpoints in S3",
             "DebugHookConfig": "SageMaker Debugger",
             "DebugRuleConfigurations": "SageMaker Debugger",
             "MlflowConfig": "tracking with MLflow",
