@@ -100,7 +100,7 @@ def test_a_job_that_crashes_hard_takes_nothing_with_it(home, number, reason):
         stop_stand_in(stand_in)
 
 
-def test_a_kept_state_of_another_version_is_not_touched(home):
+def test_state_of_another_version_is_not_touched(home):
     stand_in = start_stand_in(home)
     stop_stand_in(stand_in)
     connection = sqlite3.connect(home / "sagemaker.sqlite")
@@ -109,3 +109,4 @@ def test_a_kept_state_of_another_version_is_not_touched(home):
     with pytest.raises(NotStarted, match="version 99") as caught:
         start_stand_in(home)
     assert "Traceback" not in str(caught.value)
+    assert "`python -m local_aws reset`" in str(caught.value)

@@ -1,11 +1,13 @@
 """What was acknowledged is there after kill -9, as it was."""
 
+import fcntl
 import io
 import json
 import os
 import pickle
 import sqlite3
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +26,10 @@ from observation import (
 
 from local_aws.installation import ROLE_NAME
 from local_aws.persistence import MOTO_DATABASE, pickles
+from local_aws.persistence.blobs import LARGEST_INLINE, BlobStore
 from local_aws.persistence.database import StateFileError, StorageError
 from local_aws.persistence.moto_database import open_moto_database
+from local_aws.persistence.resources import Resources
 
 MEGABYTE = 2**20
 NOBODY = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -453,6 +457,47 @@ def test_select_and_ranges_of_parts(stand_in, bucket) -> None:
     assert found["Body"].read() == body[-7:]
 
 
+# Waiting for the disk
+
+
+@pytest.mark.parametrize("open_file", [Resources, open_moto_database])
+def test_commits_reach_the_medium(tmp_path, monkeypatch, open_file) -> None:
+    """fullfsync is for macOS only, where fsync leaves data in the drive's cache."""
+    connections = []
+    connect = sqlite3.connect
+
+    def remember(*arguments, **options):
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remember)
+    file = open_file(tmp_path / "file.sqlite")
+    (connection,) = connections
+    full = 2
+    for pragma, wanted in (("synchronous", full), ("fullfsync", 1)):
+        assert connection.execute(f"PRAGMA {pragma}").fetchone() == (wanted,)
+    file.close()
+
+
+def test_files_of_objects_reach_the_medium_on_macos(tmp_path, monkeypatch) -> None:
+    synced = []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(
+        fcntl,
+        "fcntl",
+        lambda descriptor, command: synced.append((os.fstat(descriptor), command)),
+    )
+    database = open_moto_database(tmp_path / MOTO_DATABASE)
+    blobs = BlobStore(tmp_path, database)
+    size = LARGEST_INLINE + 1
+    blob = blobs.make([bytes(size)], size)
+    blobs.sync([blob])
+    database.close()
+    file, folder = tmp_path / blob.name, tmp_path
+    assert synced == [(file.stat(), 51), (folder.stat(), 51)]
+
+
 # State files that can't be used
 
 
@@ -471,34 +516,57 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version=99")
 
 
+def replace_by_a_foreign_one(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (name TEXT)")
+
+
+def replace_by_a_foreign_one_with_a_version(path: Path) -> None:
+    replace_by_a_foreign_one(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=1")
+
+
 def pretend_other_moto(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE about SET value='1.2.3' WHERE name='moto'")
 
 
+SPOILED = [
+    (spoil_header, "can't be read"),
+    (spoil_middle, "can't be read"),
+    (make_newer, "version 99"),
+    (replace_by_a_foreign_one, "something else"),
+    (replace_by_a_foreign_one_with_a_version, "something else"),
+]
+
+
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("open_file", "spoil", "reason"),
     [
-        (spoil_header, "can't be read"),
-        (spoil_middle, "can't be read"),
-        (make_newer, "version 99"),
-        (pretend_other_moto, "moto==1.2.3"),
+        *((open_moto_database, *case) for case in SPOILED),
+        *((Resources, *case) for case in SPOILED),
+        (open_moto_database, pretend_other_moto, "moto==1.2.3"),
     ],
 )
-def test_a_file_that_can_not_be_used_stays_as_it_is(home, spoil, reason) -> None:
-    path = home / MOTO_DATABASE
-    database = open_moto_database(path)
-    with database.transaction() as connection:
-        for number in range(100):
-            connection.execute(
-                "INSERT INTO blobs VALUES (?, 1, ?)", (str(number), b"x" * 1000)
-            )
-    database.close()
+def test_a_file_that_can_not_be_used_stays_as_it_is(
+    tmp_path, open_file, spoil, reason
+) -> None:
+    path = tmp_path / "file.sqlite"
+    open_file(path).close()
+    with sqlite3.connect(path) as connection:
+        table = "blobs" if open_file is open_moto_database else "tags"
+        connection.executemany(
+            f"INSERT INTO {table} VALUES (?, 1, ?)",
+            [(str(number), b"x" * 1000) for number in range(100)],
+        )
+    connection.close()
     spoil(path)
     before = path.read_bytes()
     with pytest.raises(StateFileError, match=reason) as caught:
-        open_moto_database(path)
-    assert "local_aws reset" in str(caught.value)
+        open_file(path)
+    assert "`python -m local_aws reset`" in str(caught.value)
     assert path.read_bytes() == before
 
 

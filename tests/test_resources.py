@@ -1,11 +1,9 @@
 """The SQLite resources: what is committed stays, what fails leaves nothing behind."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local_aws.persistence.database import StateFileError
 from local_aws.persistence.resources import AlreadyExists, NotFound, Resources
 
 REGION = "us-east-1"
@@ -121,23 +119,14 @@ def test_listeners_are_called_after_the_commit_and_outside_of_the_lock(resources
     assert seen == [{"n": 1}, {"n": 2}]
 
 
-def test_a_newer_file_is_refused_and_not_touched(tmp_path):
-    path = tmp_path / "state.sqlite"
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(StateFileError, match="version 99"):
-        Resources(path)
-    assert path.read_bytes() == before
-
-
-def test_a_damaged_file_is_refused_and_not_touched(tmp_path):
-    path = tmp_path / "state.sqlite"
-    path.write_bytes(b"this is no database" * 100)
-    with pytest.raises(StateFileError, match="can't be read"):
-        Resources(path)
-    assert path.read_bytes() == b"this is no database" * 100
+def test_a_resource_is_found_by_its_arn(resources):
+    resources.create(REGION, "model", "A", {"n": 1}, "arn:a")
+    assert resources.find("arn:a") == {"n": 1}
+    resources.update(REGION, "model", "A", lambda record: record.update(n=2))
+    assert resources.find("arn:a") == {"n": 2}
+    resources.delete(REGION, "model", "A")
+    with pytest.raises(NotFound):
+        resources.find("arn:a")
 
 
 def test_only_its_owner_can_read_it(tmp_path):
