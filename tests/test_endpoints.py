@@ -303,6 +303,27 @@ def test_weights_and_counts_that_are_refused(sagemaker, deploy, models, desired,
     assert after["EndpointStatus"] == "InService"
 
 
+def test_more_instances_than_a_computer_can_play(sagemaker, deploy, models):
+    names, _ = models
+    many = configure(
+        sagemaker,
+        variant("A", names["good"], count=20),
+        variant("B", names["poor"], count=1),
+    )
+    endpoint = deploy(variant("A", names["good"]))["EndpointName"]
+    desired = [{"VariantName": "A", "DesiredInstanceCount": 2**31 - 1}]
+    for call, request in (
+        (sagemaker.create_endpoint, {"EndpointConfigName": many}),
+        (sagemaker.update_endpoint, {"EndpointConfigName": many}),
+        (
+            sagemaker.update_endpoint_weights_and_capacities,
+            {"DesiredWeightsAndCapacities": desired},
+        ),
+    ):
+        code, message = refused(call, EndpointName=endpoint, **request)
+        assert (code, "at most 20" in message) == ("ResourceLimitExceeded", True)
+
+
 class Caller(threading.Thread):
     """Calls an endpoint without a pause until it is told to stop."""
 

@@ -387,6 +387,13 @@ def test_what_is_refused_leaves_no_job(sagemaker, model, changes, words):
     )
 
 
+def test_more_instances_than_a_computer_can_play(sagemaker, model):
+    request = boston.transform_request(model[0], boston.name(), model[1])
+    request["TransformResources"]["InstanceCount"] = 21
+    code, message = refused(sagemaker.create_transform_job, **request)
+    assert (code, "at most 20" in message) == ("ResourceLimitExceeded", True)
+
+
 def test_lists_newest_first(sagemaker, model):
     names = [run(sagemaker, model)["TransformJobName"] for _ in range(2)]
     listed = sagemaker.list_transform_jobs(MaxResults=2)["TransformJobSummaries"]

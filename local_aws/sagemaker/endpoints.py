@@ -73,9 +73,13 @@ def update_endpoint(request: dict, context: Context) -> dict:
 def _deployment(request: dict, context: Context) -> tuple[dict, dict[str, dict]]:
     """The configuration's record, and each variant's model as it is now."""
     configuration = ENDPOINT_CONFIGS.get(request["EndpointConfigName"], context)
+    variants = configuration["ProductionVariants"]
+    preconditions.check_instances(
+        sum(variant["InitialInstanceCount"] for variant in variants)
+    )
     deployed = {
         variant["VariantName"]: deployable(MODELS.get(variant["ModelName"], context))
-        for variant in configuration["ProductionVariants"]
+        for variant in variants
     }
     return configuration, deployed
 
@@ -113,9 +117,11 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
                 f'endpoint configuration "{record["EndpointConfigName"]}".'
             )
         transitions.begin_rebalancing(record, desired)
-        if not any(
-            variant["DesiredWeight"] for variant in record["ProductionVariants"]
-        ):
+        variants = record["ProductionVariants"]
+        preconditions.check_instances(
+            sum(variant["DesiredInstanceCount"] for variant in variants)
+        )
+        if not any(variant["DesiredWeight"] for variant in variants):
             raise validation_exception(
                 "At least one production variant needs a weight above 0."
             )

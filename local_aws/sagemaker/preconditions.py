@@ -16,6 +16,9 @@ from local_aws.sagemaker.operations import Context
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 
+# Each is a process. AWS has such a quota too, by instance type.
+MAX_INSTANCES = 20
+
 
 def not_built(feature: str) -> AwsError:
     """The error for a part of the service that the stand-in does not reproduce."""
@@ -31,6 +34,16 @@ def below_minimum(value: float, path: str, minimum: float) -> AwsError:
         f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
         f"constraint: Member must have value greater than or equal to {minimum}"
     )
+
+
+def check_instances(count: int) -> None:
+    """Raise if one resource is to have more instances than a computer can play."""
+    if count > MAX_INSTANCES:
+        raise AwsError(
+            "ResourceLimitExceeded",
+            f"This local stand-in runs at most {MAX_INSTANCES} instances for one "
+            f"endpoint or job; the request is for {count}.",
+        )
 
 
 def refuse_members(request: dict, members: Mapping[str, str]) -> None:

@@ -32,6 +32,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     TRANSFORM_JOBS.refuse(request)
     model = models.MODELS.get(request["ModelName"], context)
+    preconditions.check_instances(request["TransformResources"]["InstanceCount"])
     _check_payload(request)
     _check_input(request, model["ExecutionRoleArn"], context)
     preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
