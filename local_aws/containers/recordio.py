@@ -5,10 +5,6 @@ little-endian 32 bit numbers, then the record, then zeros up to a multiple of fo
 bytes. A record is the message aialgs.data.Record (AWS page: Common Data Formats for
 Training): two maps from a name to a tensor, `features` and `label`. Both hold one entry
 `values` in the data of tables.
-
-Records of dense data differ in their numbers only. The bytes around the numbers are
-found once, by protobuf itself, and all records that look the same are then read (and
-written) as one array: a hundred thousand rows take no longer than their bytes.
 """
 
 import struct
@@ -34,9 +30,6 @@ _TENSORS = {
     "float64_tensor": np.dtype("<f8"),
     "int32_tensor": np.dtype("<i4"),
 }
-
-# From how many alike records on it is worth to read them as one array.
-_FEW_RECORDS = 4
 
 
 class NotRecordIO(ValueError):
@@ -123,8 +116,8 @@ def record_class() -> type[Message]:
 # Reading --------------------------------------------------------------------------
 
 
-def read(stream: BinaryIO, chunk_bytes: int = 8 * 1024**2) -> Iterator[Table]:
-    """The rows of a file, in tables of about `chunk_bytes`, never more held than that.
+def read(stream: BinaryIO, block_bytes: int = 1024**2) -> Iterator[Table]:
+    """The rows of a file, in tables of about `block_bytes`, never more held than that.
 
     A table holds rows of one kind: dense ones with the same number of columns, or
     sparse ones. A record without features under the name `values` is passed over. A
@@ -134,16 +127,19 @@ def read(stream: BinaryIO, chunk_bytes: int = 8 * 1024**2) -> Iterator[Table]:
     that is none; bytes at the end that are too few for a frame are passed over. The
     official reader of the XGBoost image (its recordio_protobuf module) does the same.
     """
-    start = 0
-    rest = b""
-    while True:
-        more = stream.read(max(chunk_bytes, _first_frame_length(rest) - len(rest)))
-        chunk = rest + more if rest else more
-        used = yield from _tables(chunk, start, is_last=not more)
-        if not more:
-            return
-        start += used
-        rest = chunk[used:]
+    rows: list[_Row] = []
+    held = 0
+    for record, length in _records(stream):
+        row = _row(record)
+        if row is None:
+            continue
+        if rows and (row.kind != rows[0].kind or held >= block_bytes):
+            yield _table(rows)
+            rows, held = [], 0
+        rows.append(row)
+        held += length
+    if rows:
+        yield _table(rows)
 
 
 def read_all(stream: BinaryIO, dtype: Any = np.float32) -> Table:
@@ -213,9 +209,15 @@ class Rows:
         return array
 
 
-def _as_sparse(features: Any, dtype: Any) -> list:
+def _sparse(
+    values: np.ndarray, keys: np.ndarray, bounds: np.ndarray, shape: tuple[int, int]
+) -> "csr_matrix":
     from scipy.sparse import csr_matrix
 
+    return csr_matrix((values, keys, bounds), shape=shape)
+
+
+def _as_sparse(features: Any, dtype: Any) -> list:
     if features is None:
         return []
     if not isinstance(features, np.ndarray):
@@ -225,7 +227,7 @@ def _as_sparse(features: Any, dtype: Any) -> list:
     bounds = np.arange(rows + 1) * columns
     keys = np.tile(np.arange(columns), rows)
     values = features.astype(dtype).ravel()
-    return [csr_matrix((values, keys, bounds), shape=features.shape)]
+    return [_sparse(values, keys, bounds, features.shape)]
 
 
 def _stack(parts: list) -> Any:
@@ -234,250 +236,93 @@ def _stack(parts: list) -> Any:
     return vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
 
-def _first_frame_length(rest: bytes) -> int:
-    if len(rest) < _HEADER.size:
-        return 0
-    return _HEADER.size + _padded(_HEADER.unpack_from(rest)[1])
-
-
 def _padded(length: int) -> int:
     return (length + 3) // 4 * 4
 
 
-def _tables(chunk: bytes, start: int, is_last: bool) -> Iterator[Table]:
-    """The tables of the whole frames in a chunk; returns how many bytes those are.
-
-    start: where in the file the chunk begins, for messages.
-    """
+def _records(stream: BinaryIO) -> Iterator[tuple[Message, int]]:
+    """Each record, and its length."""
+    parse = record_class().FromString
     position = 0
-    single = _Gatherer()
-    # Where the records differ, to try each of them for a run of alike ones would take
-    # longer than to read it: after a failure that many are read one by one.
-    pause, left = 1, 0
-    while position + _HEADER.size <= len(chunk):
-        magic, length = _HEADER.unpack_from(chunk, position)
+    while len(header := stream.read(_HEADER.size)) == _HEADER.size:
+        magic, length = _HEADER.unpack(header)
         if magic != _MAGIC:
-            raise NotRecordIO(f"Invalid RecordIO magic at offset {start + position}")
-        frame = _HEADER.size + _padded(length)
-        if position + frame > len(chunk):
-            if is_last:
-                offset = start + position + _HEADER.size
-                raise NotRecordIO(f"Truncated record at offset {offset}")
-            break
-        record = _parse(chunk, position + _HEADER.size, length, start)
-        alike = None if left else _read_alike(chunk, position, length, record)
-        if alike is None:
-            pause, left = (pause, left - 1) if left else (min(2 * pause, 512), pause)
-            yield from single.add(record)
-            position += frame
-        else:
-            pause = 1
-            yield from single.flush()
-            table, count = alike
-            yield table
-            position += count * frame
-    yield from single.flush()
-    return position
+            raise NotRecordIO(f"Invalid RecordIO magic at offset {position}")
+        position += _HEADER.size
+        content = stream.read(_padded(length))
+        if len(content) < _padded(length):
+            raise NotRecordIO(f"Truncated record at offset {position}")
+        try:
+            yield parse(content[:length]), length
+        except DecodeError as error:
+            raise NotRecordIO(f"No record at offset {position}: {error}") from None
+        position += len(content)
 
 
-def _parse(chunk: bytes, offset: int, length: int, start: int) -> Message:
-    record = record_class()()
-    try:
-        record.ParseFromString(chunk[offset : offset + length])
-    except DecodeError as error:
-        raise NotRecordIO(f"No record at offset {start + offset}: {error}") from None
-    return record
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """values: the numbers. keys: their columns, or None for a dense row. width: how
+    many columns there are. labels: or None without any.
+    """
 
-
-class _Gatherer:
-    """Collects rows that come one by one into tables of one kind."""
-
-    def __init__(self) -> None:
-        self._kind: Any = None
-        self._rows: list[tuple[np.ndarray, np.ndarray | None]] = []
-        self._labels: list[np.ndarray] = []
-        self._width = 0
-
-    def add(self, record: Message) -> Iterator[Table]:
-        """Take a record; the table of those before it if it is of another kind."""
-        row = _row(record)
-        if row is None:
-            return
-        values, keys, width = row
-        kind = (values.dtype, "sparse" if keys is not None else width)
-        if kind != self._kind:
-            yield from self.flush()
-            self._kind = kind
-        self._rows.append((values, keys))
-        self._width = max(self._width, width)
-        if _NAME in record.label:
-            labels, _, _ = _tensor(record.label[_NAME])
-            if labels is not None:
-                self._labels.append(labels)
-
-    def flush(self) -> Iterator[Table]:
-        """The table of the rows so far, if there are any."""
-        if self._rows:
-            labels = np.concatenate(self._labels) if self._labels else None
-            yield Table(self._features(), labels)
-        self._kind, self._rows, self._labels, self._width = None, [], [], 0
-
-    def _features(self) -> "np.ndarray | csr_matrix":
-        values = [values for values, _ in self._rows]
-        if self._rows[0][1] is None:
-            return np.stack(values)
-        from scipy.sparse import csr_matrix
-
-        keys = np.concatenate([keys for _, keys in self._rows])
-        bounds = np.cumsum([0, *map(len, values)])
-        shape = (len(values), self._width)
-        return csr_matrix((np.concatenate(values), keys, bounds), shape=shape)
-
-
-def _row(record: Message) -> tuple[np.ndarray, np.ndarray | None, int] | None:
-    """A record's numbers, their columns if it is sparse, and its width; or None."""
-    if _NAME not in record.features:
-        return None
-    values, keys, shape = _tensor(record.features[_NAME])
-    if values is None:
-        return None
-    if len(keys) == 0 and not (len(values) == 0 and len(shape)):
-        return values, None, len(values)
-    if len(keys) != len(values):
-        raise NotRecordIO(
-            f"A sparse record has {len(keys)} keys and {len(values)} values"
-        )
-    width = int(shape[0]) if len(shape) else int(keys.max()) + 1
-    if len(keys) and int(keys.max()) >= width:
-        raise NotRecordIO(f"A sparse record has a key beyond its shape of {width}")
-    return values, keys, width
-
-
-def _tensor(
-    value: Message,
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """Values (None for no tensor of numbers), keys and shape."""
-    name = value.WhichOneof("value")
-    if name not in _TENSORS:
-        return None, np.empty(0, np.int64), np.empty(0, np.int64)
-    tensor = getattr(value, name)
-    return (
-        np.array(tensor.values, dtype=_TENSORS[name]),
-        np.array(tensor.keys, dtype=np.uint64).astype(np.int64),
-        np.array(tensor.shape, dtype=np.uint64).astype(np.int64),
-    )
-
-
-# Records that differ in their numbers only ------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """Where in a record the numbers of a dense tensor are, in bytes."""
-
-    offset: int
-    count: int
-    dtype: np.dtype
+    values: np.ndarray
+    keys: np.ndarray | None
+    width: int
+    labels: np.ndarray | None
 
     @property
-    def place(self) -> slice:
-        return slice(self.offset, self.offset + self.count * self.dtype.itemsize)
+    def kind(self) -> tuple[np.dtype, int | None]:
+        """Rows of one kind can stand in one table."""
+        return self.values.dtype, self.width if self.keys is None else None
 
 
-def _places(record: Message) -> tuple[bytes, dict[str, _Numbers]] | None:
-    """A record's bytes, and where in them the numbers of its two tensors are.
-
-    To find out, protobuf writes the record once more with other numbers in it. None
-    for a sparse record, one with more than two tensors, and one of integers (the
-    length of an integer depends on its value).
-    """
-    marked = record_class()()
-    marked.CopyFrom(record)
-    markers = {}
-    for part, sign in (("features", 1), ("label", -1)):
-        entries = getattr(marked, part)
-        if set(entries) != {_NAME}:
-            if part == "label" and not entries:
-                continue
-            return None
-        name = entries[_NAME].WhichOneof("value")
-        if name not in ("float32_tensor", "float64_tensor"):
-            return None
-        tensor = getattr(entries[_NAME], name)
-        count = len(tensor.values)
-        if len(tensor.keys) or count == 0:
-            return None
-        marker = ((np.arange(count) + 1.7) * sign).astype(_TENSORS[name])
-        tensor.values[:] = marker.tolist()
-        markers[part] = marker
-    text = marked.SerializeToString(deterministic=True)
-    found = {}
-    for part, marker in markers.items():
-        if text.count(marker.tobytes()) != 1:
-            return None
-        offset = text.index(marker.tobytes())
-        found[part] = _Numbers(offset, len(marker), marker.dtype)
-    return text, found
-
-
-def _fixed(text: bytes, places: dict[str, _Numbers]) -> np.ndarray:
-    """Which bytes of a record are not numbers, as indices."""
-    is_fixed = np.ones(len(text), dtype=bool)
-    for numbers in places.values():
-        is_fixed[numbers.place] = False
-    return np.flatnonzero(is_fixed)
-
-
-def _read_alike(
-    chunk: bytes, position: int, length: int, record: Message
-) -> tuple[Table, int] | None:
-    """The table of the alike records from `position` on, and how many they are.
-
-    record: the first of them. None if they are few or not dense.
-    """
-    frame = _HEADER.size + _padded(length)
-    header = chunk[position : position + _HEADER.size]
-    last = position + _FEW_RECORDS * frame
-    if not chunk.startswith(header, last):
+def _row(record: Message) -> _Row | None:
+    """None for a record without numbers as its features."""
+    tensor, values = _tensor(record.features)
+    if tensor is None:
         return None
-    places = _places(record)
-    if places is None or len(places[0]) != length:
-        return None
-    text, numbers = places
-    count = (len(chunk) - position) // frame
-    frames = np.frombuffer(chunk, np.uint8, count * frame, position)
-    frames = frames.reshape(count, frame)
-    count = _count_alike(frames, header + text, _fixed(text, numbers) + len(header))
-    if count < _FEW_RECORDS:
-        return None
-    arrays = {
-        part: _numbers_of(frames[:count, _HEADER.size :], places)
-        for part, places in numbers.items()
-    }
-    labels = arrays["label"].ravel() if "label" in arrays else None
-    return Table(arrays["features"], labels), count
+    keys, width = None, len(values)
+    if len(tensor.keys) or (width == 0 and len(tensor.shape)):
+        keys = np.array(tensor.keys, dtype=np.uint64).astype(np.int64)
+        if len(keys) != width:
+            raise NotRecordIO(
+                f"A sparse record has {len(keys)} keys and {width} values"
+            )
+        highest = int(keys.max(initial=-1))
+        width = int(tensor.shape[0]) if len(tensor.shape) else highest + 1
+        if highest >= width:
+            raise NotRecordIO(f"A sparse record has a key beyond its shape of {width}")
+    return _Row(values, keys, width, _tensor(record.label)[1])
 
 
-def _count_alike(frames: np.ndarray, first: bytes, fixed: np.ndarray) -> int:
-    """How many (frames, bytes) in a row have the header and fixed bytes of the first.
-
-    Looks at ever larger blocks, so that a short run does not cost a long look.
+def _tensor(entries: Any) -> tuple[Message | None, np.ndarray | None]:
+    """The tensor under the usual name and its numbers; None if there is none, or none
+    of numbers.
     """
-    columns = np.concatenate([np.arange(_HEADER.size), fixed])
-    expected = np.frombuffer(first, np.uint8)[columns]
-    start, size = 0, _FEW_RECORDS
-    while start < len(frames):
-        alike = (frames[start : start + size, columns] == expected).all(axis=1)
-        if not alike.all():
-            return start + int(np.argmin(alike))
-        start += len(alike)
-        size *= 8
-    return start
+    if _NAME not in entries:
+        return None, None
+    value = entries[_NAME]
+    name = value.WhichOneof("value")
+    if name not in _TENSORS:
+        return None, None
+    tensor = getattr(value, name)
+    # A list of Python's own is read twice as fast as protobuf's.
+    return tensor, np.array(tensor.values[:], dtype=_TENSORS[name])
 
 
-def _numbers_of(records: np.ndarray, numbers: _Numbers) -> np.ndarray:
-    """(records, bytes) to (records, numbers)."""
-    return np.ascontiguousarray(records[:, numbers.place]).view(numbers.dtype)
+def _table(rows: list[_Row]) -> Table:
+    labels = [row.labels for row in rows if row.labels is not None]
+    values = [row.values for row in rows]
+    if rows[0].keys is None:
+        features = np.stack(values)
+    else:
+        features = _sparse(
+            np.concatenate(values),
+            np.concatenate([row.keys for row in rows]),
+            np.cumsum([0, *map(len, values)]),
+            (len(rows), max(row.width for row in rows)),
+        )
+    return Table(features, np.concatenate(labels) if labels else None)
 
 
 # Writing --------------------------------------------------------------------------
@@ -501,19 +346,19 @@ def write(
             raise ValueError(f"{features.shape[0]} rows have {len(labels)} labels.")
         _field(labels.dtype)
     _field(features.dtype)
-    if isinstance(features, np.ndarray):
-        _write_dense(stream, features, labels)
-        return
-    sparse = features.tocsr()
-    for row in range(sparse.shape[0]):
-        inside = slice(sparse.indptr[row], sparse.indptr[row + 1])
+    sparse = None if isinstance(features, np.ndarray) else features.tocsr()
+    for row in range(features.shape[0]):
         record = record_class()()
-        tensor = _set(record.features, sparse.data[inside])
-        tensor.keys.extend(sparse.indices[inside].tolist())
-        tensor.shape.append(sparse.shape[1])
+        if sparse is None:
+            _set(record.features, features[row])
+        else:
+            inside = slice(sparse.indptr[row], sparse.indptr[row + 1])
+            tensor = _set(record.features, sparse.data[inside])
+            tensor.keys.extend(sparse.indices[inside].tolist())
+            tensor.shape.append(sparse.shape[1])
         if labels is not None:
             _set(record.label, labels[row])
-        _write_frame(stream, record.SerializeToString(deterministic=True))
+        _write_frame(stream, record)
 
 
 def write_labels(stream: BinaryIO, labels: Mapping[str, Any]) -> None:
@@ -525,44 +370,7 @@ def write_labels(stream: BinaryIO, labels: Mapping[str, Any]) -> None:
     for name, value in labels.items():
         numbers = value if isinstance(value, list) else [value]
         record.label[name].float32_tensor.values.extend(numbers)
-    _write_frame(stream, record.SerializeToString(deterministic=True))
-
-
-def _write_dense(
-    stream: BinaryIO, features: np.ndarray, labels: np.ndarray | None
-) -> None:
-    if len(features) == 0:
-        return
-    record = _dense_record(features[0], None if labels is None else labels[0])
-    places = _places(record)
-    if places is None:
-        for row in range(len(features)):
-            label = None if labels is None else labels[row]
-            record = _dense_record(features[row], label)
-            _write_frame(stream, record.SerializeToString(deterministic=True))
-        return
-    text, numbers = places
-    frame = np.frombuffer(_frame(text), np.uint8)
-    rows = max(1, 8 * 1024**2 // len(frame))
-    for start in range(0, len(features), rows):
-        block = features[start : start + rows]
-        frames = np.tile(frame, (len(block), 1))
-        parts = {"features": block}
-        if labels is not None:
-            parts["label"] = labels[start : start + rows]
-        for part, array in parts.items():
-            array = np.ascontiguousarray(array, dtype=numbers[part].dtype)
-            place = frames[:, _HEADER.size :][:, numbers[part].place]
-            place[:] = array.view(np.uint8).reshape(len(block), -1)
-        stream.write(frames.tobytes())
-
-
-def _dense_record(features: np.ndarray, label: np.ndarray | None) -> Message:
-    record = record_class()()
-    _set(record.features, features)
-    if label is not None:
-        _set(record.label, label)
-    return record
+    _write_frame(stream, record)
 
 
 def _set(entries: Any, numbers: np.ndarray) -> Message:
@@ -581,10 +389,7 @@ def _field(dtype: np.dtype) -> str:
     )
 
 
-def _write_frame(stream: BinaryIO, record: bytes) -> None:
-    stream.write(_frame(record))
-
-
-def _frame(record: bytes) -> bytes:
-    padding = bytes(_padded(len(record)) - len(record))
-    return _HEADER.pack(_MAGIC, len(record)) + record + padding
+def _write_frame(stream: BinaryIO, record: Message) -> None:
+    content = record.SerializeToString(deterministic=True)
+    padding = bytes(_padded(len(content)) - len(content))
+    stream.write(_HEADER.pack(_MAGIC, len(content)) + content + padding)
