@@ -9,6 +9,9 @@ import pytest
 
 from course.stand_in import StandIn, start_stand_in, stop_stand_in, temporary_folder
 
+# How the names of state folders begin: a learner's folder may be called anything.
+NAME = "la é ☁ "
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_developers() -> Iterator[None]:
@@ -32,14 +35,14 @@ def _nothing_of_the_developers() -> Iterator[None]:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """An empty state folder."""
-    with temporary_folder() as folder:
+    with temporary_folder(NAME) as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def stand_in() -> Iterator[StandIn]:
     """One stand-in on a state folder of its own for the whole test run."""
-    with temporary_folder() as folder:
+    with temporary_folder(NAME) as folder:
         running = start_stand_in(folder)
         yield running
         print(stop_stand_in(running))

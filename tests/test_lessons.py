@@ -27,7 +27,7 @@ from typing import Any
 import nbformat
 import pytest
 from boston import IMAGE
-from conftest import StandIn
+from conftest import NAME, StandIn
 from leftovers import LISTS, snapshot
 from lesson_fixture import printed, small_notebook, write
 from packaging.requirements import Requirement
@@ -41,6 +41,8 @@ from local_aws.installation import ROLE_ARN
 
 LESSONS = lessons.find_lessons()
 TIMEOUT_S = 900
+# The lessons run below such a folder: a learner's may be called anything.
+NAME_OF_A_COPY = "Zoë\N{RIGHT SINGLE QUOTATION MARK}s kurs ☁"
 
 # Other values for each lesson's parameters than those in its parameters cell.
 OTHER_PARAMETERS = {
@@ -164,7 +166,7 @@ def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
 
 def run_elsewhere(path: Path, folder: Path, parameters: dict) -> Run:
     """Other parameters, another directory, no way out, a stand-in of its own."""
-    home = Path(tempfile.mkdtemp(prefix="la-")).resolve()
+    home = Path(tempfile.mkdtemp(prefix=NAME)).resolve()
     cwd = folder / "another directory"
     cwd.mkdir()
     environment = with_dead_proxy(dict(os.environ))
@@ -222,7 +224,7 @@ class Runs:
 
     def __init__(self, stand_in: StandIn, folder: Path) -> None:
         self.stand_in, self.folder = stand_in, folder
-        self.course = copy_of_the_course(folder / "course")
+        self.course = copy_of_the_course(folder / NAME_OF_A_COPY)
         self.made: dict[tuple[str, str], Run] = {}
 
     def _once(self, kind: str, name: str, make: Callable[[Path, Path], Run]) -> Run:
