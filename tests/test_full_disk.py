@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 from conftest import start_stand_in
-from observation import observe_iam, observe_logs, observe_metrics, observe_s3
-from test_persistence import (
+from filling import (
+    MEGABYTE,
     NOBODY,
     fill_iam,
     fill_logs,
     fill_metrics,
     killed_and_started,
 )
+from observation import observe_iam, observe_logs, observe_metrics, observe_s3
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
 
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the limit of another process is set as on Linux"
 )
 
-MEGABYTE = 2**20
 INLINE, FILE, SPOOLED = 100, 200_000, 6 * MEGABYTE
 
 
