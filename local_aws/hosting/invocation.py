@@ -5,22 +5,18 @@ Own Inference Code with Hosting Services"; recorded errors of the service.
 """
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import unquote
+from typing import Any
 
-from local_aws import protocol
 from local_aws.errors import AwsError
 from local_aws.hosting.endpoint import LOG_GROUP
 from local_aws.hosting.engine import HostingEngine
 from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.runtime.container_client import ConnectionLost, NotReached, Response
-
-Answer = tuple[int, dict[str, str], bytes]
 
 # Hosting FAQs of SageMaker: 25 MB for a real-time endpoint, 60 seconds for a response.
 # The environment of the stand-in can set other limits.
@@ -33,21 +29,6 @@ FLUSH_SECONDS = 10
 # How often a request looks for a container while the only one is being started again.
 LOOK_AGAIN_SECONDS = 0.01
 
-# Request headers and the members of InvokeEndpoint that they carry.
-HEADERS = {
-    "content-type": "ContentType",
-    "accept": "Accept",
-    "x-amzn-sagemaker-custom-attributes": "CustomAttributes",
-    "x-amzn-sagemaker-target-model": "TargetModel",
-    "x-amzn-sagemaker-target-variant": "TargetVariant",
-    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
-    "x-amzn-sagemaker-inference-id": "InferenceId",
-    "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
-    "x-amzn-sagemaker-inference-component": "InferenceComponentName",
-    "x-amzn-sagemaker-session-id": "SessionId",
-    "x-amzn-sagemaker-prefix-aware-id": "PrefixAwareId",
-}
-
 NOT_BUILT = {
     "TargetModel": "several models behind one endpoint",
     "TargetContainerHostname": "several containers behind one endpoint",
@@ -57,16 +38,20 @@ NOT_BUILT = {
     "PrefixAwareId": "prefix-aware routing",
 }
 
-# What a container is sent (all other headers are taken off).
+# What a container is sent: these members, in the headers that they came in.
 FORWARDED = (
-    "content-type",
-    "accept",
-    "x-amzn-sagemaker-custom-attributes",
-    "x-amzn-sagemaker-target-variant",
-    "x-amzn-sagemaker-inference-id",
+    "ContentType",
+    "Accept",
+    "CustomAttributes",
+    "TargetVariant",
+    "InferenceId",
 )
 
-CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+# What a client gets of the container's headers.
+RETURNED = {
+    "content-type": "ContentType",
+    "x-amzn-sagemaker-custom-attributes": "CustomAttributes",
+}
 
 
 class ModelError(AwsError):
@@ -92,25 +77,15 @@ class ModelError(AwsError):
             f"Received {kind} error ({status}) from primary {said} See {url} in "
             f"account {account} for more information.",
             424,
+            {
+                "ErrorCode": "CLIENT_ERROR_FROM_MODEL"
+                if kind == "client"
+                else "INTERNAL_FAILURE_FROM_MODEL",
+                "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
+                "OriginalMessage": text or "",
+                "OriginalStatusCode": status,
+            },
         )
-        self.body = {
-            "ErrorCode": "CLIENT_ERROR_FROM_MODEL"
-            if kind == "client"
-            else "INTERNAL_FAILURE_FROM_MODEL",
-            "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
-            "Message": self.message,
-            "OriginalMessage": text or "",
-            "OriginalStatusCode": status,
-        }
-
-    def answer(self, request_id: str) -> Answer:
-        """The HTTP answer in the runtime's protocol (REST JSON)."""
-        headers = {
-            "x-amzn-RequestId": request_id,
-            "x-amzn-ErrorType": self.code,
-            "Content-Type": "application/json",
-        }
-        return self.status, headers, json.dumps(self.body).encode()
 
 
 @dataclass(frozen=True)
@@ -141,19 +116,29 @@ class Invoker:
         self._flushing: asyncio.Task | None = None
 
     async def invoke(
-        self, region: str, endpoint: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
-        """Respond to one InvokeEndpoint; `headers` with names in lower case.
+        self, region: str, params: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Respond to one InvokeEndpoint.
 
-        Raises AwsError (ValidationError) and ModelError.
+        Args:
+            region: the request's Region.
+            params: its parameters.
+            headers: what the container is sent.
+
+        Returns:
+            Members of the operation's output.
+
+        Raises:
+            AwsError: ValidationError, ModelError.
         """
         began = time.perf_counter()
-        endpoint = unquote(endpoint)
+        _refuse_what_is_not_built(params)
+        endpoint, body = params["EndpointName"], params["Body"]
         call = _Call(
             endpoint,
             partial(self._fleet, region, endpoint),
-            _check(endpoint, headers),
-            {name: headers[name] for name in FORWARDED if name in headers},
+            params.get("TargetVariant"),
+            headers,
             body,
         )
         await self._wait_while_returning(region, endpoint)
@@ -177,8 +162,16 @@ class Invoker:
             raise ModelError(
                 endpoint, region, self._account, outcome.status, outcome.error
             )
-        invoked = {"x-Amzn-Invoked-Production-Variant": name}
-        return outcome.status, {**invoked, **outcome.headers}, outcome.content
+        returned = {
+            member: outcome.headers[header]
+            for header, member in RETURNED.items()
+            if header in outcome.headers
+        }
+        return {
+            "Body": outcome.content,
+            "InvokedProductionVariant": name,
+            **returned,
+        }
 
     def flush_metrics(self) -> None:
         """Let CloudWatch know of all invocations so far."""
@@ -196,7 +189,7 @@ class Invoker:
     def _fleet(self, region: str, name: str) -> Fleet:
         endpoint = self._engine.find(region, name)
         if endpoint is None or (fleet := endpoint.fleet) is None:
-            raise _validation_error(
+            raise validation_error(
                 f"Endpoint {name} of account {self._account} not found."
             )
         return fleet
@@ -284,49 +277,33 @@ class _Call:
 
 
 def _outcome(response: Response) -> Outcome:
-    headers = {
-        name: response.headers[name.lower()]
-        for name in ("Content-Type", CUSTOM_ATTRIBUTES)
-        if name.lower() in response.headers
-    }
     error = None
     if response.status >= 300 and response.status != 413:
         error = response.content.decode("utf-8", "replace")
-    return Outcome(response.status, headers, response.content, error)
+    return Outcome(response.status, response.headers, response.content, error)
 
 
-def _check(endpoint: str, headers: Mapping[str, str]) -> str | None:
-    """Check the request by the service model; returns TargetVariant."""
-    members = {
-        member: headers[header]
-        for header, member in HEADERS.items()
-        if header in headers
-    }
-    try:
-        protocol.check_invocation({"EndpointName": endpoint, **members})
-    except AwsError as error:
-        raise _validation_error(error.message) from error
+def _refuse_what_is_not_built(params: Mapping[str, Any]) -> None:
     for member, feature in NOT_BUILT.items():
-        if member in members:
-            raise _validation_error(
+        if member in params:
+            raise validation_error(
                 f"{member} ({feature}) is part of Amazon SageMaker, but this local "
                 "stand-in does not reproduce it. Leave it out, or call an endpoint "
                 "on AWS."
             )
-    return members.get("TargetVariant")
 
 
 def _variant(fleet: Fleet, target: str | None, endpoint: str) -> Variant:
     if target is None:
         return fleet.draw()
     if target not in fleet.variants:
-        raise _validation_error(
+        raise validation_error(
             f"Variant {target} not found for Request; endpoint {endpoint} has "
             f"{', '.join(sorted(fleet.variants))}."
         )
     return fleet.variants[target]
 
 
-def _validation_error(message: str) -> AwsError:
+def validation_error(message: str) -> AwsError:
     """The runtime's own code for a request that it refuses."""
     return AwsError("ValidationError", message, 400)

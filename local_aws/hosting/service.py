@@ -4,7 +4,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from local_aws import protocol
-from local_aws.hosting.invocation import ModelError
+from local_aws.errors import AwsError
+from local_aws.hosting.invocation import FORWARDED, validation_error
 from local_aws.messages import Request, Response
 from local_aws.services import Service
 
@@ -21,17 +22,18 @@ class Runtime:
         self._invoker = responders.sagemaker.invoker
 
     async def respond(self, request: Request) -> Response:
-        """Respond to one request. Raises AwsError."""
+        """Respond to one request, on the event loop."""
         request_id = str(uuid.uuid4())
-        _, labels = protocol.find(request, BUILT)
         try:
-            status, headers, content = await self._invoker.invoke(
-                request.region,
-                labels["EndpointName"],
-                dict(request.head.headers),
-                request.body.read(),
-            )
-        except ModelError as error:
-            status, headers, content = error.answer(request_id)
-        headers = {"x-amzn-RequestId": request_id, **headers}
-        return Response(status, list(headers.items()), [content])
+            operation, params = protocol.read(request, BUILT)
+            headers = {
+                operation.input.bindings[member].name.lower(): params[member]
+                for member in FORWARDED
+                if member in params
+            }
+            result = await self._invoker.invoke(request.region, params, headers)
+            return protocol.write(result, operation, request, request_id)
+        except AwsError as error:
+            if error.code == "ValidationException":  # not this service's word for it
+                error = validation_error(error.message)
+            return protocol.failure(error, request, request_id)

@@ -4,14 +4,13 @@ This package knows service models and nothing of the operations behind them: it 
 the operation, reads and checks its parameters, and writes the response or the error.
 """
 
-import functools
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws import errors, services
+from local_aws import errors
 from local_aws.errors import AwsError
 from local_aws.messages import Request, Response
 from local_aws.protocol import constraints, requests, responses, rest
@@ -126,14 +125,3 @@ def write(
     headers.append(("x-amzn-RequestId", request_id))
     headers.append(("Content-Length", str(len(body))))
     return Response(status, headers, [body])
-
-
-@functools.lru_cache(maxsize=256)
-def _check_invocation(params: tuple[tuple[str, str], ...]) -> None:
-    operation = services.named("sagemaker-runtime").model.operation("InvokeEndpoint")
-    constraints.check({**dict(params), "Body": b""}, operation.input)
-
-
-def check_invocation(params: dict[str, str]) -> None:
-    """Check InvokeEndpoint's parameters, all but the body. Raises AwsError."""
-    _check_invocation(tuple(params.items()))

@@ -161,8 +161,6 @@ def _broken(value: Any, shape: Shape) -> Iterable[str]:
         if shape.pattern is not None and not _matches(value, shape):
             yield _pattern_rule(shape)
         yield from _broken_lengths(_java_length(value), shape)
-    elif shape.type == "blob":
-        yield from _broken_lengths(len(value), shape)
     elif shape.type != "boolean":
         if shape.maximum is not None and value > shape.maximum:
             yield _maximum_rule(shape)
@@ -213,7 +211,7 @@ def _all_rules(shape: Shape, holds_null: bool = False) -> str:
 
 
 def _measure(shape: Shape) -> str:
-    return "length" if shape.type in ("string", "list", "map", "blob") else "value"
+    return "length" if shape.type in ("string", "list", "map") else "value"
 
 
 def _maximum_rule(shape: Shape) -> str:

@@ -63,7 +63,12 @@ class Shape:
 
     @functools.cached_property
     def is_constrained(self) -> bool:
-        """Whether a value of this scalar type can break a rule."""
+        """Whether a value of this scalar type can break a rule.
+
+        The sizes of blobs are for whom they are sent on to.
+        """
+        if self.type == "blob":
+            return False
         bounds = (self.minimum, self.maximum, self.pattern)
         return bool(self.enum) or any(bound is not None for bound in bounds)
 
