@@ -16,6 +16,7 @@ it is the model's.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from local_aws.errors import AwsError, serialization_exception, validation_exception
@@ -27,6 +28,8 @@ MOST_REPORTED = 10
 # Seconds. A pattern that has not matched by then counts as not matched: a request must
 # not be able to hold the server with a pattern that backtracks.
 PATTERN_TIMEOUT = 0.25
+
+LONGEST_REMEMBERED = 256
 
 _NOT_NULL = "Member must not be null"
 
@@ -176,11 +179,22 @@ def _broken_lengths(length: int, shape: Shape) -> Iterable[str]:
 
 
 def _matches(value: str, shape: Shape) -> bool:
+    if len(value) <= LONGEST_REMEMBERED:
+        return _matches_again(value, shape)
+    return _matches_now(value, shape)
+
+
+def _matches_now(value: str, shape: Shape) -> bool:
     try:
         match = shape.compiled_pattern.fullmatch(value, timeout=PATTERN_TIMEOUT)
     except TimeoutError:
         return False
     return match is not None
+
+
+# Names and ARNs come again and again, in every call of an endpoint for example, and
+# a match takes as long as all the rest of such a check.
+_matches_again = lru_cache(maxsize=1024)(_matches_now)
 
 
 def _java_length(text: str) -> int:

@@ -34,7 +34,6 @@ class Binding:
 
     location: str
     name: str
-    timestamp_format: str | None = None
 
 
 @dataclass(eq=False)
@@ -51,6 +50,7 @@ class Shape:
     is_union: bool = False
     members: dict[str, "Shape"] = field(default_factory=dict)
     bindings: dict[str, "Binding"] = field(default_factory=dict)  # of members
+    timestamp_format: str | None = None
     payload: str | None = None  # the member that is the whole body (REST)
     element: "Shape | None" = None  # of a list
     key: "Shape | None" = None  # of a map
@@ -160,8 +160,9 @@ class ServiceModel:
         self, method: str, raw_path: str
     ) -> tuple[Operation, dict[str, str]] | None:
         """The operation with this URI, and the values in it (REST)."""
+        path = raw_path.rstrip("/")  # which clients have had and left out
         for pattern, name in self._uris.get(method, ()):
-            if match := pattern.fullmatch(raw_path):
+            if match := pattern.fullmatch(path):
                 labels = _URI_LABEL.findall(self._uri(name))
                 values = zip(labels, match.groups(), strict=True)
                 return self.operation(name), {k: unquote(v) for k, v in values}
@@ -191,7 +192,8 @@ class ServiceModel:
         return patterns
 
     def _uri(self, operation: str) -> str:
-        return self._operations[operation]["http"]["requestUri"].partition("?")[0]
+        uri = self._operations[operation]["http"]["requestUri"]
+        return uri.partition("?")[0].rstrip("/")
 
     def _referred(self, reference: dict[str, Any] | None) -> Shape | None:
         return None if reference is None else self._shape(reference["shape"])
@@ -209,6 +211,7 @@ class ServiceModel:
             enum=tuple(description.get("enum", ())),
             required=tuple(description.get("required", ())),
             is_union=description.get("union", False),
+            timestamp_format=description.get("timestampFormat"),
             payload=description.get("payload"),
         )
         # Known by name before its members are built: some shapes contain themselves.
@@ -219,7 +222,6 @@ class ServiceModel:
                 shape.bindings[member] = Binding(
                     reference.get("location", ""),
                     reference.get("locationName", member),
-                    reference.get("timestampFormat"),
                 )
         elif shape.type == "list":
             shape.element = self._shape(description["member"]["shape"])

@@ -168,6 +168,11 @@ def _boolean(value: Any, shape: Shape) -> bool:
 
 
 def _timestamp(value: Any, shape: Shape) -> datetime:
+    if shape.timestamp_format == "iso8601" and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise _wrong_scalar(value, shape) from None
     seconds = _float(value, shape)
     try:
         return datetime.fromtimestamp(seconds, UTC)

@@ -4,7 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.protocol.model import Operation, Shape
@@ -120,8 +120,10 @@ def _boolean(value: Any, shape: Shape, path: str) -> bool:
     return value
 
 
-def _timestamp(value: Any, shape: Shape, path: str) -> float:
+def _timestamp(value: Any, shape: Shape, path: str) -> float | str:
     if isinstance(value, datetime) and value.tzinfo is not None:
+        if shape.timestamp_format == "iso8601":
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         return round(value.timestamp(), 3)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return round(float(value), 3)

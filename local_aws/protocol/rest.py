@@ -83,7 +83,7 @@ def _from_text(text: str, shape: Shape, binding: Binding) -> Any:
         if shape.type in ("float", "double"):
             return float(text)
         if shape.type == "timestamp":
-            return _time(text, binding)
+            return _time(text, shape, binding)
     except ValueError:
         raise serialization_exception() from None
     if shape.type == "boolean":
@@ -95,17 +95,14 @@ def _from_text(text: str, shape: Shape, binding: Binding) -> Any:
     return text
 
 
-def _time(text: str, binding: Binding) -> datetime:
-    form = binding.timestamp_format or _default_form(binding)
+def _time(text: str, shape: Shape, binding: Binding) -> datetime:
+    default = "rfc822" if binding.location == "header" else "iso8601"
+    form = shape.timestamp_format or default
     if form == "unixTimestamp":
         return datetime.fromtimestamp(float(text), UTC)
     if form == "rfc822":
         return parsedate_to_datetime(text)
     return datetime.fromisoformat(text)
-
-
-def _default_form(binding: Binding) -> str:
-    return "rfc822" if binding.location == "header" else "iso8601"
 
 
 def serialize(
@@ -133,7 +130,7 @@ def serialize(
         if binding.location == "statusCode":
             status = value
         elif binding.location == "header":
-            headers.append((binding.name, _to_text(value, binding)))
+            headers.append((binding.name, _to_text(value)))
         elif binding.location == "headers":
             headers += [(binding.name + name, text) for name, text in value.items()]
         else:
@@ -154,11 +151,9 @@ def serialize(
     return status, headers, json.dumps(body, separators=(",", ":")).encode()
 
 
-def _to_text(value: Any, binding: Binding) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        if (binding.timestamp_format or "rfc822") == "rfc822":
-            return format_datetime(value.astimezone(UTC), usegmt=True)
-        return value.isoformat()
+        return format_datetime(value.astimezone(UTC), usegmt=True)
     return str(value)
