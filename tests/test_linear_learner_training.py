@@ -24,6 +24,7 @@ from sklearn.linear_model import (
 from xgboost_jobs import channel, csv_text, write_job
 
 from local_aws.containers.linear_learner import (
+    epochs,
     hyperparameters,
     metrics,
     model,
@@ -494,14 +495,12 @@ def test_a_greater_tolerance_stops_earlier(run):
 
 
 def test_without_improvement_the_better_model_is_kept_all_the_same():
-    first = training._Best("first", None, 1.0)
-    little = training._Best("little", None, 0.9999)
-    quiet = SimpleNamespace(info=lambda text: None)
-    better = training._better(first, little, 0.001, 1, quiet)
+    first = epochs.Best("first", None, 1.0)
+    better = first.or_better(epochs.Best("little", None, 0.9999), 0.001)
     assert (better.candidate, better.epochs_since) == ("little", 1)
-    worse = training._better(better, training._Best("w", None, 2.0), 0.001, 2, quiet)
+    worse = better.or_better(epochs.Best("w", None, 2.0), 0.001)
     assert (worse.candidate, worse.epochs_since) == ("little", 2)
-    good = training._better(worse, training._Best("good", None, 0.5), 0.001, 3, quiet)
+    good = worse.or_better(epochs.Best("good", None, 0.5), 0.001)
     assert (good.candidate, good.epochs_since) == ("good", 0)
 
 
@@ -670,7 +669,7 @@ def test_the_recorded_refusal_of_a_feature_dim():
 
 def test_the_quick_check_and_the_schema_agree():
     checker = jsonschema.FormatChecker(formats=())
-    for name, accepts in hyperparameters._formats().items():
+    for name, accepts in hyperparameters.formats().items():
         checker.checks(name)(accepts)
     texts = {
         text for one in (ALLOWED, REFUSED) for found in one.values() for text in found

@@ -163,7 +163,7 @@ def test_parquet_files_are_put_together_by_the_order_of_their_columns(load):
 @pytest.mark.parametrize("large", [True, False])
 @pytest.mark.parametrize("names", ["abcde", ["a", "a.b", "a.b.c", "b", "."], "aabba"])
 def test_parquet_columns_have_any_names(load, monkeypatch, names, large):
-    monkeypatch.setattr(data, "_LARGE_ROW_GROUP", 0 if large else 2**40)
+    monkeypatch.setattr(data, "LARGE_ROW_GROUP", 0 if large else 2**40)
     rows = table(30).astype(np.float32)
     content = parquet_bytes(rows, names=list(names), row_group_size=8)
     matrix = load({"a.parquet": content}, "parquet")

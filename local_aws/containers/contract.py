@@ -2,8 +2,8 @@
 
 It is run with the argument train or serve. Everything that it reads and writes is below
 SAGEMAKER_BASE_DIR (/opt/ml without it): input/config and input/data, model,
-output/failure. An exit code other than 0 is a failure. A server answers /ping and
-/invocations.
+output/failure. An exit code other than 0 is a failure. A server responds to /ping
+and /invocations.
 
 Sources: AWS pages "How Amazon SageMaker Runs Your Training Image" and "Use Your Own
 Inference Code with Hosting Services".

@@ -1,4 +1,4 @@
-"""Scores as the body of an answer.
+"""Scores as the body of a response.
 
 Forms: AWS page "Linear learner response formats"; the csv of a regressor, which that
 page does not have, as users recorded it.
@@ -14,11 +14,11 @@ ACCEPTED = ("application/json", "application/jsonlines", "text/csv")
 
 
 class NotAcceptable(Exception):
-    """The Accept header asks for something that the image does not answer."""
+    """The Accept header asks for a type that the image does not respond with."""
 
 
 def accept_type(header: str | None, batch: bool) -> str:
-    """The media type to answer with. NotAcceptable for one that is not in ACCEPTED.
+    """The media type to respond with. NotAcceptable for one that is not in ACCEPTED.
 
     header: Accept, or None. batch: whether this is a transform job, which gets a line
     for each record if it does not say otherwise.
@@ -35,7 +35,7 @@ def accept_type(header: str | None, batch: bool) -> str:
 
 
 def encode(scores: np.ndarray, accept: str) -> str:
-    """The answer of a regressor. scores: (rows, 1).
+    """The response of a regressor. scores: (rows, 1).
 
     Numbers are written with as many digits as a 64 bit number needs, although they
     have 32 bits: so the image writes them.

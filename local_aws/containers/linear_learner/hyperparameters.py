@@ -261,7 +261,8 @@ def _sorted() -> list[tuple[str, tuple[Kind, str | None]]]:
     return sorted(HYPERPARAMETERS.items())
 
 
-def _formats() -> schema_check.Formats:
+def formats() -> schema_check.Formats:
+    """What the schema's own formats mean."""
     kinds = [kind for kind, _ in HYPERPARAMETERS.values()]
     return {name: accepts for kind in kinds for name, accepts in kind.formats.items()}
 
@@ -283,7 +284,7 @@ def validate(given: dict[str, str]) -> Values:
         for name, text in texts.items()
     )
     if not known or not all(name in texts for name in REQUIRED):
-        raise schema_check.refusal(schema(), given, _formats())
+        raise schema_check.refusal(schema(), given, formats())
     values = {name: HYPERPARAMETERS[name][0].read(text) for name, text in texts.items()}
     if values["predictor_type"] != "regressor":
         raise CustomerError(

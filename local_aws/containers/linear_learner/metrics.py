@@ -1,6 +1,6 @@
 """Names of the metrics, and how the platform finds them in the log.
 
-Names and regexes are those that DescribeHyperParameterTuningJob answered for a job of
+Names and regexes are those that DescribeHyperParameterTuningJob had for a job of
 the image in 2020, and roc_auc_score and validation:rmse, which the AWS page on tuning
 Linear Learner has listed since. No heavy import here: the control plane reads them too.
 """

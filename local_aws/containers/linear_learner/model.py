@@ -32,7 +32,7 @@ class LinearModel:
     bias: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """(rows, outputs) float32, the precision in which AWS answers.
+        """(rows, outputs) float32, the precision of AWS's responses.
 
         features: (rows, columns). ValueError when the columns don't fit.
         """

@@ -8,7 +8,7 @@ from local_aws.containers.linear_learner import decoder, encoder, log, model
 from local_aws.containers.linear_learner.encoder import NotAcceptable
 from local_aws.containers.linear_learner.model import LinearModel
 
-# All that a client is told of a payload that is refused; the log has the reason.
+# All that a client sees of why a payload is refused; the log has the reason.
 _REFUSED = "unable to evaluate payload provided"
 
 

@@ -52,7 +52,7 @@ class Candidate:
     lr_scheduler_minimum_lr: float
 
     def rate_after(self, batches: int) -> float:
-        """The learning rate when so many mini-batches have been seen."""
+        """The learning rate after that many mini-batches."""
         decayed = self.learning_rate * self.lr_scheduler_factor ** (
             batches // self.lr_scheduler_step
         )

@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from local_aws.containers import contract
 from local_aws.containers.linear_learner import (
     channels,
     data,
+    epochs,
     hyperparameters,
     log,
     model,
@@ -26,9 +26,6 @@ from local_aws.containers.linear_learner.errors import (
     describe_failure,
 )
 from local_aws.containers.linear_learner.report import Report
-
-# The greatest loss: the model is to answer in 32 bits.
-_OVERFLOW = float(np.finfo(np.float32).max)
 
 _DEFAULTS_FILE = (
     "/opt/amazon/lib/python3.8/site-packages/algorithm/resources/default-input.json"
@@ -129,19 +126,6 @@ def _check_sizes(values: hyperparameters.Values, records: dict[str, Records]) ->
         )
 
 
-@dataclass
-class _Best:
-    """The best model so far, and how many epochs have brought nothing better.
-
-    solution: coefficients and intercept for scaled records.
-    """
-
-    candidate: solver.Candidate
-    solution: tuple[np.ndarray, float]
-    loss: float
-    epochs_since: int = 0
-
-
 def _fit(
     values: hyperparameters.Values,
     loss: regressor.Loss,
@@ -162,8 +146,7 @@ def _fit(
         for number, candidate in enumerate(solver.candidates(values))
     }
     initialized = time.time()
-    epoch_times: list[float] = []
-    best = _train_epochs(values, loss, scaled, scales, learners, report, epoch_times)
+    best, epoch_times = epochs.train(values, loss, scaled, scales, learners, report)
     finalizing = time.time()
     watched = "validation" if "validation" in records else "train"
     weights, bias = scales.undo(*best.solution)
@@ -189,120 +172,6 @@ def _fit(
         started,
     )
     return fitted
-
-
-def _train_epochs(
-    values: hyperparameters.Values,
-    loss: regressor.Loss,
-    scaled: dict[str, Records],
-    scales: scaling.Scaling,
-    learners: dict[int, solver.Learner],
-    report: Report,
-    times: list[float],
-) -> _Best:
-    """Train epoch after epoch until the last or until nothing gets better.
-
-    The model that is best on the validation data is kept, or on the training data if
-    there is no other. Losses on training data are in units of the scaled label and on
-    validation data in the label's own, as in AWS's log. times: each epoch's
-    milliseconds are appended.
-    """
-    watched = "validation" if "validation" in scaled else "train"
-    rows = len(scaled["train"].labels)
-    batches = -(-rows // values["mini_batch_size"])
-    best: _Best | None = None
-    for epoch in range(values["epochs"]):
-        begun = time.time()
-        for learner in learners.values():
-            if not learner.diverged:
-                learner.train_epoch(epoch * batches)
-        seconds = time.time() - begun
-        alive = {n: one.solution() for n, one in learners.items() if not one.diverged}
-        losses = _epoch_losses("train", loss, scaled, 1.0, alive)
-        for number in [n for n, value in losses.items() if not value < _OVERFLOW]:
-            learners[number].diverged = True
-            del losses[number], alive[number]
-        if not alive:
-            raise CustomerError(
-                "Training diverged: the numbers overflowed in every model. Use a "
-                "smaller learning_rate or normalize_data true."
-            )
-        report.epoch_losses("train", loss.objective, epoch, losses)
-        if watched != "train":
-            unit = scales.label_deviation
-            losses = _epoch_losses(watched, loss, scaled, unit, alive)
-            report.epoch_losses(watched, loss.objective, epoch, losses)
-        number = min(losses, key=losses.__getitem__)
-        report.early_stopping(loss.objective, epoch, losses[number])
-        best = _better(
-            best,
-            _Best(learners[number].candidate, alive[number], losses[number]),
-            values["early_stopping_tolerance"],
-            epoch,
-            report,
-        )
-        times.append(1000 * (time.time() - begun))
-        stop = best.epochs_since >= values["early_stopping_patience"]
-        if stop:
-            report.info("Early stop condition met. Stopping training.")
-        done = 1.0 if stop else (epoch + 1) / values["epochs"]
-        report.progress(int(100 * done))
-        report.metrics(
-            {
-                "Number of Records Since Last Reset": [rows],
-                "Number of Batches Since Last Reset": [batches],
-                "Total Records Seen": [(epoch + 1) * rows],
-                "Total Batches Seen": [(epoch + 1) * batches],
-            },
-            begun,
-            Meta="training_data_iter",
-            epoch=epoch,
-        )
-        report.throughput(rows, seconds)
-        if stop:
-            break
-    return best
-
-
-def _epoch_losses(
-    name: str,
-    loss: regressor.Loss,
-    scaled: dict[str, Records],
-    unit: float,
-    solutions: dict[int, tuple[np.ndarray, float]],
-) -> dict[int, float]:
-    """Each model's mean loss on one channel, by the model's number.
-
-    unit: in what the scaled residuals are to be expressed.
-    """
-    channel = scaled[name]
-    found = {}
-    for number, (coefficients, intercept) in solutions.items():
-        with np.errstate(over="ignore", invalid="ignore"):
-            residuals = channel.features @ coefficients + intercept - channel.labels
-            found[number] = loss.mean(unit * residuals, unit)
-    return found
-
-
-def _better(
-    best: _Best | None,
-    new: _Best,
-    tolerance: float,
-    epoch: int,
-    report: Report,
-) -> _Best:
-    """The better of the two, with the count that early stopping goes by.
-
-    An improvement of less than `tolerance`, relative to the best loss, does not
-    count, but the model is kept.
-    """
-    if best is None or new.loss < best.loss * (1 - tolerance):
-        report.info(f"Epoch {epoch}: Loss improved. Updating best model")
-        return new
-    # The first such epoch is number 0 in AWS's log.
-    report.info(f"Epoch {epoch}: Loss has not improved for {best.epochs_since} epochs.")
-    kept = new if new.loss < best.loss else best
-    return _Best(kept.candidate, kept.solution, kept.loss, best.epochs_since + 1)
 
 
 def _report_final(

@@ -35,7 +35,7 @@ _MAX_FOLDER_DEPTH = 3
 _LINKS = "sagemaker_xgboost_input_data"
 
 # Bytes of a parquet row group from which on its columns are read one after the other.
-_LARGE_ROW_GROUP = 16 * 1024**2
+LARGE_ROW_GROUP = 16 * 1024**2
 
 
 def size(folder: Path) -> int:
@@ -191,7 +191,7 @@ def _text_uri(links: Path, form: str, csv_weights: int) -> str:
 
 
 def _files(links: Path) -> list[Path]:
-    """The channel's files but for empty ones, such as the markers of other programs."""
+    """The channel's files, except empty ones such as the markers of other programs."""
     return [file for file in sorted(links.iterdir()) if file.stat().st_size]
 
 
@@ -254,7 +254,7 @@ def _parquet_columns(file: "ParquetFile", group: int) -> Iterator["ChunkedArray"
     """The columns of a row group, one by one in memory if it is a large one."""
     names = file.schema_arrow.names
     size = file.metadata.row_group(group).total_byte_size
-    if size < _LARGE_ROW_GROUP or len(set(names)) < len(names):
+    if size < LARGE_ROW_GROUP or len(set(names)) < len(names):
         yield from file.read_row_group(group, use_threads=False).columns
         return
     for name in names:

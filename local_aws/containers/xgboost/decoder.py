@@ -39,7 +39,7 @@ def parse(body: bytes, content_type: str | None) -> Features:
     try:
         return _READERS[form](body)
     except Exception as error:
-        # Whatever goes wrong with a payload is told to its sender, as the image does.
+        # Like the image: whatever goes wrong with a payload, its sender is told.
         text = f"{type(error)}{_SEPARATOR[form]} {library.plain_message(error)}"
         raise UnreadablePayload(
             f"Loading {form} data failed with Exception, please ensure data is in "

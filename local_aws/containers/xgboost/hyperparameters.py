@@ -11,7 +11,8 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws.containers.xgboost import metrics
+from local_aws.containers.xgboost import cross_checks, metrics
+from local_aws.containers.xgboost.cross_checks import Validated
 from local_aws.containers.xgboost.errors import AlgorithmError, UserError
 
 ALIASES = {
@@ -74,7 +75,6 @@ class MetricNames:
         return str(self._NAMES)
 
 
-Validated = dict[str, Any]
 Dependency = Callable[[Any, Validated], None]
 
 
@@ -125,73 +125,6 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except SyntaxError as error:
         raise ValueError(str(error)) from None
-
-
-def _check_updater(value: list[str], given: Validated) -> None:
-    grow = ("grow_colmaker", "distcol", "grow_histmaker")
-    refine = ("refresh", "prune")
-    if given.get("booster") == "gblinear":
-        if len(value) != 1 or value[0] not in ("shotgun", "coord_descent"):
-            raise UserError(
-                "Linear updater should be one of these options: "
-                "'shotgun', 'coord_descent'."
-            )
-    elif given.get("process_type") == "update":
-        if not set(value) <= set(refine):
-            raise UserError(
-                "process_type 'update' can only be used with updater "
-                "'refresh' and 'prune'"
-            )
-    elif not set(value) <= {*grow, "grow_skmaker", "sync", *refine}:
-        raise UserError(
-            "Tree updater should be selected from these options: 'grow_colmaker', "
-            "'distcol', 'grow_histmaker', 'grow_local_histmaker', 'grow_skmaker', "
-            "'grow_quantile_histmaker', 'sync', 'refresh', 'prune', 'shortgun', "
-            "'coord_descent'."
-        )
-    elif sum(name in grow for name in value) > 1:
-        raise UserError(
-            "Only one tree grow plugin can be selected. Choose one from the"
-            "following: 'grow_colmaker', 'distcol', 'grow_histmaker', "
-            "'grow_local_histmaker', 'grow_skmaker'"
-        )
-
-
-def _check_objective(value: str, given: Validated) -> None:
-    if value in ("multi:softmax", "multi:softprob") and given.get("num_class") is None:
-        raise UserError(
-            "Require input for parameter 'num_class' for multi-classification"
-        )
-
-
-def _check_eval_metric(value: list[str], given: Validated) -> None:
-    # The image has no text for an eval_metric without an objective: the job ends
-    # with this line's bare KeyError, and so it does here.
-    objective = given["objective"]
-    if "auc" in value and not objective.startswith(("binary:", "rank:")):
-        raise UserError(
-            "Metric 'auc' can only be applied for classification and ranking problems."
-        )
-    if "aft-nloglik" in value and objective != "survival:aft":
-        raise UserError(
-            "Metric 'aft-nloglik' can only be applied for 'survival:aft' objective."
-        )
-
-
-def _check_monotone(value: tuple, given: Validated) -> None:
-    if given.get("tree_method") not in ("exact", "hist"):
-        raise UserError(
-            "monotone_constraints can be used only when the tree_method parameter is "
-            "set to either 'exact' or 'hist'."
-        )
-
-
-def _check_interaction(value: list, given: Validated) -> None:
-    if given.get("tree_method") not in ("exact", "hist", "approx"):
-        raise UserError(
-            "interaction_constraints can be used only when the tree_method parameter "
-            "is set to either 'exact', 'hist' or 'approx'."
-        )
 
 
 def _integer(low: float, high: float | None = None, **bounds: bool) -> Hyperparameter:
@@ -245,7 +178,7 @@ HYPERPARAMETERS = {
         ],
         many=True,
         needs=("booster", "process_type"),
-        depends=_check_updater,
+        depends=cross_checks.check_updater,
     ),
     "dsplit": _choice("row", "col"),
     "refresh_leaf": _integer(0, 1),
@@ -259,14 +192,14 @@ HYPERPARAMETERS = {
         [-1, 0, 1],
         many=True,
         needs=("tree_method",),
-        depends=_check_monotone,
+        depends=cross_checks.check_monotone_constraints,
     ),
     "interaction_constraints": Hyperparameter(
         _nested_list,
         Interval(1),
         many=True,
         needs=("tree_method",),
-        depends=_check_interaction,
+        depends=cross_checks.check_interaction_constraints,
     ),
     "sample_type": _choice("uniform", "weighted"),
     "normalize_type": _choice("tree", "forest"),
@@ -297,7 +230,7 @@ HYPERPARAMETERS = {
         "survival:aft",
         "survival:cox",
         needs=("num_class",),
-        depends=_check_objective,
+        depends=cross_checks.check_objective,
     ),
     "num_class": _integer(2),
     "base_score": _number(0),
@@ -309,7 +242,7 @@ HYPERPARAMETERS = {
         MetricNames(),
         many=True,
         needs=("objective",),
-        depends=_check_eval_metric,
+        depends=cross_checks.check_eval_metric,
     ),
     "seed": _integer(-(2**31), 2**31 - 1, low_open=True, high_open=True),
     "num_parallel_tree": _integer(1),

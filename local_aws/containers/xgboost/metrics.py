@@ -46,7 +46,7 @@ MINIMIZE = [
 TUNING_OBJECTIVES = [f"validation:{name}" for name in MAXIMIZE + MINIMIZE]
 
 # The image's own regex takes all characters up to a blank, and so all metrics that
-# follow. DescribeTrainingJob of a built-in XGBoost job answers with this one, for
+# follow. DescribeTrainingJob of a built-in XGBoost job has this one, for
 # train and for validation: a number, then anything. #011 is the TAB of a log line
 # as CloudWatch Logs shows it.
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
