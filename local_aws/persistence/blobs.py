@@ -60,7 +60,7 @@ class BlobStore:
             return value  # a copy, or an upload that has been taken already
         if isinstance(value, str):
             value = value.encode()
-        pieces = value.pieces() if isinstance(value, Content) else _cut(value)
+        pieces = value.pieces() if isinstance(value, Content) else [value]
         blob = self.make(pieces, len(value))
         self.new.append(blob)
         return Content(self, [blob])
@@ -78,10 +78,10 @@ class BlobStore:
             return Blob(name, size, True, md5.hexdigest(), data)
         path = self._folder / name
         try:
-            with open(path, "xb", buffering=0) as file:
+            with open(path, "xb") as file:
                 for piece in pieces:
                     md5.update(piece)
-                    _write_all(file, piece)
+                    file.write(piece)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise StorageError(error.strerror) from error
@@ -127,12 +127,12 @@ class BlobStore:
                     self._unlink(name)
 
     def begin_reading(self, names: Iterable[str]) -> None:
-        """From now on these files stay, removed or not."""
+        """Keep these files readable, even if they are removed meanwhile."""
         with self._lock:
             self._readers.update(names)
 
     def end_reading(self, names: Iterable[str]) -> None:
-        """Let go of what `begin_reading` was told."""
+        """Undo `begin_reading`."""
         with self._lock:
             for name in names:
                 self._readers[name] -= 1
@@ -158,7 +158,7 @@ class BlobStore:
 
 
 class Content:
-    """Bytes of an object, or a range of them, that are read when they are wanted.
+    """Bytes of an object, or a range of them, that are read when they are needed.
 
     It has what moto and Flask need of bytes: a length, slices, iteration.
     """
@@ -180,7 +180,7 @@ class Content:
         return Content(self.store, self.blobs, first, max(first, self.start + stop))
 
     def __iter__(self) -> Iterator["Reading"]:
-        """One part, for whoever sends the answer; see Reading."""
+        """One part, for whoever sends the response; see Reading."""
         if len(self):
             yield Reading(self)
 
@@ -254,17 +254,6 @@ def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(CHUNK):
         yield piece
-
-
-def _cut(value: bytes) -> Iterator[bytes]:
-    view = memoryview(value)
-    return (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
-
-
-def _write_all(file: IO[bytes], piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _fsync(path: Path) -> None:
