@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from local_aws.jobs import attempts
-from local_aws.jobs.engine import MAX_RUNNING, JobEngine
+from local_aws.jobs.engine import CLOSE_SECONDS, MAX_RUNNING, JobEngine
 from local_aws.jobs.job import INTERNAL_ERROR, JobFailed, JobStopped, NotInProgress
 from local_aws.jobs.kinds import KINDS, TRAINING, JobKind
 from local_aws.persistence.database import StorageError
@@ -146,6 +146,39 @@ def test_a_job_that_was_asked_to_stop_is_never_completed(engine, resources, kind
     assert ended(resources, trivial, "one")["Status"] == "Stopped"
 
 
+def test_a_job_that_waits_for_a_place_stops_without_one(engine, resources, kind):
+    go_on = threading.Event()
+    trivial = kind(lambda job: go_on.wait(PATIENCE_S))
+    for number in range(MAX_RUNNING + 1):
+        start(engine, resources, trivial, str(number))
+    waiting = str(MAX_RUNNING)
+    resources.update(REGION, trivial, waiting, KINDS[trivial].request_stop)
+    engine.stop(trivial, REGION, waiting)
+    assert ended(resources, trivial, waiting)["Status"] == "Stopped"
+    assert resources.get(REGION, trivial, "0")["Status"] == "InProgress"
+    go_on.set()
+    for number in range(MAX_RUNNING):
+        assert ended(resources, trivial, str(number))["Status"] == "Completed"
+
+
+def test_the_end_of_the_stand_in_ends_all_jobs_at_once(resources, tmp_path, kind):
+    def run(job):
+        assert job.woken.wait(PATIENCE_S)
+        job.check()
+
+    engine = JobEngine(resources, None, tmp_path / "jobs")
+    trivial = kind(run)
+    names = [str(number) for number in range(MAX_RUNNING + 2)]
+    for name in names:
+        start(engine, resources, trivial, name)
+    before = time.monotonic()
+    engine.close()
+    assert time.monotonic() - before < CLOSE_SECONDS / 2
+    for name in names:
+        record = resources.get(REGION, trivial, name)
+        assert (record["Status"], record["FailureReason"]) == ("Failed", INTERNAL_ERROR)
+
+
 def test_coordinators_hold_no_place_of_the_jobs_that_they_wait_for(
     engine, resources, kind, monkeypatch
 ):
@@ -157,7 +190,7 @@ def test_coordinators_hold_no_place_of_the_jobs_that_they_wait_for(
 
     def run(job):
         child = f"{job.name}-001"
-        start(engine, resources, TRAINING.name, child)
+        start(job.engine, resources, TRAINING.name, child)
         record = ended(resources, TRAINING.name, child)
         assert record["TrainingJobStatus"] == "Completed"
 

@@ -50,12 +50,11 @@ class JobEngine:
         self._clients = clients
         self._folder = folder
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, str, str], Job] = {}
+        self._running: dict[tuple[str, str, str], tuple[Job, Future]] = {}
         self._workers = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
         self._coordinators = ThreadPoolExecutor(
             MAX_COORDINATING, thread_name_prefix="coordinator"
         )
-        self._futures: set[Future] = set()
         self._closing = threading.Event()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
@@ -72,19 +71,21 @@ class JobEngine:
     def start(self, kind: str, region: str, name: str) -> None:
         """Run the job of this kind and name when a place is free."""
         folder = self._folder / uuid.uuid4().hex
-        job = Job(KINDS[kind], region, name, self._resources, self._clients, folder)
+        job = Job(
+            KINDS[kind], region, name, self._resources, self._clients, folder, self
+        )
         pool = self._coordinators if job.kind.coordinates else self._workers
         with self._lock:
-            self._running[kind, region, name] = job
-            self._futures.add(future := pool.submit(self._run, job))
-        future.add_done_callback(self._futures.discard)
+            self._running[kind, region, name] = job, pool.submit(self._run, job)
 
     def stop(self, kind: str, region: str, name: str) -> None:
-        """Tell a running job that it is to stop."""
+        """Tell a job that it is to stop; one that has no place yet needs none."""
         with self._lock:
-            job = self._running.get((kind, region, name))
+            job, future = self._running.get((kind, region, name), (None, None))
         if job is not None:
             job.end_by(JobStopped)
+            if future.cancel():
+                threading.Thread(target=self._run, args=(job,), daemon=True).start()
 
     def _run(self, job: Job) -> None:
         try:
@@ -98,12 +99,13 @@ class JobEngine:
             key = job.kind.name, job.region, job.name
             with self._lock:
                 # A job of the same name may have begun since this one was deleted.
-                if self._running.get(key) is job:
+                if key in self._running and self._running[key][0] is job:
                     del self._running[key]
 
     def _work(self, job: Job) -> tuple[str, str | None]:
         """Run the job; returns its outcome and the reason of a failure."""
         try:
+            job.check()
             job.threads = self._thread_budget()
             job.folder.mkdir(mode=0o700)
             job.kind.run(job)
@@ -145,17 +147,18 @@ class JobEngine:
         OpenMP's threads wait for each other by spinning.
         """
         with self._lock:
-            working = [j for j in self._running.values() if not j.kind.coordinates]
-        return max(1, (os.cpu_count() or 1) // max(1, len(working)))
+            jobs = [job for job, _ in self._running.values()]
+        working = sum(not job.kind.coordinates for job in jobs)
+        return max(1, (os.cpu_count() or 1) // max(1, working))
 
     def close(self) -> None:
         """End all jobs at once; those that ran become Failed."""
         self._closing.set()
         with self._lock:
-            jobs = list(self._running.values())
-        for job in jobs:
+            running = list(self._running.values())
+        for job, _ in running:
             job.end_by(ShuttingDown)
         for pool in (self._workers, self._coordinators):
             pool.shutdown(wait=False, cancel_futures=True)
-        wait(self._futures, CLOSE_SECONDS)
+        wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
         self._fail_unfinished()

@@ -11,6 +11,7 @@ from local_aws.clients import Clients
 from local_aws.persistence.resources import Resources
 
 if TYPE_CHECKING:
+    from local_aws.jobs.engine import JobEngine
     from local_aws.jobs.kinds import JobKind
 
 # CreateTrainingJob and others name this text for a fault on the service's side.
@@ -54,6 +55,8 @@ class ShuttingDown(Exception):
 class Job:
     """One job while it runs.
 
+    By its `engine` a job that coordinates others starts and stops them.
+
     Once it is to end before its work is done, `ended_by` says how (JobStopped or
     ShuttingDown), `woken` is set and `interrupt` is called, for what would keep it from
     noticing. `results` are members that its record gets together with its end. Each of
@@ -66,6 +69,7 @@ class Job:
     resources: Resources
     clients: Clients
     folder: Path
+    engine: "JobEngine"
     threads: int = 1
     ended_by: type[Exception] | None = None
     woken: threading.Event = field(default_factory=threading.Event)
