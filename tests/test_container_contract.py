@@ -1,6 +1,8 @@
 """What both containers do alike: failures, logs and unforeseen errors of a server."""
 
+import asyncio
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,8 @@ import pytest
 import xgboost_jobs
 from xgboost_jobs import PROJECT, csv_text, environment, table, write_job
 
-from local_aws.containers import tracebacks
+from local_aws.containers import asgi, contract, tracebacks
+from local_aws.containers.xgboost import errors
 
 PROGRAMS = {"xgboost": xgboost_jobs.start, "linear-learner": linear_learner_jobs.start}
 GIVEN = {
@@ -96,6 +99,38 @@ def test_a_server_that_can_not_start_shows_none_either(tmp_path, name):
     assert [name for name in names_of_this_machine() if name in output] == []
 
 
+def test_an_error_that_nobody_foresaw_is_logged_and_answered_with_500(
+    tmp_path, monkeypatch, capsys
+):
+    def broken(model, body, content_type, accept):
+        raise RuntimeError(f"no {content_type} for {model}")
+
+    served = []
+    monkeypatch.setattr(
+        asgi, "serve", lambda application, _: served.append(application)
+    )
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    logger = logging.getLogger("test")
+    contract.configure_log(logger, "%(message)s", "")
+    assert contract.serve(lambda folder: folder.name, broken, logger) == 0
+    sent = []
+
+    async def receive():
+        return {"body": b"1,2", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"path": "/invocations", "method": "POST", "headers": []}
+    asyncio.run(served[0](scope, receive, send))
+    assert sent[0]["status"] == 500
+    assert sent[1]["body"] == b"Internal Server Error"
+    log = capsys.readouterr().out
+    assert log.endswith("RuntimeError: no None for model\n\n")
+    assert 'File "container/contract.py"' in log
+    assert [name for name in names_of_this_machine() if name in log] == []
+
+
 def failing(depth, text):
     if depth:
         return failing(depth - 1, text)
@@ -112,8 +147,6 @@ def error_of(text, depth=20):
 @pytest.mark.parametrize("length", [10, 400, 900])
 def test_a_failure_reason_holds_the_message(length):
     """The platform shows 1024 characters; the message is what a reader looks for."""
-    from local_aws.containers.xgboost import errors
-
     message = "m" * length
     found = errors.describe_failure(error_of(message)).text
     reason = f"AlgorithmError: {found}"[:1010] + ", exit code: 1"

@@ -3,7 +3,6 @@
 import boston
 import numpy as np
 import pytest
-from conftest import start_stand_in, stop_stand_in
 from xgboost_jobs import as_recordio, libsvm_text, parquet_bytes
 
 from local_aws.installation import CHECKOUT
@@ -21,27 +20,27 @@ JOBS = {
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory):
-    """A stand-in below such a folder, and the bucket with its data."""
-    home = tmp_path_factory.mktemp("s") / "José é ☁"
-    home.mkdir()
-    running = start_stand_in(home)
-    s3 = running.client("s3")
-    s3.create_bucket(Bucket="sagemaker-odd")
-    for name, (_, body) in JOBS.items():
-        s3.put_object(Bucket="sagemaker-odd", Key=f"{name}/part", Body=body)
-    boston.upload(s3, "sagemaker-odd")
-    yield running
-    stop_stand_in(running)
+def bucket(stand_in):
+    """A bucket with the data in every format."""
+    assert not str(stand_in.home).isascii()
+    s3 = stand_in.client("s3")
+    name = boston.name("sagemaker")
+    s3.create_bucket(Bucket=name)
+    for data, (_, body) in JOBS.items():
+        s3.put_object(Bucket=name, Key=f"{data}/part", Body=body)
+    boston.upload(s3, name)
+    return name
 
 
-def train(stand_in, data, image=boston.IMAGE, hyperparameters=None, channels=None):
+def train(
+    stand_in, bucket, data, image=boston.IMAGE, hyperparameters=None, channels=None
+):
     sagemaker = stand_in.client("sagemaker")
     name = boston.name()
     content_type, _ = JOBS[data]
-    channel = boston.channel("sagemaker-odd", "train", ContentType=content_type)
-    channel["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://sagemaker-odd/{data}/"
-    request = boston.training_request("sagemaker-odd", name, InputDataConfig=[channel])
+    channel = boston.channel(bucket, "train", ContentType=content_type)
+    channel["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{bucket}/{data}/"
+    request = boston.training_request(bucket, name, InputDataConfig=[channel])
     request["AlgorithmSpecification"]["TrainingImage"] = image
     if hyperparameters:
         request["HyperParameters"] = hyperparameters
@@ -50,20 +49,20 @@ def train(stand_in, data, image=boston.IMAGE, hyperparameters=None, channels=Non
 
 
 @pytest.mark.parametrize("data", JOBS)
-def test_xgboost_trains_on_every_content_type(odd, data):
-    job = train(odd, data)
+def test_xgboost_trains_on_every_content_type(stand_in, bucket, data):
+    job = train(stand_in, bucket, data)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
-def test_linear_learner_trains(odd):
+def test_linear_learner_trains(stand_in, bucket):
     given = {"predictor_type": "regressor", "mini_batch_size": "100"}
-    job = train(odd, "csv", LINEAR_LEARNER, given)
+    job = train(stand_in, bucket, "csv", LINEAR_LEARNER, given)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
-def test_a_model_is_transformed_with(odd):
-    job = train(odd, "csv")
-    sagemaker = odd.client("sagemaker")
+def test_a_model_is_transformed_with(stand_in, bucket):
+    job = train(stand_in, bucket, "csv")
+    sagemaker = stand_in.client("sagemaker")
     name = boston.name("model")
     sagemaker.create_model(
         ModelName=name,
@@ -73,13 +72,11 @@ def test_a_model_is_transformed_with(odd):
             "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
         },
     )
-    sagemaker.create_transform_job(
-        **boston.transform_request("sagemaker-odd", name, name)
-    )
+    sagemaker.create_transform_job(**boston.transform_request(bucket, name, name))
     done = boston.wait_for_transform(sagemaker, name)
     assert done["TransformJobStatus"] == "Completed", done.get("FailureReason")
-    body = odd.client("s3").get_object(
-        Bucket="sagemaker-odd", Key="transformed/test.csv.out"
+    body = stand_in.client("s3").get_object(
+        Bucket=bucket, Key="transformed/test.csv.out"
     )["Body"]
     assert len(body.read().splitlines()) == 106
 
@@ -91,14 +88,21 @@ def test_a_model_is_transformed_with(odd):
         (LINEAR_LEARNER, {"predictor_type": "regressor", "foo": "1"}),
     ],
 )
-def test_a_failure_shows_only_the_containers_folders(odd, image, given):
-    job = train(odd, "csv", image, given)
+def test_a_failure_shows_only_the_containers_folders(stand_in, bucket, image, given):
+    job = train(stand_in, bucket, "csv", image, given)
     assert job["TrainingJobStatus"] == "Failed"
     reason = job["FailureReason"]
-    log = "\n".join(boston.log_lines(odd.client("logs"), LOGS, job["TrainingJobName"]))
+    log = "\n".join(
+        boston.log_lines(stand_in.client("logs"), LOGS, job["TrainingJobName"])
+    )
     for text in (reason, log):
         assert "foo" in text
-        for hidden in ("local_aws", str(CHECKOUT), str(odd.home), odd.home.name):
+        for hidden in (
+            "local_aws",
+            str(CHECKOUT),
+            str(stand_in.home),
+            stand_in.home.name,
+        ):
             assert hidden not in text
     if image == boston.IMAGE:
         last = reason.splitlines()[-1]
