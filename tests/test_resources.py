@@ -30,8 +30,19 @@ def test_names_are_apart_by_region_and_kind(resources):
     resources.create(REGION, "model", "a", {"where": 1})
     resources.create("eu-west-1", "model", "a", {"where": 2})
     resources.create(REGION, "endpoint", "a", {"where": 3})
-    assert list(resources.list(REGION, "model")) == [{"where": 1}]
+    assert list(resources.list(REGION, "model", ["where", "why"])) == [{"where": 1}]
     assert len(list(resources.all_records("model"))) == 2
+
+
+def test_a_list_holds_the_members_that_are_asked_for(resources):
+    record = {"name": "ü", "time": 1795672629.2462296, "none": None, "deep": [{"a": 1}]}
+    resources.create(REGION, "model", "a", {**record, "other": 1})
+    resources.create(REGION, "model", "b", {"name": "b"})
+    members = ["time", "deep", "none", "name", "missing"]
+    assert list(resources.list(REGION, "model", members)) == [
+        {"time": record["time"], "deep": record["deep"], "name": "ü"},
+        {"name": "b"},
+    ]
 
 
 def test_creating_twice_keeps_the_first(resources):

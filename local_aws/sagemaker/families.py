@@ -166,27 +166,24 @@ class Family:
     def describe(self, request: dict, context: Context) -> dict:
         """The resource as its Describe operation shows it."""
         record = self.get(request[self.name_member], context)
-        return _cut(record, self.described_members)
+        return {
+            member: value
+            for member, value in record.items()
+            if member in self.described_members
+        }
 
     def list(self, request: dict, context: Context) -> dict:
         """A page of the family's resources in the request's Region."""
         member, summary = self._page
         records, token = pagination.page(
-            context.resources.list(context.region, self.kind),
+            context.resources.list(context.region, self.kind, summary),
             request,
             self.noun,
             summary,
             self.sort_by,
             self.sort_order,
         )
-        return {
-            member: [_cut(record, summary) for record in records],
-            "NextToken": token,
-        }
-
-
-def _cut(record: dict, members: frozenset[str]) -> dict:
-    return {member: value for member, value in record.items() if member in members}
+        return {member: records, "NextToken": token}
 
 
 # By resource type in ARNs, and by the name of the Describe operation.
