@@ -7,6 +7,7 @@ a test can look at that very moment, and stop a job between two steps.
 import io
 import re
 import resource
+import sys
 import tarfile
 import time
 from contextlib import contextmanager
@@ -160,6 +161,26 @@ def test_a_training_job_that_is_failed(stand_in, engine, resources, bucket):
     record = observed.wait()
     assert record["TrainingJobStatus"] == "Failed"
     assert any("num_round" in line for line in observed.lines)
+
+
+@pytest.mark.parametrize(
+    ("body", "hyperparameters"),
+    [(b"no,numbers\n", {}), (b"1,2\n1\n", {}), (b"", {"max_depth": "deep"})],
+)
+def test_a_failure_shows_the_paths_in_the_container(
+    stand_in, engine, resources, bucket, tmp_path, body, hyperparameters
+):
+    stand_in.client("s3").put_object(
+        Bucket=bucket, Key="boston/train/train.csv", Body=body
+    )
+    observed = Observed(stand_in, resources)
+    start_training(engine, resources, bucket, hyperparameters)
+    record = observed.wait()
+    assert record["TrainingJobStatus"] == "Failed"
+    for text in (record["FailureReason"], *observed.lines):
+        assert tmp_path.name not in text
+        assert str(CHECKOUT) not in text
+        assert sys.prefix not in text
 
 
 def test_a_training_job_that_is_stopped(stand_in, engine, resources, bucket):
