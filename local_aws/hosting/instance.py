@@ -105,7 +105,7 @@ class Instance:
                     raise NotHealthy("The instance is not needed any more.")
                 self._server, self._starting = server, None
         except NotHealthy:
-            server.discard()
+            server.kill()
             raise
         if server.exit_code is not None:  # since it passed the ping
             self._on_exit(server)
@@ -117,7 +117,7 @@ class Instance:
                 return
             self._server = None
         log.warning("instance %s ended with %s", self.id, server.exit_code)
-        server.discard()
+        server.kill()
         threading.Thread(target=self._start_again, daemon=True).start()
 
     def _start_again(self) -> None:

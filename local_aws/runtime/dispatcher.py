@@ -7,6 +7,7 @@ spawned. One thread does it all, since starting and joining processes of a fork
 server from several threads now and then loses an exit status.
 """
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -18,6 +19,8 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 
 from local_aws.containers.images import PRELOADED
+
+log = logging.getLogger(__name__)
 
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
@@ -79,10 +82,7 @@ class Dispatcher:
                     self._wake_reader.recv_bytes()
                     self._start_one()
                 else:
-                    process, on_exit = self._on_exit.pop(ready)
-                    process.join()
-                    on_exit(process.pid, process.exitcode)
-                    process.close()
+                    self._end_one(*self._on_exit.pop(ready))
 
     def _start_one(self) -> None:
         process, on_exit, started = self._requests.get()
@@ -93,3 +93,14 @@ class Dispatcher:
             return
         self._on_exit[process.sentinel] = (process, on_exit)
         started.set_result(process.pid)
+
+    def _end_one(
+        self, process: BaseProcess, on_exit: Callable[[int, int], None]
+    ) -> None:
+        process.join()
+        try:
+            on_exit(process.pid, process.exitcode)
+        except Exception:
+            # All other processes still need this thread.
+            log.exception("noting the end of process %s", process.pid)
+        process.close()

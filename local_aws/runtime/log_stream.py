@@ -12,6 +12,9 @@ MAX_BATCH_BYTES = 1_048_576
 MAX_EVENT_BYTES = 256 * 1024
 EVENT_OVERHEAD_BYTES = 26
 
+# A longer line comes in pieces: a TAB becomes four bytes, any other byte three at most.
+PIECE_BYTES = MAX_EVENT_BYTES // 4 - EVENT_OVERHEAD_BYTES
+
 
 class LogStream:
     """Bytes in, log events out: a line is sent as soon as it is whole.
@@ -42,10 +45,9 @@ class LogStream:
     def write(self, chunk: bytes) -> None:
         """Take output as it was read; an unfinished line waits for its end."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
-        while len(self._rest) > MAX_EVENT_BYTES // 2:
-            whole.append(self._rest[: MAX_EVENT_BYTES // 2])
-            self._rest = self._rest[MAX_EVENT_BYTES // 2 :]
-        self._send([self._text(line) for line in whole])
+        pieces = [piece for line in whole for piece in _pieces(line)]
+        *begun, self._rest = _pieces(self._rest)
+        self._send([self._text(piece) for piece in pieces + begun])
 
     def close(self) -> None:
         """Send what is left of a last line without an end."""
@@ -80,6 +82,11 @@ class LogStream:
         self._logs.put_log_events(
             logGroupName=self._group, logStreamName=self._stream, logEvents=events
         )
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    starts = range(0, len(line) or 1, PIECE_BYTES)
+    return [line[start : start + PIECE_BYTES] for start in starts]
 
 
 def epoch_seconds() -> int:

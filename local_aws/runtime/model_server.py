@@ -5,6 +5,7 @@ would be open to every other user and web page of the machine.
 """
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -25,16 +26,39 @@ from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, Container
 STARTUP_SECONDS = 8 * 60
 PING_SECONDS = 2
 
-# A container that answers, but never with 200, will not change its mind. On AWS it is
-# asked until the start-up window ends.
-REFUSING_SECONDS = 1.0
+# A container whose ping handler fails (500) for this long has said that it is broken:
+# XGBoost's does so over a model that it can't load. Any other status, like 503, may
+# be that of one that is still loading.
+FAILING_SECONDS = 1.0
 
 # How often a starting container is asked; each ask costs well under a millisecond.
 PING_INTERVAL_SECONDS = 0.01
 
 
+# A Unix socket's path holds about a hundred characters; a model's folder may be longer.
+SOCKETS = Path("/tmp")  # noqa: S108 - each in a folder that only this user can enter
+PREFIX = "sagemaker-"
+
+# In a socket's folder: a link to the folder of the container that it belongs to.
+OWNER = "container"
+
+
+def remove_left_overs(home: Path) -> None:
+    """Remove the sockets of containers below `home` that an earlier run has left.
+
+    None of them may be running: the caller holds the server lock of `home`.
+    """
+    for folder in SOCKETS.glob(f"{PREFIX}*"):
+        try:
+            owner = Path(os.readlink(folder / OWNER))
+        except OSError:
+            continue  # somebody else's
+        if owner.is_relative_to(home) and folder.lstat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class NotHealthy(Exception):
-    """The container ended, or never answered /ping in time."""
+    """The container ended, said that it is broken, or did not pass the ping in time."""
 
 
 class ModelServer:
@@ -48,8 +72,8 @@ class ModelServer:
         on_output: Callable[[bytes], None],
         on_exit: Callable[["ModelServer"], None] = lambda server: None,
     ) -> None:
-        # A Unix socket's path holds about a hundred characters; `root` may be longer.
-        self._folder = Path(tempfile.mkdtemp(prefix="sagemaker-", dir="/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
+        (self._folder / OWNER).symlink_to(root)
         self.socket = self._folder / "socket"
         self._client = ContainerClient(self.socket)
         self._async_client = AsyncContainerClient(self.socket)
@@ -76,22 +100,29 @@ class ModelServer:
         `given_up` is asked between two pings and ends the waiting.
         """
         deadline = time.monotonic() + seconds
-        refused = 0
-        while time.monotonic() < deadline and not given_up():
+        failing_since = None
+        while (now := time.monotonic()) < deadline and not given_up():
             if self._container.wait(PING_INTERVAL_SECONDS) is not None:
                 raise NotHealthy(
                     f"The container ended with code {self._container.exit_code}."
                 )
-            try:
-                status = self._client.request("GET", "/ping", PING_SECONDS).status
-            except (NotReached, ConnectionLost, TimeoutError):
-                continue  # not listening yet
+            status = self._ping()
             if status == 200:
                 return
-            refused += 1
-            if refused * PING_INTERVAL_SECONDS > REFUSING_SECONDS:
-                raise NotHealthy("The container answers /ping, but not with 200.")
-        raise NotHealthy("The container did not answer /ping in time.")
+            if status != 500:
+                failing_since = None
+            elif failing_since is None:
+                failing_since = now
+            elif now - failing_since > FAILING_SECONDS:
+                raise NotHealthy("The container's ping fails with status 500.")
+        raise NotHealthy("The container did not pass the ping in time.")
+
+    def _ping(self) -> int | None:
+        """The status of the response to GET /ping, None without one."""
+        try:
+            return self._client.request("GET", "/ping", PING_SECONDS).status
+        except (NotReached, ConnectionLost, TimeoutError):
+            return None
 
     @property
     def exit_code(self) -> int | None:
@@ -122,12 +153,8 @@ class ModelServer:
         self._container.check_output()
 
     def kill(self) -> None:
-        """End the container at once; calls under way fail. `discard` it afterwards."""
+        """End the container at once and remove its socket; calls under way fail."""
         self._container.kill()
-
-    def discard(self) -> None:
-        """End the container at once and remove its socket; nobody may be calling it."""
-        self.kill()
         self._tidy()
 
     def _tidy(self) -> None:

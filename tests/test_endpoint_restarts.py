@@ -1,0 +1,307 @@
+"""Endpoints that are changed while they come back, and instances that leave."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import start_stand_in, stop_stand_in
+from hosted import Freezer, Service
+
+pytestmark = pytest.mark.skipif(
+    not os.path.isdir("/proc"), reason="finds the containers in /proc"
+)
+
+
+@pytest.fixture
+def start(home):
+    """A function that starts the stand-in, ending the one before it if there is."""
+    running = []
+
+    def start(end="terminate"):
+        if running:
+            process = running.pop().stand_in.process
+            getattr(process, end)()
+            process.wait(timeout=30)
+            service = Service(start_stand_in(home), models=False)
+        else:
+            service = Service(start_stand_in(home))
+        running.append(service)
+        return service
+
+    yield start
+    for service in running:
+        stop_stand_in(service.stand_in)
+
+
+def is_refused(service, name):
+    with pytest.raises(ClientError) as caught:
+        service.invoke(name)
+    return caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_deleted_while_it_comes_back(start):
+    name = start().create_and_wait(good=1.0)
+    service = start("kill")
+    with Freezer(service) as freezer:
+        freezer.wait_for(1)
+        service.sagemaker.delete_endpoint(EndpointName=name)
+        time.sleep(0.5)
+    service.wait_until_gone(name)
+    time.sleep(1)
+    assert is_refused(service, name)
+    service.wait_for_containers(0)
+    assert service.model_folders() == []
+    # The name is free again.
+    configuration = service.configure(poor=1.0)
+    service.sagemaker.create_endpoint(
+        EndpointName=name, EndpointConfigName=configuration
+    )
+    service.settled(name)
+    assert service.predict(name) == 1.0
+
+
+def test_many_are_deleted_while_they_come_back(start):
+    service = start()
+    names = [service.create(good=1.0) for _ in range(6)]
+    for name in names:
+        service.settled(name)
+    service = start("kill")
+    for name in names:
+        service.sagemaker.delete_endpoint(EndpointName=name)
+        time.sleep(0.15)
+    for name in names:
+        service.wait_until_gone(name)
+    time.sleep(1)
+    assert all(is_refused(service, name) for name in names)
+    service.wait_for_containers(0)
+    assert service.model_folders() == []
+
+
+def test_updated_while_it_comes_back(start):
+    name = start().create_and_wait(good=1.0)
+    service = start()
+    with Freezer(service, limit=1) as freezer:
+        freezer.wait_for(1)
+        configuration = service.update(name, poor=1.0)
+        time.sleep(2)
+    endpoint = service.settled(name)
+    assert endpoint["EndpointConfigName"] == configuration
+    service.wait_for_containers(1)
+    service.wait_for_model_folders(1)
+    # And it stays so.
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        endpoint = service.sagemaker.describe_endpoint(EndpointName=name)
+        assert endpoint["EndpointStatus"] == "InService"
+        assert endpoint.get("FailureReason") is None
+        assert service.predict(name) == 1.0
+
+
+def test_rebalanced_while_it_comes_back(start):
+    name = start().create_and_wait(good=1.0, poor=1.0)
+    service = start()
+    with Freezer(service) as freezer:
+        freezer.wait_for(2)
+        service.rebalance(name, "good", DesiredWeight=0.0)
+        time.sleep(1)
+    endpoint = service.settled(name)
+    assert endpoint.get("FailureReason") is None
+    weights = {
+        variant["VariantName"]: variant["CurrentWeight"]
+        for variant in endpoint["ProductionVariants"]
+    }
+    assert weights == {"good": 0.0, "poor": 1.0}
+    assert {service.predict(name) for _ in range(20)} == {1.0}
+
+
+def test_an_update_that_was_cut_off_is_taken_up_again(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    with Freezer(service, leave=service.containers()) as freezer:
+        configuration = service.update(name, poor=1.0)
+        freezer.wait_for(1)
+        service = start("kill")
+    endpoint = service.settled(name)
+    assert endpoint["EndpointConfigName"] == configuration
+    assert service.predict(name) == 1.0
+    service.wait_for_containers(1)
+    service.wait_for_model_folders(1)
+
+
+def test_new_counts_that_were_cut_off_are_taken_up_again(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    with Freezer(service, leave=service.containers()) as freezer:
+        service.rebalance(name, "Only", DesiredInstanceCount=2)
+        freezer.wait_for(1)
+        service = start("kill")
+    (variant,) = service.settled(name)["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 2
+    service.wait_for_containers(2)
+
+
+def test_one_change_after_the_other_just_after_a_restart(start):
+    name = start().create_and_wait(good=1.0)
+    for _ in range(4):
+        service = start("kill")
+        service.rebalance(name, "Only", DesiredInstanceCount=2)
+        service.settled(name)
+        configuration = service.update(name, poor=1.0)
+        endpoint = service.settled(name)
+        assert endpoint["EndpointConfigName"] == configuration
+        assert endpoint.get("FailureReason") is None
+        assert service.predict(name) == 1.0
+        service.update(name, good=1.0)
+        service.settled(name)
+    service.wait_for_containers(1)
+    service.sagemaker.delete_endpoint(EndpointName=name)
+    service.wait_until_gone(name)
+    service.wait_for_containers(0)
+
+
+def test_two_deployments_that_end_together(start):
+    """Two fleets, each held up by a call, are ended at the same moment."""
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    for folder in service.model_folders():
+        fill(folder)
+    with ThreadPoolExecutor(2) as pool:
+        calls, frozen = [], []
+        for model in ("poor", "good"):
+            (process,) = set(service.containers()) - set(frozen)
+            os.kill(process, signal.SIGSTOP)
+            frozen.append(process)
+            calls.append(pool.submit(service.predict, name))
+            time.sleep(0.2)
+            service.update(name, **{model: 1.0})
+            service.settled(name)
+            for folder in service.model_folders():
+                fill(folder)
+        for process in frozen:
+            os.kill(process, signal.SIGCONT)
+        assert [call.result() for call in calls] == [2.0, 1.0]
+    service.wait_for_containers(1)
+    time.sleep(0.5)
+    endpoint = service.settled(name)
+    assert endpoint["EndpointStatus"] == "InService"
+    assert endpoint.get("FailureReason") is None
+    service.wait_for_model_folders(1)
+    assert service.predict(name) == 2.0
+
+
+def fill(folder):
+    """Make the folder one that takes a while to remove."""
+    for number in range(2000):
+        (folder / f"file-{number}").touch()
+
+
+class Load:
+    """Threads that call an endpoint without a pause."""
+
+    def __init__(self, service, name, threads=6):
+        self.outcomes = []
+        self._stopping = threading.Event()
+        self._service, self._name = service, name
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def _run(self):
+        while not self._stopping.is_set():
+            try:
+                self.outcomes.append(self._service.predict(self._name))
+            except ClientError as error:
+                self.outcomes.append(str(error))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_scale_in_under_load_loses_no_call(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    with Load(service, name) as load:
+        for count in (3, 1, 4, 1, 3, 1):
+            service.rebalance(name, "Only", DesiredInstanceCount=count)
+            endpoint = service.settled(name)
+            assert endpoint.get("FailureReason") is None
+    assert set(load.outcomes) == {2.0}
+    service.wait_for_containers(1)
+
+
+def test_scale_in_lets_a_running_call_finish(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    with ThreadPoolExecutor(4) as pool:
+        service.rebalance(name, "Only", DesiredInstanceCount=2)
+        service.settled(name)
+        frozen = service.containers()
+        for process in frozen:
+            os.kill(process, signal.SIGSTOP)
+        calls = [pool.submit(service.predict, name) for _ in range(4)]
+        time.sleep(0.3)
+        service.rebalance(name, "Only", DesiredInstanceCount=1)
+        time.sleep(0.5)
+        for process in frozen:
+            os.kill(process, signal.SIGCONT)
+        assert [call.result() for call in calls] == [2.0] * 4
+    service.wait_for_containers(1)
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_sockets_do_not_stay(start, end):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    sockets = service.sockets()
+    assert len(sockets) == 1
+    (process,) = service.containers()
+    os.kill(process, signal.SIGKILL)
+    service.wait_for_containers(1)
+    assert service.predict(name) == 2.0
+    assert len(service.sockets()) == 1
+    assert service.sockets() != sockets
+    service = start(end)
+    assert service.predict(name) == 2.0
+    assert len(service.sockets()) == 1
+    stop_stand_in(service.stand_in)
+    assert service.sockets() == []
+
+
+def test_metrics_survive_a_stop(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    for _ in range(3):
+        service.invoke(name)
+    service = start()
+    service.invoke(name)
+    service.invoke(name)
+    assert service.total(name, "Invocations") == 5
+    service = start()
+    assert service.total(name, "Invocations") == 5
+    assert service.total(name, "ModelLatency", "SampleCount") == 5
+
+
+def test_delete_lets_a_running_call_finish(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    (process,) = service.containers()
+    with ThreadPoolExecutor(1) as pool:
+        os.kill(process, signal.SIGSTOP)
+        call = pool.submit(service.predict, name)
+        time.sleep(0.3)
+        service.sagemaker.delete_endpoint(EndpointName=name)
+        time.sleep(0.5)
+        assert is_refused(service, name)
+        os.kill(process, signal.SIGCONT)
+        assert call.result() == 2.0
+    service.wait_until_gone(name)
+    service.wait_for_containers(0)
