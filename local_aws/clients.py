@@ -62,7 +62,6 @@ class Clients:
             max_pool_connections=32,
             retries={"mode": "standard"},
             s3={"addressing_style": "path"},
-            signature_version="s3v4" if service == "s3" else None,
             proxies={},
         )
         return self._session.client(

@@ -219,7 +219,7 @@ def _members(error: AwsError, service: Service | None) -> dict[str, Any]:
 
     "Message" or "message" is for the shape to say. Of what is not in the model, the
     framework's SerializationException has a capital letter; ValidationException and the
-    authentication errors have none (recorded answers of several services).
+    authentication errors have none (recorded responses of several services).
     """
     members = dict(error.members)
     if error.message:

@@ -34,7 +34,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 LONGEST_EXPIRY_S = 604_800
 
 # S3, IAM and STS allow a quarter of an hour; the services with JSON protocols say
-# "- 5 min." in their refusals (recorded answers of CloudWatch Logs and Kinesis).
+# "- 5 min." in their refusals (recorded responses of CloudWatch Logs and Kinesis).
 SKEW = timedelta(minutes=15)
 SKEW_JSON = timedelta(minutes=5)
 
@@ -438,8 +438,8 @@ def _check_declared_hash(head: Head) -> None:
         )
 
 
-# The services' own words. The JSON services answer 400 (recorded answers of SageMaker,
-# CloudWatch Logs, Kinesis), the REST JSON, query and S3 ones mostly 403.
+# The services' own words. The JSON services use status 400 (recorded responses of
+# SageMaker, CloudWatch Logs, Kinesis), the REST JSON, query and S3 ones mostly 403.
 
 
 def _json_status(protocol: WireProtocol) -> int:

@@ -1,5 +1,6 @@
 """SageMaker's runtime as a responder: InvokeEndpoint."""
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ class Runtime:
 
     def __init__(self, service: Service, responders: "Responders") -> None:
         self._invoker = responders.sagemaker.invoker
+        # The metrics, while CloudWatch still responds.
+        responders.on_stop(lambda: asyncio.to_thread(self._invoker.flush_metrics))
 
     async def respond(self, request: Request) -> Response:
         """Respond to one request, on the event loop."""

@@ -117,7 +117,7 @@ class Waiting:
         else:
             self._told.pop(asker, None)
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Let all requests go on, and hold no more."""
         self._is_over = True
         for key in list(self._held):

@@ -47,30 +47,13 @@ def serve(until_unused: bool) -> int:
         level=logging.INFO if until_unused else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each /ping
     installation = open_installation()
-    if not until_unused:
-        hold_users_lock(installation)
-    server_lock = try_server_lock(installation)
-    if server_lock is None:
-        raise InstallationError(
-            f"a stand-in already serves {installation.home} at "
-            f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses it; "
-            "set LOCAL_AWS_HOME to another folder to run a second one."
-        )
-    finish_reset(installation)
+    _take(installation, is_user=not until_unused)
     _seal(installation)
     listener = bind(installation)
     port = listener.getsockname()[1]
     write_client_files(installation, port)
-    from local_aws.sagemaker import open_context  # after sealing: it imports boto3
-
-    def find_role(arn: str) -> Role | None:
-        return responders.of(named("iam")).role(arn)
-
-    clients = Clients(installation, f"http://{HOST}:{port}", find_role)
-    sagemaker = open_context(installation, clients)
-    responders = Responders(installation, sagemaker)
+    responders = _open_responders(installation, port)
     server = _Server(StandIn(installation, port, responders), responders)
     # uvicorn has its own handlers while it runs, and raises the signal once more when
     # it has ended; these are for the moments before and after.
@@ -81,13 +64,37 @@ def serve(until_unused: bool) -> int:
     try:
         asyncio.run(_serve(server, listener, installation, watch))
     finally:
-        sagemaker.close()
+        responders.sagemaker.close()
     # A thread that is still busy (a long upload, say) holds up the interpreter's end;
     # all that had to be closed has been.
     watchdog = threading.Timer(EXIT_S, os._exit, [0])
     watchdog.daemon = True
     watchdog.start()
     return 0
+
+
+def _take(installation: Installation, is_user: bool) -> None:
+    """Make this process the one server of the state folder, until it ends."""
+    if is_user:
+        hold_users_lock(installation)
+    if try_server_lock(installation) is None:
+        raise InstallationError(
+            f"a stand-in already serves {installation.home} at "
+            f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses it; "
+            "set LOCAL_AWS_HOME to another folder to run a second one."
+        )
+    finish_reset(installation)
+
+
+def _open_responders(installation: Installation, port: int) -> Responders:
+    from local_aws.sagemaker import open_context  # after sealing: it imports boto3
+
+    def find_role(arn: str) -> Role | None:
+        return responders.of(named("iam")).role(arn)
+
+    clients = Clients(installation, f"http://{HOST}:{port}", find_role)
+    responders = Responders(installation, open_context(installation, clients))
+    return responders
 
 
 def bind(installation: Installation) -> socket.socket:
@@ -160,9 +167,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._responders.stop()
-        # While CloudWatch still responds.
-        await asyncio.to_thread(self._responders.sagemaker.invoker.flush_metrics)
+        await self._responders.stop()
         await super().shutdown(sockets)
 
 

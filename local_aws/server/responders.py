@@ -2,7 +2,7 @@
 
 import pkgutil
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Responders:
         self.own_threads = ThreadPoolExecutor(WORKERS, "sagemaker")
         self._made: dict[str, Responder] = {}
         self._making = threading.RLock()
-        self._releases: list[Callable[[], None]] = []
+        self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     def of(self, service: Service) -> Responder:
         """The one that responds for a service."""
@@ -43,14 +43,14 @@ class Responders:
                 self._made[service.name] = kind(service, self)
             return self._made[service.name]
 
-    def on_stop(self, release: Callable[[], None]) -> None:
-        """Call `release` when the server is to stop, on its event loop."""
-        self._releases.append(release)
+    def on_stop(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call this when the server is to stop, while all still respond."""
+        self._at_stop.append(call)
 
-    def stop(self) -> None:
-        """Let requests that wait for something be answered now."""
-        for release in self._releases:
-            release()
+    async def stop(self) -> None:
+        """Let requests that wait for something end; hand over what is held back."""
+        for call in self._at_stop:
+            await call()
 
     def persistence(self, service: Service) -> ServicePersistence | None:
         """What has moto's state of a service on disk; imports moto."""
