@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN
 
-from .ledger import ANYTHING, Actor, answered, difference, now_ms
+from .ledger import ANYTHING, Actor, connected, difference, now_ms
 
 BUCKET = "sagemaker-crash-plain"
 VERSIONED = "sagemaker-crash-versioned"
@@ -182,13 +182,13 @@ class Objects(Actor):
     def _delete_several(self, key: str) -> None:
         keys = [key, f"{self.label}/copy-{self.rng.randrange(4)}"]
         for each in keys:
-            self.flying[each] = [None]
-        with answered():
+            self.in_flight[each] = [None]
+        with connected():
             self.clients("s3").delete_objects(
                 Bucket=BUCKET, Delete={"Objects": [{"Key": each} for each in keys]}
             )
         for each in keys:
-            del self.flying[each]
+            del self.in_flight[each]
             self.expected[each] = None
         self.done += 1
 
@@ -215,11 +215,11 @@ class Versions(Actor):
     def check(self) -> list[str]:
         # What a version under way is called is not known: compare without it.
         problems = []
-        for name in set(self.expected) | set(self.flying):
+        for name in set(self.expected) | set(self.in_flight):
             actual = self.observe(name)
             wanted = self.expected.get(name, {"versions": {}, "latest": []})
             allowed = [wanted]
-            for kind, value in self.flying.get(name, []):
+            for kind, value in self.in_flight.get(name, []):
                 after = dict(wanted["versions"])
                 if kind == "delete":
                     after.pop(value)
@@ -238,7 +238,7 @@ class Versions(Actor):
             else:
                 problems.append(difference(name, actual, allowed))
             self.expected[name] = actual
-        self.flying.clear()
+        self.in_flight.clear()
         return problems
 
     def step(self) -> None:
@@ -249,23 +249,23 @@ class Versions(Actor):
         choice = self.rng.random()
         if (state["versions"] and choice < 0.25) or len(state["versions"]) > 12:
             version = self.rng.choice(list(state["versions"]))
-            self.flying[key] = [("delete", version)]
-            with answered():
+            self.in_flight[key] = [("delete", version)]
+            with connected():
                 s3.delete_object(**where, VersionId=version)
             del state["versions"][version]
         elif state["versions"] and choice < 0.4:
-            self.flying[key] = [("new", "marker")]
-            with answered():
+            self.in_flight[key] = [("new", "marker")]
+            with connected():
                 version = s3.delete_object(**where)["VersionId"]
             state["versions"][version] = "marker"
         else:
             body = self.rng.randbytes(self.rng.choice([5, 150_000]))
-            self.flying[key] = [("new", digest(body))]
-            with answered():
+            self.in_flight[key] = [("new", digest(body))]
+            with connected():
                 version = s3.put_object(**where, Body=body)["VersionId"]
             state["versions"][version] = digest(body)
         state["latest"] = list(state["versions"])[-1:]
-        del self.flying[key]
+        del self.in_flight[key]
         self.done += 1
 
 
@@ -301,13 +301,13 @@ class Uploads(Actor):
 
     def check(self) -> list[str]:
         problems = []
-        if self.key in self.expected and ANYTHING in self.flying.get(self.key, []):
+        if self.key in self.expected and ANYTHING in self.in_flight.get(self.key, []):
             # A new upload whose id never came back.
             known = self.expected[self.key]
             uploads = dict(self.observe(self.key)["uploads"])
             new = uploads.keys() - known["uploads"].keys()
             after = known["uploads"] | {each: {} for each in new}
-            self.flying[self.key] = [known | {"uploads": after}]
+            self.in_flight[self.key] = [known | {"uploads": after}]
             if len(new) > 1:
                 problems.append(f"{self.key} has uploads that nobody began: {new}")
         problems += super().check()
@@ -321,12 +321,12 @@ class Uploads(Actor):
         where = {"Bucket": BUCKET, "Key": self.key}
         state = self.expected.setdefault(self.key, {"uploads": {}, "object": None})
         if self.upload is None:
-            self.flying[self.key] = [ANYTHING]
-            with answered():
+            self.in_flight[self.key] = [ANYTHING]
+            with connected():
                 self.upload = s3.create_multipart_upload(
                     **where, Metadata={"label": self.label}
                 )["UploadId"]
-            del self.flying[self.key]
+            del self.in_flight[self.key]
             self.expected[self.key] = state | {
                 "uploads": state["uploads"] | {self.upload: {}}
             }
@@ -633,11 +633,11 @@ class Jobs(Actor):
 
     def check(self) -> list[str]:
         problems = []
-        for name in set(self.expected) | set(self.flying):
+        for name in set(self.expected) | set(self.in_flight):
             actual = self.observe(name)
             before = self.expected.get(name)
             if before is None:
-                good = actual is None or name in self.flying
+                good = actual is None or name in self.in_flight
             elif before["status"] in self.ENDED:
                 good = actual == before
             else:
@@ -652,7 +652,7 @@ class Jobs(Actor):
             if not good:
                 problems.append(f"{name} is {actual}, was {before}")
             self.expected[name] = actual
-        self.flying.clear()
+        self.in_flight.clear()
         return problems
 
     def step(self) -> None:
@@ -663,22 +663,22 @@ class Jobs(Actor):
         ]
         if running:
             for name in running:
-                with answered():
+                with connected():
                     self.expected[name] = self.observe(name)
             return
         self.number += 1
         name = f"{self.label}-job-{self.number}"
-        self.flying[name] = [ANYTHING]
-        with answered():
+        self.in_flight[name] = [ANYTHING]
+        with connected():
             create_job(self.clients("sagemaker"), name)
             state = self.observe(name)
-        del self.flying[name]
+        del self.in_flight[name]
         self.expected[name] = state
         self.done += 1
 
 
 class Endpoints(Actor):
-    """An endpoint: acknowledged, it comes back and answers; deleted, it goes."""
+    """An endpoint: acknowledged, it comes back and serves; deleted, it goes."""
 
     ROW = b"3,9\n"
     SECONDS = 30
@@ -701,10 +701,10 @@ class Endpoints(Actor):
         }
 
     def _invoke(self, name: str) -> None:
-        answer = self.clients("sagemaker-runtime").invoke_endpoint(
+        response = self.clients("sagemaker-runtime").invoke_endpoint(
             EndpointName=name, Body=self.ROW, ContentType="text/csv"
         )
-        assert float(answer["Body"].read()) >= 0
+        assert float(response["Body"].read()) >= 0
 
     def _settled(self, name: str) -> Any:
         deadline = time.monotonic() + self.SECONDS
@@ -717,14 +717,16 @@ class Endpoints(Actor):
 
     def check(self) -> list[str]:
         problems = []
-        for name in set(self.expected) | set(self.flying):
+        for name in set(self.expected) | set(self.in_flight):
             before, actual = self.expected.get(name), self._settled(name)
             if before is None:
-                good = actual is None or name in self.flying
+                good = actual is None or name in self.in_flight
             elif before["status"] == "Deleting":
                 good = actual is None
             elif actual is None:
-                good = name in self.flying  # its deletion may have been taken note of
+                good = (
+                    name in self.in_flight
+                )  # its deletion may have been taken note of
             else:
                 good = actual["created"] == before["created"]
             if good and actual is not None:
@@ -733,7 +735,7 @@ class Endpoints(Actor):
             if not good:
                 problems.append(f"{name} is {actual}, was {before}")
             self.expected[name] = actual
-        self.flying.clear()
+        self.in_flight.clear()
         return problems
 
     def step(self) -> None:
@@ -742,11 +744,11 @@ class Endpoints(Actor):
             self._create()
             return
         (name,) = there
-        with answered():
+        with connected():
             state = self.expected[name] = self.observe(name)
         if state is None or state["status"] != "InService":
             return
-        with answered():
+        with connected():
             self._invoke(name)
         self.done += 1
         chance = self.rng.random()
@@ -764,11 +766,11 @@ class Endpoints(Actor):
         self._change(name, "create_endpoint", {"EndpointConfigName": "crash-a"})
 
     def _change(self, name: str, operation: str, request: dict) -> None:
-        self.flying[name] = [ANYTHING]
-        with answered():
+        self.in_flight[name] = [ANYTHING]
+        with connected():
             getattr(self.clients("sagemaker"), operation)(EndpointName=name, **request)
             state = self.observe(name)
-        del self.flying[name]
+        del self.in_flight[name]
         self.expected[name] = state
         self.done += 1
 

@@ -13,7 +13,7 @@ ANYTHING = object()
 
 
 class Down(Exception):
-    """The stand-in does not answer any more: it has been killed."""
+    """The stand-in does not respond any more: it has been killed."""
 
 
 class Actor:
@@ -28,7 +28,7 @@ class Actor:
         self.label = label
         self.rng = rng
         self.expected: dict[str, Any] = {}
-        self.flying: dict[str, list[Any]] = {}
+        self.in_flight: dict[str, list[Any]] = {}
         self.done = 0
 
     def observe(self, name: str) -> Any:
@@ -45,10 +45,10 @@ class Actor:
 
         Raises Down when it is not; it may have happened or not then.
         """
-        self.flying[name] = [after]
-        with answered():
+        self.in_flight[name] = [after]
+        with connected():
             yield
-        del self.flying[name]
+        del self.in_flight[name]
         self.expected[name] = after
         self.done += 1
         # Asking costs time that is better spent on changes, so not always.
@@ -57,7 +57,7 @@ class Actor:
 
     def confirm(self, name: str) -> None:
         """Look whether the thing is as expected, and note what was not known yet."""
-        with answered():
+        with connected():
             actual = self.observe(name)
         wanted = self.expected.get(name)
         assert same(actual, wanted), difference(name, actual, [wanted])
@@ -66,18 +66,18 @@ class Actor:
     def check(self) -> list[str]:
         """After a restart: what differs from what was acknowledged."""
         problems = []
-        for name in [*self.expected, *self.flying.keys() - self.expected.keys()]:
-            allowed = [self.expected.get(name), *self.flying.get(name, [])]
+        for name in [*self.expected, *self.in_flight.keys() - self.expected.keys()]:
+            allowed = [self.expected.get(name), *self.in_flight.get(name, [])]
             actual = self.observe(name)
             if not any(same(actual, state) for state in allowed):
                 problems.append(difference(name, actual, allowed))
             self.expected[name] = actual
-        self.flying.clear()
+        self.in_flight.clear()
         return problems
 
 
 @contextmanager
-def answered():
+def connected():
     """Turn what a dead server causes into Down."""
     try:
         yield

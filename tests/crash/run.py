@@ -123,7 +123,7 @@ def _work_and_kill(
             return
         except Exception as error:  # noqa: BLE001 - a finding, whatever it is
             if killed.is_set():
-                return  # half an answer, which a client takes for a whole one
+                return  # half a response, which a client takes for a whole one
             problems.append(f"{actor.label}: {type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=work, args=[actor]) for actor in actors]
