@@ -344,21 +344,18 @@ def _write_upload(connection: Connection, bucket: str, multipart: Any) -> None:
 
 
 def _write_part(
-    connection: Connection,
-    bucket: str,
-    multipart: Any,
-    number: int,
-    refs: Counter[str],
+    connection: Connection, bucket: str, multipart: Any, number: int, refs: Counter[str]
 ) -> None:
     where = (bucket, multipart.id, number)
-    for (old,) in connection.execute(
-        "SELECT content FROM parts WHERE bucket=? AND upload=? AND number=?", where
-    ):
-        refs.subtract(_names(old))
+    old = connection.execute(
+        "DELETE FROM parts WHERE bucket=? AND upload=? AND number=? RETURNING content",
+        where,
+    )
+    _release(old, refs)
     part = multipart.parts[number]
     content = _fields(part.content)
     connection.execute(
-        "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO parts VALUES (?, ?, ?, ?, ?)",
         (*where, content, pickles.dump(part)),
     )
     refs.update(_names(content))
@@ -368,24 +365,25 @@ def _drop_upload(
     connection: Connection, bucket: str, upload: str, refs: Counter[str]
 ) -> None:
     where = (bucket, upload)
-    for (content,) in connection.execute(
-        "SELECT content FROM parts WHERE bucket=? AND upload=?", where
-    ):
-        refs.subtract(_names(content))
-    connection.execute("DELETE FROM parts WHERE bucket=? AND upload=?", where)
+    parts = connection.execute(
+        "DELETE FROM parts WHERE bucket=? AND upload=? RETURNING content", where
+    )
+    _release(parts, refs)
     connection.execute("DELETE FROM uploads WHERE bucket=? AND upload=?", where)
 
 
 def _drop_bucket(connection: Connection, name: str, refs: Counter[str]) -> None:
-    for table in ("objects", "parts"):
-        for (content,) in connection.execute(
-            f"SELECT content FROM {table} WHERE bucket=?",  # noqa: S608 - ours
-            (name,),
-        ):
-            refs.subtract(_names(content))
-    for table in ("objects", "parts", "uploads"):
-        connection.execute(f"DELETE FROM {table} WHERE bucket=?", (name,))  # noqa: S608
+    objects = connection.execute(
+        "DELETE FROM objects WHERE bucket=? RETURNING content", (name,)
+    )
+    _release(objects, refs)
     connection.execute("DELETE FROM buckets WHERE name=?", (name,))
+
+
+def _release(rows: Iterable[tuple[str | None]], refs: Counter[str]) -> None:
+    """Count the references of rows that have gone."""
+    for (content,) in rows:
+        refs.subtract(_names(content))
 
 
 def _count_references(
