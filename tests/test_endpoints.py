@@ -403,9 +403,7 @@ def test_a_broken_model_makes_a_failed_endpoint(sagemaker, runtime, models):
         )[1]
     )
     sagemaker.delete_endpoint(EndpointName=name)
-    sagemaker.get_waiter("endpoint_deleted").wait(
-        EndpointName=name, WaiterConfig={"Delay": 1}
-    )
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name)
 
 
 def test_what_is_unknown(sagemaker, models):

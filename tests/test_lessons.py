@@ -212,11 +212,11 @@ def run_in_aws_mode(path: Path, stand_in: StandIn, folder: Path) -> Run:
 
 
 def delete_notebook_instance(sagemaker: Any, name: str) -> None:
-    quickly = {"NotebookInstanceName": name, "WaiterConfig": {"Delay": 1}}
-    sagemaker.get_waiter("notebook_instance_in_service").wait(**quickly)
-    sagemaker.stop_notebook_instance(NotebookInstanceName=name)
-    sagemaker.get_waiter("notebook_instance_stopped").wait(**quickly)
-    sagemaker.delete_notebook_instance(NotebookInstanceName=name)
+    named = {"NotebookInstanceName": name}
+    sagemaker.get_waiter("notebook_instance_in_service").wait(**named)
+    sagemaker.stop_notebook_instance(**named)
+    sagemaker.get_waiter("notebook_instance_stopped").wait(**named)
+    sagemaker.delete_notebook_instance(**named)
 
 
 class Runs:

@@ -5,7 +5,7 @@ import sys
 import textwrap
 
 PROGRAM = """
-    import io, sys
+    import collections, io, sys
     import boto3
     import pandas as pd
     sys.path.insert(0, "tests")
@@ -20,7 +20,12 @@ PROGRAM = """
     from sagemaker.core.transformer import Transformer
     from sagemaker.train import ModelTrainer
 
-    session = Session()
+    calls = collections.Counter()
+    own = boto3.Session()
+    own.events.register(
+        "before-call.sagemaker", lambda model, **_: calls.update([model.name])
+    )
+    session = Session(boto_session=own)
     bucket = session.default_bucket()
     boston.upload(boto3.client("s3"), bucket)
     image = image_uris.retrieve("xgboost", "us-east-1", version="3.2-0")
@@ -46,7 +51,9 @@ PROGRAM = """
     ]
     trainer.train(input_data_config=channels, wait=False)
     job = trainer._latest_training_job
-    job.wait(poll=1, logs=True)
+    job.wait(logs=True)
+    # One to see what was made, one that is held: no pause of 5 seconds between any two.
+    assert calls["DescribeTrainingJob"] == 2, calls
     job.refresh()
     assert job.training_job_status == "Completed", job.failure_reason
     metrics = {m.metric_name: m.value for m in job.final_metric_data_list}
@@ -70,7 +77,8 @@ PROGRAM = """
         f"s3://{bucket}/boston/test/test.csv", content_type="text/csv",
         split_type="Line", wait=False,
     )
-    transformer.latest_transform_job.wait(poll=1, logs=True)
+    transformer.latest_transform_job.wait(logs=True)
+    assert calls["DescribeTransformJob"] == 1, calls
     text = session.read_s3_file(bucket, "batch/test.csv.out")
     print("rows", len(pd.read_csv(io.StringIO(text), header=None)))
     model.delete()

@@ -40,7 +40,6 @@ def course_of(
         "account": "123456789012",
         "folder": Path("nowhere"),
         "lesson": "01",
-        "poll": 0,
         "boto_session": session,
     }
     return connect.Course(**(values | changes))
@@ -56,7 +55,7 @@ course = connect(lesson="98", runs_on={runs_on!r})
 shutil.rmtree(course.folder)
 found = dict(
     where=course.where, region=course.region, role=course.role, bucket=course.bucket,
-    prefix=course.prefix, run_id=course.run_id, poll=course.poll, shown=repr(course),
+    prefix=course.prefix, run_id=course.run_id, shown=repr(course),
     stand_in="local_aws" in sys.modules,
     aws=sorted(name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))),
 )
@@ -160,7 +159,6 @@ def test_connect_locally(stand_in, tmp_path):
     assert found["region"] == "us-east-1"
     assert found["bucket"] == "sagemaker-us-east-1-123456789012"
     assert found["prefix"] == f"sagemaker-course/lesson98/{found['run_id']}"
-    assert found["poll"] == 0
     assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID"} & set(
         found["aws"]
     )
@@ -197,7 +195,6 @@ def test_connect_on_a_notebook_instance(stand_in, tmp_path):
     arn = "arn:aws:sagemaker:us-east-1:123456789012:notebook-instance/faked"
     metadata = {"ResourceArn": arn, "ResourceName": "faked"}
     found = run_connect(on_aws(stand_in, tmp_path, metadata))
-    assert found["poll"] == 5
     assert found["where"] == "AWS"
     assert found["role"] == role
     assert not found["stand_in"], "on AWS, the stand-in must not be imported"

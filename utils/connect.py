@@ -38,9 +38,6 @@ class Course:
     account: str = field(repr=False)
     folder: Path = field(repr=False)  # this run's local files, ignored by git
     lesson: str
-    # Seconds between two questions while the SDK waits. The stand-in is quick, and
-    # asking it costs nothing; on AWS it is the SDK's own default.
-    poll: int = field(repr=False)
     boto_session: boto3.Session = field(repr=False)
 
     def name(self, what: str) -> str:
@@ -94,7 +91,6 @@ def connect(lesson: str, runs_on: str = "auto") -> Course:
         account=account,
         folder=COURSE_HOME / "notebooks" / "scratch" / f"lesson{lesson}-{run_id}",
         lesson=lesson,
-        poll=0 if where == "local" else 5,
         boto_session=session,
     )
     course.folder.mkdir(parents=True)

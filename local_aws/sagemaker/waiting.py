@@ -128,7 +128,11 @@ class Waiting:
             return 0.0
         if _is_waiter(request):
             seconds = WAITER_S
-        elif asker in self._told or shown.status not in NEWS:
+        elif (
+            asker in self._told
+            or shown.status not in NEWS
+            or _is_transformer(request, shown)
+        ):
             seconds = POLLER_S
         else:
             return 0.0
@@ -183,6 +187,15 @@ def _asker(request: Request, shown: Described) -> Asker:
     agent = request.head.header("user-agent") or ""
     words = tuple(word for word in agent.split() if not word.startswith("m/"))
     return request.claim.access_key_id, words, shown.key, shown.created
+
+
+def _is_transformer(request: Request, shown: Described) -> bool:
+    """Whether the SDK asks for a transform job, as its Transformer does to wait for it.
+
+    It does not look at what it has made, so its first question is one of waiting.
+    """
+    agent = request.head.header("user-agent") or ""
+    return "AWS-SageMakerCore" in agent and shown.family.kind == "transform-job"
 
 
 def _is_waiter(request: Request) -> bool:
