@@ -138,6 +138,19 @@ def test_the_log_stream_is_named_as_on_aws_and_shows_no_path_of_ours(
     assert "/opt/ml" in text
 
 
+@pytest.mark.parametrize("where", ["job", "channel"])
+def test_fast_file_mode_is_like_file_mode(sagemaker, data, where):
+    name = boston.name()
+    request = boston.training_request(data[0], name)
+    if where == "job":
+        request["AlgorithmSpecification"]["TrainingInputMode"] = "FastFile"
+    else:
+        request["InputDataConfig"][0]["InputMode"] = "FastFile"
+    sagemaker.create_training_job(**request)
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+
+
 def test_a_failure_names_its_cause(sagemaker, data):
     name = boston.name()
     request = boston.training_request(data[0], name)
