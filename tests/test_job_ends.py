@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boston
@@ -20,8 +21,11 @@ import xgboost as xgb
 from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import Role
 from local_aws.clients import Clients
+from local_aws.containers.images import find_image
 from local_aws.installation import CHECKOUT, ROLE_ARN
-from local_aws.jobs.engine import JobEngine
+from local_aws.jobs import training
+from local_aws.jobs.engine import CLOSE_SECONDS, JobEngine
+from local_aws.jobs.job import INTERNAL_ERROR
 from local_aws.jobs.kinds import KINDS, TRAINING, TRANSFORM
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.persistence.resources import Resources
@@ -225,19 +229,66 @@ def test_a_stop_just_after_the_container_has_ended_keeps_the_model(
     assert model_in(archive).num_boosted_rounds() == 20
 
 
-@pytest.fixture
-def start_transform(stand_in, engine, resources, bucket):
-    """Start a job over objects with these contents, with a model just trained."""
-    observed = Observed(stand_in, resources)
-    trained = start_training(engine, resources, bucket, {})
-    assert observed.wait()["TrainingJobStatus"] == "Completed"
+STUBBORN = """
+import signal, time
 
-    def start(*contents, archive=f"output/{trained}/output/model.tar.gz", **changes):
+def main(arguments):
+    signal.signal(signal.SIGTERM, lambda *_: print("not yet", flush=True))
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.1)
+"""
+
+
+def test_a_container_that_does_not_stop_holds_up_no_end_of_the_stand_in(
+    stand_in, engine, resources, bucket, tmp_path, monkeypatch
+):
+    (tmp_path / "stubborn").mkdir()
+    (tmp_path / "stubborn/__main__.py").write_text(STUBBORN)
+    monkeypatch.syspath_prepend(tmp_path)
+    image = replace(find_image(boston.IMAGE), module="stubborn")
+    monkeypatch.setattr(training, "find_image", lambda uri: image)
+    name = start_training(engine, resources, bucket, {})
+
+    def printed(text):
+        lines = log_lines(stand_in.client("logs"), TRAINING.name, name)
+        return {"printed": text in lines}
+
+    boston.wait(lambda: printed("begun"), "printed", (True,))
+    stop(engine, resources, name)
+    boston.wait(lambda: printed("not yet"), "printed", (True,))
+    before = time.monotonic()
+    engine.close()
+    assert time.monotonic() - before < CLOSE_SECONDS / 2
+    record = resources.get(REGION, TRAINING.name, name)
+    assert (record["TrainingJobStatus"], record["FailureReason"]) == (
+        "Failed",
+        INTERNAL_ERROR,
+    )
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """A model.tar.gz as a training job writes it."""
+    folder = tmp_path_factory.mktemp("model")
+    data = boston.frame()
+    matrix = xgb.DMatrix(data.drop(columns="MEDV").to_numpy(), data["MEDV"])
+    xgb.train({"max_depth": 2}, matrix, 5).save_model(folder / "model.ubj")
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
+        tar.add(folder / "model.ubj", "xgboost-model")
+    return (folder / "model.tar.gz").read_bytes()
+
+
+@pytest.fixture
+def start_transform(stand_in, engine, resources, bucket, archive):
+    """Start a job over objects with these contents, with a model that is there."""
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=archive)
+
+    def start(*contents, archive="model.tar.gz", **changes):
         name = boston.name()
         for number, content in enumerate(contents):
-            stand_in.client("s3").put_object(
-                Bucket=bucket, Key=f"{name}/{number}.csv", Body=content
-            )
+            s3.put_object(Bucket=bucket, Key=f"{name}/{number}.csv", Body=content)
         request = boston.transform_request(bucket, name, "a-model", **changes)
         source = request["TransformInput"]
         source["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{bucket}/{name}/"

@@ -22,6 +22,7 @@ from local_aws.jobs.job import (
     JobFailed,
     JobStopped,
     NotInProgress,
+    ShuttingDown,
 )
 from local_aws.jobs.metrics import MetricCollector
 from local_aws.runtime import archives, s3_objects
@@ -208,6 +209,12 @@ def _wait_for_end(
     job: Job, record: dict, container: ContainerProcess
 ) -> JobStopped | None:
     """Wait for the container, or stop it when it must be: then returns why."""
+
+    def end_at_once() -> None:
+        if job.ended_by is ShuttingDown:
+            container.kill()
+
+    job.interrupt = end_at_once
     limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
     deadline = record["TrainingStartTime"] + limit
     if job.woken.wait(max(0.0, deadline - time.time())):
@@ -222,6 +229,8 @@ def _wait_for_end(
         with contextlib.suppress(NotInProgress):
             job.update(job.kind.request_stop)
     container.stop(TRAINING_GRACE_SECONDS)
+    if job.ended_by is ShuttingDown:
+        raise ShuttingDown
     return stopped
 
 
