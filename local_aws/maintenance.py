@@ -19,6 +19,7 @@ from local_aws.installation import (
 )
 from local_aws.lifetime import start_lock, try_server_lock
 from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
+from local_aws.runtime.model_server import remove_left_overs
 
 DATABASES = (MOTO_DATABASE, SAGEMAKER_DATABASE)
 # What a reset removes; keys, client files and locks stay, so that an open notebook
@@ -210,6 +211,7 @@ def reset(without_asking: bool) -> int:
                 return 1
             (installation.home / UNFINISHED_RESET).touch()
             finish_reset(installation)
+            remove_left_overs(installation.home)
         finally:
             os.close(lock)
     print(f"The state in {installation.home} has been removed.")
@@ -223,8 +225,8 @@ def _confirmed(installation: Installation) -> bool:
             "without being asked."
         )
     print("\n".join(describe_state(installation)))
-    answer = input("Remove all of this? There is no way back. [y/N] ")
-    return answer.strip().lower() in ("y", "yes")
+    said = input("Remove all of this? There is no way back. [y/N] ")
+    return said.strip().lower() in ("y", "yes")
 
 
 def describe_state(installation: Installation) -> list[str]:

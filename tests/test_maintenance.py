@@ -5,12 +5,15 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from conftest import start_stand_in, stop_stand_in
 
 from local_aws.installation import CHECKOUT, HOME_VARIABLE, ROLE_ARN, open_installation
 from local_aws.maintenance import STATE, UNFINISHED_RESET, count, size_text
+from local_aws.runtime.model_server import OWNER, PREFIX, SOCKETS
 
 
 def local_aws(home, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -73,6 +76,9 @@ def test_status_and_reset(used) -> None:
     stopped = local_aws(home, "status")
     assert "does not run" in stopped.stdout
     assert "1 bucket, 2 objects (2.0 MB)" in stopped.stdout
+    # What a container of an endpoint leaves behind when the stand-in is killed.
+    socket_folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
+    (socket_folder / OWNER).symlink_to(home / "endpoints" / "one")
     unsaid = local_aws(home, "reset")
     assert unsaid.returncode == 1
     assert "--yes" in unsaid.stderr
@@ -81,6 +87,7 @@ def test_status_and_reset(used) -> None:
     done = local_aws(home, "reset", "--yes")
     assert done.returncode == 0, done.stderr
     assert state_of(home) == set()
+    assert not socket_folder.exists()
     assert (home / "aws" / "credentials").read_bytes() == keys
     again = start_stand_in(home)
     assert again.client("s3").list_buckets()["Buckets"] == []
