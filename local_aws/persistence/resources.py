@@ -36,7 +36,8 @@ CREATE TABLE tags (
 MIGRATIONS = [
     """
 ALTER TABLE resources ADD COLUMN arn TEXT NOT NULL DEFAULT '';
-UPDATE resources SET arn = json_extract(record, '$._arn');
+UPDATE resources
+    SET arn = json_extract(record, '$._arn'), record = json_remove(record, '$._arn');
 CREATE INDEX resources_by_arn ON resources (arn)
 """
 ]
