@@ -1,6 +1,11 @@
 """Archives are unpacked without leaving their folder."""
 
+import errno
 import io
+import os
+import random
+import resource
+import signal
 import tarfile
 
 import pytest
@@ -86,3 +91,36 @@ def test_a_damaged_archive_is_refused(tmp_path, content):
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(UnsafeArchive):
         unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+def test_what_is_no_archive_names_no_errno(tmp_path):
+    name = "x" * 300  # longer than a file's name may be
+    write_archive(tmp_path / "a.tar.gz", (tarfile.TarInfo(name), b"x"))
+    with pytest.raises(UnsafeArchive):
+        unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("place", [-8, 50_000])
+def test_a_damaged_byte_is_the_archives_fault(tmp_path, place):
+    """In the checksum, and in content that does not compress."""
+    content = random.Random(0).randbytes(100_000)
+    write_archive(tmp_path / "a.tar.gz", (tarfile.TarInfo("model"), content))
+    content = bytearray((tmp_path / "a.tar.gz").read_bytes())
+    content[place] ^= 0xFF
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(UnsafeArchive):
+        unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+def test_a_disk_without_room_is_not_the_archives_fault(tmp_path):
+    write_archive(tmp_path / "a.tar.gz", (tarfile.TarInfo("model"), bytes(100_000)))
+    (tmp_path / "target").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            unpack(tmp_path / "a.tar.gz", tmp_path / "target")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

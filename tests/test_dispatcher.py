@@ -7,7 +7,7 @@ from queue import Queue
 
 import pytest
 
-from local_aws.runtime.container_process import dispatcher
+from local_aws.runtime.dispatcher import dispatcher
 
 
 def run(target, *arguments, on_exit=None):

@@ -1,6 +1,7 @@
 """Endpoints whose processes are killed, crash or hang, and endpoints under load."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -84,6 +85,23 @@ def test_a_model_that_can_not_be_loaded_fails_the_ping(service):
     assert endpoint["EndpointStatus"] == "Failed"
     assert endpoint["FailureReason"] == PING_FAILURE
     assert service.containers() == []
+
+
+def test_a_disk_without_room_is_named_as_the_reason(service):
+    content = archive({"xgboost-model": bytes(30_000_000)})
+    service.create_model("large", content)
+    process = service.stand_in.process.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (20_000_000, before[1]))
+    try:
+        endpoint = service.settled(service.create(large=1.0))
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+    assert endpoint["EndpointStatus"] == "Failed"
+    assert endpoint["FailureReason"].endswith(
+        "large/model.tar.gz can't be written to disk: File too large."
+    )
+    assert service.model_folders() == []
 
 
 def test_a_container_that_hangs_at_its_start_fails_the_ping(service):

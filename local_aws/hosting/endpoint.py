@@ -159,8 +159,8 @@ class Endpoint:
                 {v["VariantName"]: v["InitialInstanceCount"] for v in variants},
             )
         except DeploymentFailed as error:
-            self._fail(str(error))
             shutil.rmtree(folder, ignore_errors=True)
+            self._fail(str(error))
             return
         old, self.fleet = self.fleet, fleet
         self._update(

@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from local_aws.hosting.instance import Deployment, Instance
@@ -81,13 +81,13 @@ class Fleet:
             return
         self._living.update(instances)
         with ThreadPoolExecutor(len(instances)) as pool:
-            starts = [(one, pool.submit(one.start)) for one in instances]
+            starts = {pool.submit(instance.start): instance for instance in instances}
             try:
-                for instance, started in starts:
+                for started in as_completed(starts):
                     try:
                         started.result()
                     except NotHealthy as error:
-                        raise VariantNotHealthy(instance.variant) from error
+                        raise VariantNotHealthy(starts[started].variant) from error
             except BaseException:
                 for instance in instances:
                     instance.kill()

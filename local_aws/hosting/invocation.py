@@ -233,9 +233,12 @@ class _Call:
         """
         fleet = self._find_fleet()
         if fleet is not self._fleet:
-            self._fleet, self.variant = (
-                fleet,
-                _variant(fleet, self._target, self._endpoint),
+            self._fleet = fleet
+            self.variant = _variant(fleet, self._target, self._endpoint)
+        if not self.variant.instances:
+            raise validation_error(
+                f"Variant {self.variant.deployment.variant} of endpoint "
+                f"{self._endpoint} has no instance to process this request."
             )
 
     async def run(self, seconds: float) -> Outcome:

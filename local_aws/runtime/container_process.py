@@ -6,12 +6,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from local_aws.runtime.container_main import run_container
-from local_aws.runtime.dispatcher import Dispatcher
+from local_aws.runtime.dispatcher import dispatcher
 
 # How long a container may take to end after SIGTERM (StopTrainingJob, botocore
 # sagemaker service model; AWS page: Use your own inference code with hosting).
@@ -26,12 +25,6 @@ READ_SIZE = 65536
 
 # How long a line of output may wait for others before it is delivered.
 GATHER_SECONDS = 0.2
-
-
-@cache
-def dispatcher() -> Dispatcher:
-    """This process's dispatcher, started at the first call."""
-    return Dispatcher()
 
 
 class ContainerProcess:

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
@@ -104,3 +105,11 @@ class Dispatcher:
             # All other processes still need this thread.
             log.exception("noting the end of process %s", process.pid)
         process.close()
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """The dispatcher, started at the first call: there is one for this process, as
+    multiprocessing has one fork server for it.
+    """
+    return Dispatcher()

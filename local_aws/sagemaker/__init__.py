@@ -10,7 +10,7 @@ from local_aws.jobs.engine import JobEngine
 from local_aws.persistence import SAGEMAKER_DATABASE
 from local_aws.persistence.resources import Resources
 from local_aws.runtime import model_server
-from local_aws.runtime.container_process import dispatcher
+from local_aws.runtime.dispatcher import dispatcher
 from local_aws.sagemaker import (  # noqa: F401 - each registers its operations
     endpoint_configs,
     endpoints,

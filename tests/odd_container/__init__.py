@@ -1,0 +1,1 @@
+"""A container of somebody else's, whose /ping responds as its environment says."""

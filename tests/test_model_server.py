@@ -1,0 +1,107 @@
+"""Serving containers: when one counts as healthy, and what its end leaves."""
+
+import asyncio
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from local_aws.runtime import model_server
+from local_aws.runtime.model_server import ModelServer, NotHealthy
+
+IMAGE = SimpleNamespace(module="odd_container", tag="1")
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """A function that starts a container with these statuses of /ping."""
+    started = []
+
+    def serve(ping, root=tmp_path):
+        server = ModelServer(IMAGE, root, {"PING": ping}, lambda chunk: None)
+        started.append(server)
+        return server
+
+    yield serve
+    for server in started:
+        server.kill()
+
+
+def wait(server, seconds=30):
+    began = time.monotonic()
+    server.wait_until_healthy(lambda: False, seconds)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("loading", ["503 503 503 503 503", "404 502 503 429 204"])
+def test_a_container_that_is_loading_is_waited_for(serve, loading):
+    assert 2 < wait(serve(f"{loading} 200")) < 20
+
+
+def test_a_failure_now_and_then_is_not_final(serve):
+    wait(serve("500 503 500 503 500 200"))
+
+
+def test_a_ping_that_goes_on_failing_is_final(serve):
+    began = time.monotonic()
+    with pytest.raises(NotHealthy, match="500"):
+        wait(serve("500"))
+    assert time.monotonic() - began < 15
+
+
+def test_loading_ends_with_the_start_up_window(serve):
+    server = serve("503")
+    began = time.monotonic()
+    with pytest.raises(NotHealthy, match="in time"):
+        wait(server, seconds=2.5)
+    assert 2.4 < time.monotonic() - began < 10
+
+
+def test_waiting_can_be_given_up(serve):
+    began = time.monotonic()
+    with pytest.raises(NotHealthy):
+        serve("503").wait_until_healthy(lambda: time.monotonic() > began + 0.5, 60)
+    assert time.monotonic() - began < 20
+
+
+def test_a_container_that_ends_is_not_healthy(serve):
+    with pytest.raises(NotHealthy, match="ended with code 1"):
+        wait(serve("not a number"))
+
+
+def test_invocations_in_both_ways(serve):
+    server = serve("200")
+    wait(server)
+    assert server.invoke(b"123", {}, 5).content == b"321"
+    assert asyncio.run(server.invoke_async(b"123", {})).content == b"321"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_its_end_leaves_no_socket(serve, end):
+    server = serve("200")
+    wait(server)
+    assert server.socket.exists()
+    getattr(server, end)()
+    assert not server.socket.parent.exists()
+
+
+def test_left_overs_of_a_home_are_removed(serve, tmp_path, monkeypatch):
+    mine, other = tmp_path / "mine", tmp_path / "mine-too"
+    for folder in (mine, other):
+        folder.mkdir()
+    servers = [serve("200", folder) for folder in (mine, other)]
+    somebody_elses = model_server.SOCKETS / f"sagemaker-test-{os.getpid()}"
+    somebody_elses.mkdir()
+    try:
+        (somebody_elses / "container").write_text("no link")
+        model_server.remove_left_overs(mine)
+        assert [server.socket.parent.exists() for server in servers] == [False, True]
+        assert somebody_elses.exists()
+        # What belongs to another user is left alone.
+        monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+        model_server.remove_left_overs(other)
+        assert servers[1].socket.parent.exists()
+    finally:
+        (somebody_elses / "container").unlink()
+        somebody_elses.rmdir()
