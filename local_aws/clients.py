@@ -64,9 +64,13 @@ class Clients:
             s3={"addressing_style": "path"},
             proxies={},
         )
-        return self._session.client(
+        client = self._session.client(
             service,
             region_name=region,
             endpoint_url=self._endpoint,
             config=config,
         )
+        # botocore makes them on first use: two threads at once would see two classes of
+        # one name, and not catch each other's.
+        _ = client.exceptions
+        return client
