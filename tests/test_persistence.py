@@ -1,6 +1,7 @@
 """What was acknowledged is there after kill -9, as it was."""
 
 import fcntl
+import importlib.metadata
 import io
 import json
 import os
@@ -32,7 +33,7 @@ from observation import (
     observe_s3,
 )
 
-from local_aws.installation import ROLE_NAME
+from local_aws.installation import CHECKOUT, ROLE_NAME
 from local_aws.persistence import MOTO_DATABASE, pickles
 from local_aws.persistence.blobs import LARGEST_INLINE, BlobStore
 from local_aws.persistence.database import StateFileError, StorageError
@@ -345,6 +346,13 @@ def test_a_file_that_can_not_be_used_stays_as_it_is(
         open_file(path)
     assert "`python -m local_aws reset`" in str(caught.value)
     assert path.read_bytes() == before
+
+
+def test_the_version_of_moto_is_pinned() -> None:
+    """Another one would refuse what this one has written."""
+    lines = (CHECKOUT / "requirements.txt").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("moto["))
+    assert line.partition("==")[2] == importlib.metadata.version("moto")
 
 
 def test_pickles_hold_only_what_is_expected() -> None:

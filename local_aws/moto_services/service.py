@@ -16,8 +16,7 @@ from local_aws.messages import Head, Request, Response
 from local_aws.moto_services import bridge
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import StateFileError, StorageError
-from local_aws.persistence.service import Request as Change
-from local_aws.persistence.service import ServicePersistence
+from local_aws.persistence.service import Change, ServicePersistence
 from local_aws.services import Service
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class MotoService:
     def _respond(self, request: Request) -> Response:
         try:
             app = self.app()
-        except StateFileError as error:
+        except (StateFileError, StorageError) as error:
             raise self.unusable(error) from error
         self.check(request.head)
         change = Change(

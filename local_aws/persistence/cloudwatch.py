@@ -7,7 +7,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import pickles
 from local_aws.persistence.database import Database
-from local_aws.persistence.service import Entities, Request, ServicePersistence
+from local_aws.persistence.service import Change, Entities, ServicePersistence
 
 COLLECTIONS = ("alarms", "dashboards", "insight_rules")
 SINGLES = ("tagger",)
@@ -33,8 +33,8 @@ class CloudWatchPersistence(ServicePersistence):
             values += pickles.load(record)
             self._persisted_values[region] = len(values)
 
-    def persist(self, request: Request) -> None:
-        region = request.region
+    def persist(self, change: Change) -> None:
+        region = change.region
         backend = _backend(region)
         new = backend.metric_data[self._persisted_values.get(region, 0) :]
         with self._database.transaction() as connection:
@@ -43,14 +43,14 @@ class CloudWatchPersistence(ServicePersistence):
                     "INSERT INTO metric_data (region, record) VALUES (?, ?)",
                     (region, pickles.dump(new)),
                 )
-            if request.operation != "PutMetricData":
+            if change.operation != "PutMetricData":
                 self._entities.write(connection, region, backend)
         self._persisted_values[region] = len(backend.metric_data)
 
-    def roll_back(self, request: Request) -> None:
-        backend = _backend(request.region)
-        del backend.metric_data[self._persisted_values.get(request.region, 0) :]
-        self._entities.load(request.region, backend)
+    def roll_back(self, change: Change) -> None:
+        backend = _backend(change.region)
+        del backend.metric_data[self._persisted_values.get(change.region, 0) :]
+        self._entities.load(change.region, backend)
 
 
 def _backend(region: str) -> Any:

@@ -8,7 +8,7 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.database import Database
-from local_aws.persistence.service import Entities, Request, ServicePersistence
+from local_aws.persistence.service import Change, Entities, ServicePersistence
 
 COLLECTIONS = (
     "managed_policies",
@@ -53,11 +53,11 @@ class IamPersistence(ServicePersistence):
         if not self.is_new:
             self._load()
 
-    def persist(self, _: Request | None = None) -> None:
+    def persist(self, _: Change | None = None) -> None:
         with self._database.transaction() as connection:
             self._entities.write(connection, REGION, _backend())
 
-    def roll_back(self, _: Request) -> None:
+    def roll_back(self, _: Change) -> None:
         self._load()
 
     def _load(self) -> None:

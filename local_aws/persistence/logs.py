@@ -11,7 +11,7 @@ from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import moto_patches, pickles
 from local_aws.persistence.database import Database
 from local_aws.persistence.logs_models import LazyLogStream
-from local_aws.persistence.service import Entities, Request, ServicePersistence
+from local_aws.persistence.service import Change, Entities, ServicePersistence
 
 COLLECTIONS = (
     "resource_policies",
@@ -88,10 +88,10 @@ class LogsPersistence(ServicePersistence):
 
         return load
 
-    def persist(self, request: Request) -> None:
-        region = request.region
+    def persist(self, change: Change) -> None:
+        region = change.region
         dirty = [stream for _, stream in _streams(region) if stream.dirty]
-        only_events = request.operation == "PutLogEvents" and all(
+        only_events = change.operation == "PutLogEvents" and all(
             stream.row is not None for stream in dirty
         )
         with self._database.transaction() as connection:
@@ -142,9 +142,9 @@ class LogsPersistence(ServicePersistence):
         self._groups[region] = groups
         self._streams[region] = streams
 
-    def roll_back(self, request: Request) -> None:
-        self._load_groups(request.region)
-        self._entities.load(request.region, _backend(request.region))
+    def roll_back(self, change: Change) -> None:
+        self._load_groups(change.region)
+        self._entities.load(change.region, _backend(change.region))
 
 
 def _backend(region: str) -> Any:

@@ -21,7 +21,7 @@ from local_aws.persistence.blobs import (
 )
 from local_aws.persistence.database import Database, StorageError
 from local_aws.persistence.s3_models import BlobKey, BlobMultipart
-from local_aws.persistence.service import Request, ServicePersistence
+from local_aws.persistence.service import Change, ServicePersistence
 
 if TYPE_CHECKING:
     from local_aws.messages import Head
@@ -145,16 +145,16 @@ class S3Persistence(ServicePersistence):
 
     # After a request
 
-    def is_change(self, request: Request) -> bool:
+    def is_change(self, change: Change) -> bool:
         # Access logs make even a GET write an object.
-        return request.head.method in CHANGING or any(
+        return change.head.method in CHANGING or any(
             bucket.logging for bucket in _backend().buckets.values()
         )
 
-    def persist(self, request: Request) -> None:
+    def persist(self, change: Change) -> None:
         backend = _backend()
-        asked = unquote(request.head.raw_path).lstrip("/").partition("/")[0]
-        blobs = self._blobs.new + _upload_blobs(request)
+        asked = unquote(change.head.raw_path).lstrip("/").partition("/")[0]
+        blobs = self._blobs.new + _upload_blobs(change)
         self._blobs.sync(self._blobs.new)
         refs: Counter[str] = Counter()
         buckets: dict[str, bytes] = {}
@@ -191,7 +191,7 @@ class S3Persistence(ServicePersistence):
         self._blobs.remove(gone)
         self._clean()
 
-    def roll_back(self, request: Request) -> None:
+    def roll_back(self, change: Change) -> None:
         backend = _backend()
         for name in backend.buckets.keys() - self._buckets.keys():
             del backend.buckets[name]
@@ -209,13 +209,13 @@ class S3Persistence(ServicePersistence):
                 del backend.buckets[name].multiparts[upload]
         for name, upload in self._uploads - _uploads(backend).keys():
             self._put_upload_back(backend.buckets[name], upload)
-        blobs = self._blobs.new + _upload_blobs(request)
+        blobs = self._blobs.new + _upload_blobs(change)
         self._blobs.remove(blob.name for blob in blobs if not blob.inline)
         self._clean()
 
-    def fail(self, request: Request) -> None:
+    def fail(self, change: Change) -> None:
         """Take back whatever moto had changed by then."""
-        self.roll_back(request)
+        self.roll_back(change)
 
     def skip(self) -> None:
         """Nothing was changed, so all that was looked at is as it was."""
@@ -252,8 +252,8 @@ def _uploads(backend: Any) -> dict[tuple[str, str], BlobMultipart]:
     }
 
 
-def _upload_blobs(request: Request) -> list[Blob]:
-    return list(request.upload.blobs) if request.upload else []
+def _upload_blobs(change: Change) -> list[Blob]:
+    return list(change.upload.blobs) if change.upload else []
 
 
 def _is_plain_upload(head: "Head") -> bool:

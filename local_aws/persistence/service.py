@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What has to be known of a request.
+class Change:
+    """A request that may have changed something.
 
     `upload` is the body if that was taken ahead of moto (S3 only).
     """
@@ -43,35 +43,35 @@ class ServicePersistence:
         """Fill moto with what is persisted. Raises StateFileError, StorageError."""
         raise NotImplementedError
 
-    def persist(self, request: Request) -> None:
-        """Commit what the request changed. Raises StorageError."""
+    def persist(self, change: Change) -> None:
+        """Commit what moto has changed. Raises StorageError."""
         raise NotImplementedError
 
-    def roll_back(self, request: Request) -> None:
-        """Take back in moto's memory what the request changed."""
+    def roll_back(self, change: Change) -> None:
+        """Take back in moto's memory what is not committed."""
         raise NotImplementedError
 
-    def is_change(self, request: Request) -> bool:
+    def is_change(self, change: Change) -> bool:
         """Whether the response has to wait for a commit."""
-        return not request.operation.startswith(self.reading)
+        return not change.operation.startswith(self.reading)
 
-    def fail(self, request: Request) -> None:
+    def fail(self, change: Change) -> None:
         """moto has responded to a request with an error."""
 
     def skip(self) -> None:
         """A request that changes nothing has been responded to."""
 
-    def settle(self, request: Request, failed: bool) -> None:
+    def settle(self, change: Change, failed: bool) -> None:
         """After moto's response: what it changed is on disk when this returns.
 
         Raises StorageError if it can't be; `roll_back` has to follow then.
         """
-        if not self.is_change(request):
+        if not self.is_change(change):
             self.skip()
         elif failed:
-            self.fail(request)
+            self.fail(change)
         else:
-            self.persist(request)
+            self.persist(change)
 
 
 Key = tuple[str, str]  # collection and name; ("", attribute) for a single
