@@ -99,7 +99,7 @@ def test_a_server_that_can_not_start_shows_none_either(tmp_path, name):
     assert [name for name in names_of_this_machine() if name in output] == []
 
 
-def test_an_error_that_nobody_foresaw_is_logged_and_answered_with_500(
+def test_an_error_that_nobody_foresaw_is_logged_and_gets_500(
     tmp_path, monkeypatch, capsys
 ):
     def broken(model, body, content_type, accept):

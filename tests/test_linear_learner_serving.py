@@ -33,9 +33,9 @@ def ask(body, content_type="text/csv", accept=None, batch=False, loaded=MODEL):
     return serving.invoke(loaded, batch, body, content_type, accept)
 
 
-def scores(answered):
-    assert answered.status == 200, answered.body
-    return [row["score"] for row in json.loads(answered.body)["predictions"]]
+def scores(response):
+    assert response.status == 200, response.body
+    return [row["score"] for row in json.loads(response.body)["predictions"]]
 
 
 # -- requests -------------------------------------------------------------------------
@@ -165,13 +165,13 @@ def test_a_content_type_that_is_refused(content_type):
     assert (found.status, found.body) == (415, REFUSED)
 
 
-# -- answers --------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "accept", [None, "", "*/*", "application/json", "Application/JSON; verbose=true"]
 )
-def test_json_is_the_default_answer(accept):
+def test_json_is_the_default_response(accept):
     found = ask(CSV, accept=accept)
     # As recorded at an endpoint of the image, blanks included.
     assert found.body == (
@@ -180,7 +180,7 @@ def test_json_is_the_default_answer(accept):
     assert (found.status, found.content_type) == (200, "application/json")
 
 
-def test_json_lines_and_csv_answers():
+def test_json_lines_and_csv_responses():
     lines = ask(CSV, accept="application/jsonlines")
     assert lines.body == '{"score": 15.5}\n{"score": 3010.550048828125}\n'
     assert lines.content_type == "application/jsonlines"
@@ -327,7 +327,7 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
         found = client.post("/invocations", content=body, headers=csv)
         assert [row["score"] for row in found.json()["predictions"]] == expected
     large = client.post("/invocations", content=body * 20, headers=csv)
-    assert len(body) * 20 > 2 * 64 * 1024  # answered in another thread
+    assert len(body) * 20 > 2 * 64 * 1024  # worked on in another thread
     assert len(large.json()["predictions"]) == 20 * len(table)
     wrong = client.post("/invocations", content="a,b", headers=csv)
     assert (wrong.status_code, wrong.text) == (400, REFUSED)

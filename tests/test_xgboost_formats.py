@@ -1,4 +1,4 @@
-"""Parquet and RecordIO-protobuf: what the XGBoost container trains on and answers."""
+"""Parquet and RecordIO-protobuf in the XGBoost container: training and requests."""
 
 import json
 import subprocess
@@ -346,8 +346,8 @@ def test_sparse_requests(models):
     assert sparse.nnz < FEATURES.size
     model = models["reg:squarederror"]
     expected = model.booster.predict(xgboost.DMatrix(sparse)).tolist()
-    answered = ask(model, recordio_bytes(sparse), "recordio-protobuf")
-    assert answered.body == "".join(f"{value}\n" for value in expected)
+    response = ask(model, recordio_bytes(sparse), "recordio-protobuf")
+    assert response.body == "".join(f"{value}\n" for value in expected)
 
 
 ADVICE = (
@@ -385,18 +385,18 @@ def test_a_request_of_too_many_features(models):
     assert "(4 vs. 5)" in refused.body
 
 
-def test_recordio_answers_hold_the_selected_content_as_labels(models):
+def test_recordio_responses_hold_the_selected_content_as_labels(models):
     keys = ["predicted_label", "probabilities", "predicted_score"]
     for objective in ("binary:logistic", "multi:softprob"):
         given = {"selected_keys": keys}
         body = recordio_bytes(FEATURES)
         as_json = ask(models[objective], body, accept="application/json", **given)
         rows = json.loads(as_json.body)["predictions"]
-        answered = ask(
+        response = ask(
             models[objective], body, accept="application/x-recordio-protobuf", **given
         )
-        assert answered.content_type == "application/x-recordio-protobuf"
-        found = list(records(answered.body))
+        assert response.content_type == "application/x-recordio-protobuf"
+        found = list(records(response.body))
         assert len(found) == len(rows) == 40
         for record, row in zip(found, rows, strict=True):
             assert set(record.label) == set(keys)
@@ -416,7 +416,7 @@ def records(body):
         body = body[8 + (length + 3) // 4 * 4 :]
 
 
-def test_recordio_answers_need_selected_content(models):
+def test_recordio_responses_need_selected_content(models):
     body = recordio_bytes(FEATURES)
     kind = "application/x-recordio-protobuf"
     refused = ask(models["reg:squarederror"], body, accept=kind)

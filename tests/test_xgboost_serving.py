@@ -101,12 +101,12 @@ def test_predictions_are_xgboosts_own(model, boosters, objective, text):
     assert as_json.content_type == "application/json"
 
 
-def test_a_linear_booster_answers_too(tmp_path):
+def test_a_linear_booster_responds_too(tmp_path):
     booster = trained(booster="gblinear")
     booster.save_model(tmp_path / "xgboost-model.ubj")
-    answered = ask(serving.load_model(tmp_path), FEATURES)
+    response = ask(serving.load_model(tmp_path), FEATURES)
     expected = booster.predict(as_the_image_reads(FEATURES)).tolist()
-    assert answered.body == "".join(f"{value}\n" for value in expected)
+    assert response.body == "".join(f"{value}\n" for value in expected)
 
 
 def test_numbers_have_the_digits_of_64_bits():
@@ -524,7 +524,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def answered(connection, method, path, body=None, **headers):
+def request(connection, method, path, body=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, named)
     response = connection.getresponse()
@@ -570,30 +570,30 @@ def test_a_server_from_start_to_end(serve, boosters, tmp_path):
     process, connection = serve(MAX_CONTENT_LENGTH="70000")
     mode = stat.S_IMODE((tmp_path / "s").stat().st_mode)
     assert mode == 0o600
-    assert answered(connection, "GET", "/ping") == (200, "")
+    assert request(connection, "GET", "/ping") == (200, "")
     expected = boosters["reg:squarederror"].predict(as_the_image_reads(FEATURES))
     body = "".join(f"{value}\n" for value in expected.tolist())
     invoke = ("POST", "/invocations")
     for _ in range(2):
-        found = answered(connection, *invoke, FEATURES, content_type="text/csv")
+        found = request(connection, *invoke, FEATURES, content_type="text/csv")
         assert found == (200, body)
     large = FEATURES * 30
     assert 64 * 1024 > len(large) > 32 * 1024
     larger = large + FEATURES * 5
-    found = answered(connection, *invoke, larger[:69999], content_type="text/csv")
+    found = request(connection, *invoke, larger[:69999], content_type="text/csv")
     assert found[0] in (200, 415)
-    assert answered(connection, *invoke, b"") == (204, "")
-    status, text = answered(connection, *invoke, "x,y", content_type="text/csv")
+    assert request(connection, *invoke, b"") == (204, "")
+    status, text = request(connection, *invoke, "x,y", content_type="text/csv")
     assert (status, text.split("\n")[1]) == (415, " <class 'ValueError'>")
-    status, text = answered(connection, "GET", "/execution-parameters")
+    status, text = request(connection, "GET", "/execution-parameters")
     assert json.loads(text) == {
         "MaxConcurrentTransforms": os.cpu_count(),
         "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": 0,
     }
-    assert answered(connection, "GET", "/invocations")[0] == 405
-    assert answered(connection, "POST", "/ping")[0] == 405
-    assert answered(connection, "GET", "/else")[0] == 404
+    assert request(connection, "GET", "/invocations")[0] == 405
+    assert request(connection, "POST", "/ping")[0] == 405
+    assert request(connection, "GET", "/else")[0] == 404
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -616,7 +616,7 @@ def test_many_large_requests_take_no_more_memory_than_a_few(serve):
     sizes = []
     for count in (8, 30):
         for _ in range(count):
-            status, text = answered(connection, *invoke, content_type="text/csv")
+            status, text = request(connection, *invoke, content_type="text/csv")
             assert (status, text.count("\n")) == (200, 50 * 1500)
         sizes.append(resident_bytes(process))
     # What was asked for in the second part is 90 MB of bodies alone, and as numbers
@@ -627,24 +627,24 @@ def test_many_large_requests_take_no_more_memory_than_a_few(serve):
 def test_a_body_over_the_limit(serve):
     _, connection = serve(MAX_CONTENT_LENGTH="1000")
     for body in (b"1" * 1001, b"1" * 5_000_000, iter([b"1" * 600] * 2)):
-        status, text = answered(connection, "POST", "/invocations", body)
+        status, text = request(connection, "POST", "/invocations", body)
         assert status == 413
         assert "The data value transmitted exceeds the capacity limit." in text
     body = b"1,2,3,4\n" * 125
     invoke = ("POST", "/invocations")
-    assert answered(connection, *invoke, body, content_type="text/csv")[0] == 200
+    assert request(connection, *invoke, body, content_type="text/csv")[0] == 200
 
 
 def test_a_server_without_a_model_says_so(serve):
     _, connection = serve(objective=None)
-    status, text = answered(connection, "GET", "/ping")
+    status, text = request(connection, "GET", "/ping")
     assert status == 500
-    status, text = answered(connection, "POST", "/invocations", "0:1")
+    status, text = request(connection, "POST", "/invocations", "0:1")
     assert status == 500
     assert text.startswith("Unable to load model: ")
 
 
-def test_batch_answers_and_the_tcp_port(tmp_path, boosters):
+def test_batch_responses_and_the_tcp_port(tmp_path, boosters):
     (tmp_path / "model").mkdir()
     boosters["multi:softprob"].save_model(tmp_path / "model" / "xgboost-model.ubj")
     with socket.socket() as free:
@@ -656,7 +656,7 @@ def test_batch_answers_and_the_tcp_port(tmp_path, boosters):
         connection = wait_until_it_listens(
             lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20), process
         )
-        status, text = answered(
+        status, text = request(
             connection, "POST", "/invocations", FEATURES, content_type="text/csv"
         )
         predicted = boosters["multi:softprob"].predict(as_the_image_reads(FEATURES))

@@ -90,15 +90,15 @@ def _large_table(body: bytes) -> np.ndarray | None:
     a carriage return too, fills up an empty line, knows quotes, and takes nan(1) for a
     number.
     """
-    # Imported on first use: it takes 26 MB.
-    import pyarrow
-    from pyarrow import csv as arrow_csv
-
     first_line = body.split(b"\n", 1)[0]
     if b"," not in first_line[:512] or any(
         sign in body for sign in (b"\n\n", b"\r", b'"', b"'", b"(")
     ):
         return None
+    # Imported on first use: it takes 26 MB.
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
     names = [str(i) for i in range(first_line.count(b",") + 1)]
     try:
         found = arrow_csv.read_csv(
