@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from local_aws.persistence.blobs import Reading
@@ -46,6 +47,12 @@ class Head:
         """Whether the body is a form, as the query protocol sends it."""
         kind = self.header("content-type") or ""
         return kind.startswith("application/x-www-form-urlencoded")
+
+    def form(self, body: bytes) -> dict[str, str]:
+        """The parameters in the query protocol, from the body or else the URL."""
+        text = body.decode("utf-8", "replace") if self.is_form else ""
+        parameters = parse_qs(text or self.query, keep_blank_values=True)
+        return {key: values[0] for key, values in parameters.items()}
 
 
 class Content(Protocol):

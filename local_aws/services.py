@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qs
 
 from local_aws.messages import Head
 
@@ -151,10 +150,10 @@ def of_target(head: Head) -> Service | None:
     return next((s for s in SERVICES if prefix and s.target_prefix == prefix), None)
 
 
-def of_unsigned(head: Head, form: str) -> Service | None:
+def of_unsigned(head: Head, body: bytes) -> Service | None:
     """The service that an unsigned request seems to be meant for.
 
-    `form` is the body of a form, or else the query. None: a service that is not here.
+    `body` is needed of forms only. None: a service that is not here.
     """
     if head.header("x-amz-target"):
         return of_target(head)
@@ -162,10 +161,10 @@ def of_unsigned(head: Head, form: str) -> Service | None:
         has_uris = "rest-json" in service.protocols
         if has_uris and service.model.find_operation(head.method, head.raw_path):
             return service
-    parameters = parse_qs(form)
+    parameters = head.form(body)
     if "Action" not in parameters:
         return S3  # whose paths can be anything
-    version = parameters.get("Version", [""])[0]
+    version = parameters.get("Version")
     queried = [s for s in SERVICES if "query" in s.protocols]
     meant = (s for s in queried if s.metadata["apiVersion"] == version)
     return next(meant, queried[0])

@@ -379,8 +379,11 @@ SDK = """
     import boto3
     sys.path.insert(0, "tests")
     import boston
-    from sagemaker.core.resources import Endpoint, EndpointConfig, TrainingJob
+    from sagemaker.core.resources import (
+        Endpoint, EndpointConfig, TrainingJob, TransformJob,
+    )
     from sagemaker.core.shapes import ProductionVariant
+    from sagemaker.core.transformer import Transformer
     from sagemaker.core.utils.exceptions import TimeoutExceededError
 
     bucket, model, report = sys.argv[1:]
@@ -425,6 +428,19 @@ SDK = """
         endpoint_name=boston.name("endpoint"),
         endpoint_config_name=config.endpoint_config_name,
     )
+    transformer = Transformer(
+        model_name=model, instance_count=1, instance_type="ml.m5.large",
+        output_path=f"s3://{bucket}/transformed",
+    )
+    said["transform"] = napped(
+        lambda: transformer.transform(
+            f"s3://{bucket}/boston/test", content_type="text/csv", split_type="Line"
+        )
+    )
+    name = boston.name()
+    request = boston.transform_request(bucket, name, model)
+    sagemaker.create_transform_job(**request)
+    said["first"] = TransformJob.get(name).transform_job_status
     said["service"] = napped(lambda: endpoint.wait_for_status("InService"))
     endpoint.delete()
     said["delete"] = napped(endpoint.wait_for_delete)
@@ -446,6 +462,8 @@ def test_the_sdk_does_not_sleep(stand_in, data, model, tmp_path) -> None:
         "logs": 0,
         "stop": 0,
         "stopped": "Stopped",
+        "transform": 0,
+        "first": "InProgress",
         "service": 0,
         "delete": 0,
     }

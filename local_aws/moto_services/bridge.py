@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 from typing import IO, Any
-from urllib.parse import parse_qs, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from local_aws.installation import HOST
-from local_aws.messages import Head, Request, Response
+from local_aws.messages import Request, Response
 from local_aws.signature import ALGORITHM
 
 log = logging.getLogger(__name__)
@@ -25,14 +25,6 @@ def call(app: Callable, environ: dict[str, Any]) -> Response:
     finally:
         parts.close()
     return Response(*started, chunks)
-
-
-def form_of(head: Head, body: bytes) -> dict[str, str]:
-    """The parameters of a query-protocol request, from its body or its URL."""
-    text = head.query
-    if head.is_form:
-        text = body.decode("utf-8", "replace") or head.query
-    return {key: values[0] for key, values in parse_qs(text, True).items()}
 
 
 def environ_of(request: Request) -> dict[str, Any]:

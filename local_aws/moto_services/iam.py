@@ -11,7 +11,6 @@ from local_aws.access.simulation import simulate_principal_policy
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID, REGION, ROLE_ARN, ROLE_NAME
 from local_aws.messages import Request, Response
-from local_aws.moto_services import bridge
 from local_aws.moto_services.service import MotoService
 from local_aws.services import named
 
@@ -47,7 +46,7 @@ class Iam(MotoService):
         from moto.core.utils import get_service_model
 
         model = get_service_model(self._service.name).operation_model(operation)
-        form = bridge.form_of(request.head, request.body.read())
+        form = request.head.form(request.body.read())
         try:
             params = QueryParser(model).parse({"values": form})
         except ValueError as error:  # a number that does not read

@@ -110,7 +110,7 @@ class MotoService:
         operation = request.head.target[1]
         if not operation and "query" in self._service.protocols:
             body = request.body.read()
-            operation = bridge.form_of(request.head, body).get("Action", "")
+            operation = request.head.form(body).get("Action", "")
         request.body.file.seek(0)
         return operation
 

@@ -186,14 +186,16 @@ class Family:
         return {member: records, "NextToken": token}
 
 
-# By resource type in ARNs, and by the name of the Describe operation.
+# By resource type in ARNs, and by the names of the Create and Describe operations.
 FAMILIES: dict[str, Family] = {}
+CREATED: dict[str, Family] = {}
 DESCRIBED: dict[str, Family] = {}
 
 
 def declare(family: Family) -> Family:
     """Make the family known and register its Describe and List operations."""
     FAMILIES[family.kind] = family
+    CREATED[f"Create{family.noun}"] = family
     DESCRIBED[family.describe_operation] = family
     operation(family.describe_operation)(family.describe)
     operation(family.list_operation)(family.list)

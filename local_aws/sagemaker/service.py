@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from local_aws import protocol
 from local_aws.messages import Request, Response
+from local_aws.protocol import Handled
 from local_aws.sagemaker import HANDLERS
-from local_aws.sagemaker.families import DESCRIBED
-from local_aws.sagemaker.waiting import Described, Waiting, described
+from local_aws.sagemaker.families import CREATED, DESCRIBED
+from local_aws.sagemaker.waiting import Described, Waiting
 from local_aws.services import Service
 
 if TYPE_CHECKING:
@@ -25,22 +26,34 @@ class ControlPlane:
 
     async def respond(self, request: Request) -> Response:
         """Respond to one request; to a Describe when there is something to say."""
-        response, shown = await self._handle(request)
+        handled = await self._handle(request)
+        shown = _described(request, handled)
         if shown is not None and await self._waiting.hold(request, shown):
-            response, shown = await self._handle(request)
+            handled = await self._handle(request)
+            shown = _described(request, handled)
         if shown is not None:
             self._waiting.answered(request, shown)
-        return response
+        if family := CREATED.get(handled.operation):
+            name = handled.params[family.name_member]
+            self._waiting.made(request, (request.region, family.kind, name))
+        return handled.response
 
-    async def _handle(self, request: Request) -> tuple[Response, Described | None]:
-        """The response, and the resource that it shows if it is a Describe's."""
+    async def _handle(self, request: Request) -> Handled:
         context = self._sagemaker.for_region(request.region)
-        handled = await asyncio.get_running_loop().run_in_executor(
+        return await asyncio.get_running_loop().run_in_executor(
             self._threads, protocol.handle, request, HANDLERS, context
         )
-        if handled.operation not in DESCRIBED:
-            return handled.response, None
-        shown = described(
-            handled.operation, request.region, handled.params, handled.result
-        )
-        return handled.response, shown
+
+
+def _described(request: Request, handled: Handled) -> Described | None:
+    """The resource that is shown, if the operation is a Describe of a family."""
+    family = DESCRIBED.get(handled.operation)
+    if family is None:
+        return None
+    return Described(
+        family,
+        request.region,
+        handled.params[family.name_member],
+        handled.result["CreationTime"],
+        handled.result.get(family.status_member),
+    )

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from local_aws.messages import Disconnected, Request
 from local_aws.persistence.resources import NotFound, Resources
-from local_aws.sagemaker.families import DESCRIBED, FAMILIES, Family
+from local_aws.sagemaker.families import FAMILIES, Family
 
 WAITER_S = 50.0
 # A little less than ten, which some set as their read timeout.
@@ -31,7 +31,14 @@ POLLER_S = 9.5
 NEWS = frozenset({"Creating", "InProgress", "Pending"})
 # A client that left after t seconds is not held for so long again.
 OF_LAST_PATIENCE = 0.75
-ASKERS = 10_000
+REMEMBERED = 10_000
+# The two kinds of client that the SDK has, as they call themselves.
+SDK_SESSION = "AWS-SageMaker-Python-SDK"
+SDK_RESOURCES = "AWS-SageMakerCore"
+
+
+Key = tuple[str, str, str]  # Region, kind, name
+Asker = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -45,28 +52,12 @@ class Described:
     status: str | None
 
     @property
-    def key(self) -> "Key":
+    def key(self) -> Key:
         return self.region, self.family.kind, self.name
 
     @property
     def is_transitional(self) -> bool:
         return self.status in self.family.transitional
-
-
-Key = tuple[str, str, str]  # Region, kind, name
-Asker = tuple[object, ...]
-
-
-def described(operation: str, region: str, params: dict, result: dict) -> Described:
-    """What the Describe operation of a family has shown."""
-    family = DESCRIBED[operation]
-    return Described(
-        family,
-        region,
-        params[family.name_member],
-        result["CreationTime"],
-        result.get(family.status_member),
-    )
 
 
 class Waiting:
@@ -79,6 +70,7 @@ class Waiting:
         self._held: dict[Key, set[asyncio.Future[None]]] = {}
         # Who has been told "in progress", and after how many seconds they left, if so.
         self._told: OrderedDict[Asker, float | None] = OrderedDict()
+        self._makers: OrderedDict[Key, tuple[str, ...]] = OrderedDict()
         self._is_over = False
         resources.on_change(self._changed)
 
@@ -105,15 +97,19 @@ class Waiting:
             self._forget(shown.key, released)
             left.cancel()
         if left.done() and not left.cancelled():
-            self._remember(asker, self._loop.time() - began)
+            _put(self._told, asker, self._loop.time() - began)
             raise Disconnected
         return True
+
+    def made(self, request: Request, key: Key) -> None:
+        """Take note of who has made a resource."""
+        _put(self._makers, key, _agent(request))
 
     def answered(self, request: Request, shown: Described) -> None:
         """Take note of what a client has been told."""
         asker = _asker(request, shown)
         if shown.is_transitional:
-            self._remember(asker, self._told.get(asker))
+            _put(self._told, asker, self._told.get(asker))
         else:
             self._told.pop(asker, None)
 
@@ -131,21 +127,28 @@ class Waiting:
         elif (
             asker in self._told
             or shown.status not in NEWS
-            or _is_transformer(request, shown)
+            or self._is_transformer(request, shown)
         ):
             seconds = POLLER_S
         else:
             return 0.0
         patience = self._told.get(asker)
-        return (
-            seconds if patience is None else min(seconds, patience * OF_LAST_PATIENCE)
-        )
+        if patience is None:
+            return seconds
+        return min(seconds, patience * OF_LAST_PATIENCE)
 
-    def _remember(self, asker: Asker, patience: float | None) -> None:
-        self._told[asker] = patience
-        self._told.move_to_end(asker)
-        if len(self._told) > ASKERS:
-            self._told.popitem(last=False)
+    def _is_transformer(self, request: Request, shown: Described) -> bool:
+        """Whether the SDK's Transformer asks, for a job that it has just made.
+
+        It does not look at what it has made, so its first question is one of waiting.
+        It makes jobs with another client than the one that it asks with.
+        """
+        maker = self._makers.get(shown.key, ())
+        return (
+            shown.family.kind == "transform-job"
+            and _is_of(SDK_SESSION, maker)
+            and _is_of(SDK_RESOURCES, _agent(request))
+        )
 
     def _changed(self, region: str, kind: str, name: str) -> None:
         """A resource was created, changed or deleted; called on any thread."""
@@ -179,30 +182,36 @@ class Waiting:
             self._held.pop(key, None)
 
 
+def _put(memory: OrderedDict, key: tuple, value: object) -> None:
+    """Remember something, and forget what was not remembered for the longest time."""
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > REMEMBERED:
+        memory.popitem(last=False)
+
+
 def _asker(request: Request, shown: Described) -> Asker:
     """Who asks for what: a client that asks again is the same asker.
 
     Of the User-Agent, the list of features differs between the calls of one client.
     """
-    agent = request.head.header("user-agent") or ""
-    words = tuple(word for word in agent.split() if not word.startswith("m/"))
+    words = tuple(word for word in _agent(request) if not word.startswith("m/"))
     return request.claim.access_key_id, words, shown.key, shown.created
-
-
-def _is_transformer(request: Request, shown: Described) -> bool:
-    """Whether the SDK asks for a transform job, as its Transformer does to wait for it.
-
-    It does not look at what it has made, so its first question is one of waiting.
-    """
-    agent = request.head.header("user-agent") or ""
-    return "AWS-SageMakerCore" in agent and shown.family.kind == "transform-job"
 
 
 def _is_waiter(request: Request) -> bool:
     """Whether a waiter of botocore asks: its feature is B, as in `m/B,E,Z`."""
-    agent = request.head.header("user-agent") or ""
     return any(
         "B" in word.removeprefix("m/").split(",")
-        for word in agent.split()
+        for word in _agent(request)
         if word.startswith("m/")
     )
+
+
+def _agent(request: Request) -> tuple[str, ...]:
+    """The words of the User-Agent."""
+    return tuple((request.head.header("user-agent") or "").split())
+
+
+def _is_of(library: str, agent: tuple[str, ...]) -> bool:
+    return any(word.startswith(f"lib/{library}#") for word in agent)

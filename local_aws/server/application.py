@@ -34,7 +34,7 @@ from local_aws.signature import Claim
 log = logging.getLogger(__name__)
 
 CHUNK = MEGABYTE
-LARGEST_UNSIGNED_FORM = MEGABYTE
+LARGEST_FORM = MEGABYTE  # of those that are not signed
 
 
 class StandIn:
@@ -64,28 +64,10 @@ class StandIn:
 
     async def _response(self, head: Head, receive: Receive, body: Body) -> Response:
         """Respond, with an AWS error if need be. Raises Disconnected only."""
-        name = signature.claimed_name(head)
-        if head.method == "OPTIONS":
-            service = services.S3
-        elif name is not None:
-            service = services.of_signature(name, head)
-        else:
-            service = await _unsigned_service(head, receive, body)
+        service = await _service(head, receive, body)
         protocol = services.protocol_of(service, head)
         try:
-            if head.method == "OPTIONS":
-                # A browser asking on behalf of a page of another origin.
-                text = "CORSResponse: CORS is not enabled for this bucket."
-                raise AwsError("AccessForbidden", text, 403)
-            claim = await self._checked(head, receive, body, service, protocol)
-            if claim.service == OWN_SERVICE:
-                return Response(200, [("content-type", "text/plain")], [OWN_RESPONSE])
-            if service is None:
-                raise errors.not_built(claim.service, _operation(head, body))
-            request = Request(
-                head, claim, service, protocol, body, lambda: _disconnected(receive)
-            )
-            return await self._responders.of(service).respond(request)
+            return await self._respond(head, receive, body, service, protocol)
         except Disconnected:
             raise
         except TooLarge:
@@ -104,6 +86,31 @@ class StandIn:
         # What is left of the body would be read as the next request.
         headers = [*response.headers, ("connection", "close")]
         return Response(response.status, headers, response.parts)
+
+    async def _respond(
+        self,
+        head: Head,
+        receive: Receive,
+        body: Body,
+        service: Service | None,
+        protocol: WireProtocol,
+    ) -> Response:
+        """Raises AwsError, TooLarge, Disconnected."""
+        if head.method == "OPTIONS":
+            # A browser asking on behalf of a page of another origin.
+            text = "CORSResponse: CORS is not enabled for this bucket."
+            raise AwsError("AccessForbidden", text, 403)
+        claim = await self._checked(head, receive, body, service, protocol)
+        if claim.service == OWN_SERVICE:
+            return Response(200, [("content-type", "text/plain")], [OWN_RESPONSE])
+        if service is None:
+            path = f"{head.method} {head.raw_path}"
+            action = head.form(body.read()).get("Action")
+            raise errors.not_built(claim.service, head.target[1] or action or path)
+        request = Request(
+            head, claim, service, protocol, body, lambda: _disconnected(receive)
+        )
+        return await self._responders.of(service).respond(request)
 
     async def _checked(
         self,
@@ -153,29 +160,26 @@ def _head(scope: Message) -> Head:
     )
 
 
-async def _unsigned_service(head: Head, receive: Receive, body: Body) -> Service | None:
-    """The service that an unsigned request seems to be meant for."""
-    text = head.query
-    if head.is_form and int(head.header("content-length") or 0) <= MEGABYTE:
+async def _service(head: Head, receive: Receive, body: Body) -> Service | None:
+    """The service that a request is for, or seems to be if it is not signed."""
+    if head.method == "OPTIONS":
+        return services.S3
+    name = signature.claimed_name(head)
+    if name is not None:
+        return services.of_signature(name, head)
+    form = b""
+    if head.is_form and int(head.header("content-length") or 0) <= LARGEST_FORM:
         try:
-            await body.fill(receive, LARGEST_UNSIGNED_FORM)
-            text = body.read().decode("utf-8", "replace") or text
+            await body.fill(receive, LARGEST_FORM)
+            form = body.read()
         except TooLarge:  # one that came without its length
             pass
-    return services.of_unsigned(head, text)
+    return services.of_unsigned(head, form)
 
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _operation(head: Head, body: Body) -> str:
-    """What the client of a service that is not here has asked for."""
-    from local_aws.moto_services.bridge import form_of
-
-    form = form_of(head, body.read())
-    return head.target[1] or form.get("Action") or f"{head.method} {head.raw_path}"
 
 
 async def _send(send: Send, head: Head, response: Response) -> None:
