@@ -1,5 +1,6 @@
 """What the tests of endpoints' faults share: two models, endpoints, their processes."""
 
+import contextlib
 import io
 import os
 import signal
@@ -123,6 +124,16 @@ class Service:
             EndpointName=name,
         )
 
+    def delete_all(self):
+        """Delete all endpoints; return when their containers have ended."""
+        endpoints = self.sagemaker.list_endpoints()["Endpoints"]
+        for endpoint in endpoints:
+            self.settled(endpoint["EndpointName"])
+            self.sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
+        for endpoint in endpoints:
+            self.wait_until_gone(endpoint["EndpointName"])
+        self.wait_for_containers(0)
+
     def wait_until_gone(self, name):
         """Return when the endpoint is deleted."""
         deadline = time.monotonic() + 60
@@ -213,8 +224,9 @@ class Freezer:
         while not self._done.is_set():
             new = set(self._service.containers()) - self._leave - self.frozen
             for process in sorted(new)[: self._limit - len(self.frozen)]:
-                os.kill(process, signal.SIGSTOP)
-                self.frozen.add(process)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
+                    self.frozen.add(process)
 
     def wait_for(self, count):
         """Return when so many are frozen."""
@@ -226,10 +238,8 @@ class Freezer:
         if self._thread.is_alive():
             self._thread.join()
         for process in self.frozen:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
-            except ProcessLookupError:
-                continue
 
     def __enter__(self):
         self._thread.start()

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import boston
 import pytest
 from botocore.exceptions import ClientError
-from conftest import start_stand_in, stop_stand_in
-from hosted import THREADS, Service, archive
+from conftest import start_stand_in, stop_stand_in, temporary_folder
+from hosted import THREADS, Freezer, Service, archive
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc"), reason="finds the containers in /proc"
@@ -26,18 +26,27 @@ PING_FAILURE = (
 )
 
 
+@pytest.fixture(scope="module")
+def own():
+    """A stand-in with short limits."""
+    with temporary_folder() as folder:
+        stand_in = start_stand_in(
+            folder, LOCAL_AWS_STARTUP_SECONDS="4", LOCAL_AWS_INVOCATION_SECONDS="4"
+        )
+        service = Service(stand_in)
+        service.create(good=1.0)  # in service, or not yet
+        yield service
+        stop_stand_in(stand_in)
+        deadline = time.monotonic() + 10
+        while service.containers():
+            assert time.monotonic() < deadline, "a container outlived the stand-in"
+            time.sleep(0.02)
+
+
 @pytest.fixture
-def service(home):
-    stand_in = start_stand_in(
-        home, LOCAL_AWS_STARTUP_SECONDS="4", LOCAL_AWS_INVOCATION_SECONDS="4"
-    )
-    service = Service(stand_in)
-    yield service
-    stop_stand_in(stand_in)
-    deadline = time.monotonic() + 10
-    while service.containers():
-        assert time.monotonic() < deadline, "a container outlived the stand-in"
-        time.sleep(0.02)
+def service(own):
+    own.delete_all()
+    return own
 
 
 def test_a_killed_container_is_started_again_under_load(service):
@@ -105,20 +114,8 @@ def test_a_disk_without_room_is_named_as_the_reason(service):
 
 
 def test_a_container_that_hangs_at_its_start_fails_the_ping(service):
-    frozen = threading.Event()
-
-    def freeze():
-        while not frozen.is_set():
-            for process in service.containers():
-                os.kill(process, signal.SIGSTOP)
-
-    freezer = threading.Thread(target=freeze)
-    freezer.start()
-    try:
+    with Freezer(service):
         endpoint = service.settled(service.create(good=1.0))
-    finally:
-        frozen.set()
-        freezer.join()
     assert endpoint["EndpointStatus"] == "Failed"
     assert endpoint["FailureReason"] == PING_FAILURE
 
