@@ -267,10 +267,11 @@ def test_shapes_that_contain_themselves():
 
 def test_a_pattern_that_backtracks_does_not_hold_the_server(monkeypatch):
     name = "a" * 2000 + "!"
-    shape = services.named("sagemaker").model.operation("CreateComputeQuota").input
-    shape = shape.members["ComputeQuotaTarget"].members["TeamName"]
+    operation = services.named("sagemaker").model.operation("CreateComputeQuota")
+    target = operation.input_shape.members["ComputeQuotaTarget"]
+    pattern = target.members["TeamName"].metadata["pattern"]
     with pytest.raises(TimeoutError):  # or this shows nothing
-        shape.compiled_pattern.fullmatch(name, timeout=0.01)
+        model.compile_pattern(pattern).fullmatch(name, timeout=0.01)
     monkeypatch.setattr(constraints, "PATTERN_TIMEOUT", 0.01)
     code, message = send(
         "CreateComputeQuota",

@@ -8,6 +8,7 @@ from local_aws import protocol
 from local_aws.errors import AwsError
 from local_aws.hosting.invocation import FORWARDED, validation_error
 from local_aws.messages import Request, Response
+from local_aws.protocol.model import wire_name
 from local_aws.services import Service
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ class Runtime:
         request_id = str(uuid.uuid4())
         try:
             operation, params = protocol.read(request, BUILT)
+            members = operation.input_shape.members
             headers = {
-                operation.input.bindings[member].name.lower(): params[member]
+                wire_name(member, members[member]).lower(): params[member]
                 for member in FORWARDED
                 if member in params
             }

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.model import OperationModel
+
 from local_aws import errors
 from local_aws.errors import AwsError
 from local_aws.messages import Request, Response
 from local_aws.protocol import constraints, requests, responses, rest
-from local_aws.protocol.model import Operation
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,9 @@ def failure(error: Exception, request: Request, request_id: str) -> Response:
     return errors.render(error, request.protocol, request.service, request_id)
 
 
-def find(request: Request, built: Collection[str]) -> tuple[Operation, dict[str, str]]:
+def find(
+    request: Request, built: Collection[str]
+) -> tuple[OperationModel, dict[str, str]]:
     """The operation that is asked for, and the values in the request's path.
 
     `built` holds the names of the operations that are here. Raises AwsError.
@@ -90,7 +93,9 @@ def find(request: Request, built: Collection[str]) -> tuple[Operation, dict[str,
     return found
 
 
-def read(request: Request, built: Collection[str]) -> tuple[Operation, dict[str, Any]]:
+def read(
+    request: Request, built: Collection[str]
+) -> tuple[OperationModel, dict[str, Any]]:
     """The operation that is asked for and its checked parameters.
 
     `built` holds the names of the operations that are here. Raises AwsError.
@@ -98,17 +103,17 @@ def read(request: Request, built: Collection[str]) -> tuple[Operation, dict[str,
     operation, labels = find(request, built)
     body = request.body.read()
     if request.protocol == "rest-json":
-        params = rest.parse(request.head, labels, body, operation.input)
+        params = rest.parse(request.head, labels, body, operation.input_shape)
     else:
-        params = requests.parse_body(body, operation.input)
-    if operation.input is not None:
-        constraints.check(params, operation.input)
+        params = requests.parse_body(body, operation.input_shape)
+    if operation.input_shape is not None:
+        constraints.check(params, operation.input_shape)
     return operation, params
 
 
 def write(
     result: dict[str, Any] | None,
-    operation: Operation,
+    operation: OperationModel,
     request: Request,
     request_id: str,
 ) -> Response:

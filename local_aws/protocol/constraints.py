@@ -14,13 +14,16 @@ AWS's own order is not known. AWS lists the values of an enumeration in no order
 it is the model's.
 """
 
+import math
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from botocore.model import Shape
+
 from local_aws.errors import AwsError, serialization_exception, validation_exception
-from local_aws.protocol.model import Shape
+from local_aws.protocol.model import compile_pattern
 
 # AWS reports no more than this many; it also bounds what a hostile request costs.
 MOST_REPORTED = 10
@@ -80,7 +83,7 @@ def _check_structure(
             return
         item = value.get(name)
         if item is None:
-            if name in shape.required:
+            if name in shape.required_members:
                 violations.append(
                     violation(None, None, path + lower_camel(name), _NOT_NULL)
                 )
@@ -91,13 +94,13 @@ def _check_structure(
 def _check_value(value: Any, shape: Shape, path: str, violations: list[str]) -> None:
     if value is None:
         violations.append(violation(None, None, path, _NOT_NULL))
-    elif shape.type == "structure":
+    elif shape.type_name == "structure":
         _check_structure(value, shape, path + ".", violations)
-    elif shape.type == "list":
+    elif shape.type_name == "list":
         _check_list(value, shape, path, violations)
-    elif shape.type == "map":
+    elif shape.type_name == "map":
         _check_map(value, shape, path, violations)
-    elif shape.is_constrained:
+    elif _is_constrained(shape):
         violations.extend(
             violation(value, shape, path, constraint)
             for constraint in _broken(value, shape)
@@ -109,9 +112,9 @@ def _check_list(
 ) -> None:
     violations.extend(
         violation(value, shape, path, constraint)
-        for constraint in _broken_lengths(len(value), shape)
+        for constraint in _broken_bounds(len(value), shape)
     )
-    element = shape.element
+    element = shape.member
     if _is_container(element):
         for number, item in enumerate(value, start=1):
             if len(violations) >= MOST_REPORTED:
@@ -128,7 +131,7 @@ def _check_map(
 ) -> None:
     violations.extend(
         violation(value, shape, path, constraint)
-        for constraint in _broken_lengths(len(value), shape)
+        for constraint in _broken_bounds(len(value), shape)
     )
     if _any_broken(value, shape.key):
         constraint = f"Map keys must satisfy constraint: {_all_rules(shape.key)}"
@@ -144,49 +147,58 @@ def _check_map(
         violations.append(violation(value, shape, path, constraint))
 
 
+def _is_constrained(shape: Shape) -> bool:
+    """Whether a value of this scalar type can break a rule.
+
+    The sizes of blobs are for whom they are sent on to.
+    """
+    rules = {"min", "max", "pattern", "enum"}
+    return shape.type_name != "blob" and not rules.isdisjoint(shape.metadata)
+
+
 def _is_container(shape: Shape) -> bool:
-    return shape.type in ("structure", "list", "map")
+    return shape.type_name in ("structure", "list", "map")
 
 
 def _any_broken(values: Collection[Any], shape: Shape) -> bool:
     if None in values:
         return True
-    if not shape.is_constrained:
+    if not _is_constrained(shape):
         return False
     return any(next(_broken(value, shape), None) is not None for value in values)
 
 
 def _broken(value: Any, shape: Shape) -> Iterable[str]:
     """The rules that a scalar breaks, in the order in which AWS reports them."""
-    if shape.type == "string":
-        if shape.enum and value not in shape.allowed:
+    if shape.type_name == "string":
+        if shape.enum and value not in shape.enum:
             yield _enum_rule(shape)
-        if shape.pattern is not None and not _matches(value, shape):
+        if "pattern" in shape.metadata and not _matches(
+            value, shape.metadata["pattern"]
+        ):
             yield _pattern_rule(shape)
-        yield from _broken_lengths(_java_length(value), shape)
-    elif shape.type != "boolean":
-        if shape.maximum is not None and value > shape.maximum:
-            yield _maximum_rule(shape)
-        if shape.minimum is not None and value < shape.minimum:
-            yield _minimum_rule(shape)
+        yield from _broken_bounds(_java_length(value), shape)
+    elif shape.type_name != "boolean":
+        yield from _broken_bounds(value, shape)
 
 
-def _broken_lengths(length: int, shape: Shape) -> Iterable[str]:
-    if shape.maximum is not None and length > shape.maximum:
+def _broken_bounds(number: float, shape: Shape) -> Iterable[str]:
+    """`number` is the value, or the length of a string, a list or a map."""
+    if number > shape.metadata.get("max", math.inf):
         yield _maximum_rule(shape)
-    if shape.minimum is not None and length < shape.minimum:
+    if number < shape.metadata.get("min", -math.inf):
         yield _minimum_rule(shape)
 
 
-def _matches(value: str, shape: Shape) -> bool:
+def _matches(value: str, pattern: str) -> bool:
     if len(value) <= LONGEST_REMEMBERED:
-        return _matches_again(value, shape)
-    return _matches_now(value, shape)
+        return _matches_again(value, pattern)
+    return _matches_now(value, pattern)
 
 
-def _matches_now(value: str, shape: Shape) -> bool:
+def _matches_now(value: str, pattern: str) -> bool:
     try:
-        match = shape.compiled_pattern.fullmatch(value, timeout=PATTERN_TIMEOUT)
+        match = compile_pattern(pattern).fullmatch(value, timeout=PATTERN_TIMEOUT)
     except TimeoutError:
         return False
     return match is not None
@@ -211,13 +223,13 @@ def _all_rules(shape: Shape, holds_null: bool = False) -> str:
     here it stands where a null is what is wrong.
     """
     rules = []
-    if shape.maximum is not None:
+    if "max" in shape.metadata:
         rules.append(_maximum_rule(shape))
-    if shape.minimum is not None:
+    if "min" in shape.metadata:
         rules.append(_minimum_rule(shape))
-    if shape.pattern is not None:
+    if "pattern" in shape.metadata:
         rules.append(_pattern_rule(shape))
-    if shape.enum:
+    if "enum" in shape.metadata:
         rules.append(_enum_rule(shape))
     if holds_null:
         rules.append(_NOT_NULL)
@@ -225,25 +237,26 @@ def _all_rules(shape: Shape, holds_null: bool = False) -> str:
 
 
 def _measure(shape: Shape) -> str:
-    return "length" if shape.type in ("string", "list", "map") else "value"
+    return "length" if shape.type_name in ("string", "list", "map") else "value"
 
 
 def _maximum_rule(shape: Shape) -> str:
-    return f"Member must have {_measure(shape)} less than or equal to {shape.maximum}"
+    maximum = shape.metadata["max"]
+    return f"Member must have {_measure(shape)} less than or equal to {maximum}"
 
 
 def _minimum_rule(shape: Shape) -> str:
-    return (
-        f"Member must have {_measure(shape)} greater than or equal to {shape.minimum}"
-    )
+    minimum = shape.metadata["min"]
+    return f"Member must have {_measure(shape)} greater than or equal to {minimum}"
 
 
 def _pattern_rule(shape: Shape) -> str:
-    return f"Member must satisfy regular expression pattern: {shape.pattern}"
+    pattern = shape.metadata["pattern"]
+    return f"Member must satisfy regular expression pattern: {pattern}"
 
 
 def _enum_rule(shape: Shape) -> str:
-    return f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+    return f"Member must satisfy enum value set: [{', '.join(shape.metadata['enum'])}]"
 
 
 def _shown(value: Any, shape: Shape) -> str:
@@ -253,15 +266,15 @@ def _shown(value: Any, shape: Shape) -> str:
     """
     if value is None:
         return "null"
-    if shape.type == "structure":
+    if shape.type_name == "structure":
         members = ", ".join(
             f"{lower_camel(name)}={_shown(item, shape.members[name])}"
             for name, item in value.items()
         )
         return f"{shape.name}({members})"
-    if shape.type == "list":
-        return f"[{', '.join(_shown(item, shape.element) for item in value)}]"
-    if shape.type == "map":
+    if shape.type_name == "list":
+        return f"[{', '.join(_shown(item, shape.member) for item in value)}]"
+    if shape.type_name == "map":
         pairs = (f"{name}={_shown(item, shape.value)}" for name, item in value.items())
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, bool):

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from botocore.model import Shape
+
 from local_aws.errors import AwsError, serialization_exception
-from local_aws.protocol.model import Shape
+from local_aws.protocol.model import location, wire_name
 
 _LIST_NOT_EXPECTED = "Start of list found where not expected"
 _MAP_NOT_EXPECTED = "Start of structure or map found where not expected."
@@ -73,7 +75,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _read(value: Any, shape: Shape) -> Any:
-    return _READERS[shape.type](value, shape)
+    return _READERS[shape.type_name](value, shape)
 
 
 def _read_or_null(value: Any, shape: Shape) -> Any:
@@ -83,13 +85,13 @@ def _read_or_null(value: Any, shape: Shape) -> Any:
 def _structure(value: Any, shape: Shape) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _not_a_container(value, "Expected null")
-    members, names = shape.members, shape.names
     given = {
-        names[name]: _read(item, members[names[name]])
-        for name, item in value.items()
-        if item is not None and name in names
+        name: _read(item, member)
+        for name, member in shape.members.items()
+        if not location(member)
+        and (item := value.get(wire_name(name, member))) is not None
     }
-    if shape.is_union and len(given) != 1:
+    if shape.is_tagged_union and len(given) != 1:
         raise serialization_exception(
             f"Exactly one member of the union {shape.name} must be set, "
             f"found {len(given)}"
@@ -100,7 +102,7 @@ def _structure(value: Any, shape: Shape) -> dict[str, Any]:
 def _list(value: Any, shape: Shape) -> list[Any]:
     if not isinstance(value, list):
         raise _not_a_container(value, "Expected list or null")
-    return [_read_or_null(item, shape.element) for item in value]
+    return [_read_or_null(item, shape.member) for item in value]
 
 
 def _map(value: Any, shape: Shape) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _string(value: Any, shape: Shape) -> str:
 def _integer(value: Any, shape: Shape) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong_scalar(value, shape)
-    limit = _INTEGER_LIMITS[shape.type]
+    limit = _INTEGER_LIMITS[shape.type_name]
     if not -limit <= value < limit:
         raise _wrong_scalar(value, shape)
     return int(value)
@@ -168,7 +170,9 @@ def _boolean(value: Any, shape: Shape) -> bool:
 
 
 def _timestamp(value: Any, shape: Shape) -> datetime:
-    if shape.timestamp_format == "iso8601" and isinstance(value, str):
+    if shape.serialization.get("timestampFormat") == "iso8601" and isinstance(
+        value, str
+    ):
         try:
             return datetime.fromisoformat(value)
         except ValueError:
@@ -201,7 +205,9 @@ def _wrong_scalar(value: Any, shape: Shape) -> AwsError:
         kind = "STRING_VALUE"
     else:
         kind = "NUMBER_VALUE"
-    return serialization_exception(f"{kind} can not be {_CONVERTED_TO[shape.type]}")
+    return serialization_exception(
+        f"{kind} can not be {_CONVERTED_TO[shape.type_name]}"
+    )
 
 
 _READERS: dict[str, Callable[[Any, Shape], Any]] = {

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.protocol.model import Operation, Shape
+from botocore.model import OperationModel, Shape
+
+from local_aws.protocol.model import location, wire_name
 
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
@@ -19,7 +21,7 @@ class ResultError(Exception):
     """
 
 
-def serialize(result: dict[str, Any] | None, operation: Operation) -> bytes:
+def serialize(result: dict[str, Any] | None, operation: OperationModel) -> bytes:
     """The JSON body for a handler's result.
 
     Members that are None are left out, and so are structures with nothing but None.
@@ -33,16 +35,16 @@ def serialize(result: dict[str, Any] | None, operation: Operation) -> bytes:
         ResultError: a name that the shape does not have, a required member that is
             missing, a value of another type.
     """
-    if operation.output is None:
+    if operation.output_shape is None:
         if result:
             raise ResultError(f"{operation.name} has no output, got {sorted(result)}")
         return b""
-    shaped = write_structure(result or {}, operation.output, operation.name)
+    shaped = write_structure(result or {}, operation.output_shape, operation.name)
     return json.dumps(shaped, separators=(",", ":")).encode()
 
 
 def _write(value: Any, shape: Shape, path: str) -> Any:
-    return _WRITERS[shape.type](value, shape, path)
+    return _WRITERS[shape.type_name](value, shape, path)
 
 
 def write_structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
@@ -55,21 +57,20 @@ def write_structure(value: Any, shape: Shape, path: str) -> dict[str, Any]:
         if member is None:
             raise ResultError(f"{path}: {shape.name} has no member {name!r}")
         if item is not None and not _holds_nothing(item, member):
-            written[shape.bindings[name].name] = _write(item, member, f"{path}.{name}")
-    names = {name: shape.bindings[name] for name in shape.required}
+            written[name] = _write(item, member, f"{path}.{name}")
     missing = [
         name
-        for name, binding in names.items()
-        if not binding.location and binding.name not in written
+        for name in shape.required_members
+        if name not in written and not location(shape.members[name])
     ]
     if missing:
         raise ResultError(f"{path}: required {', '.join(missing)} not in the result")
-    return written
+    return {wire_name(name, shape.members[name]): written[name] for name in written}
 
 
 def _holds_nothing(value: Any, shape: Shape) -> bool:
     """Whether a structure has members and all are None; {} itself was meant."""
-    if shape.type != "structure" or not isinstance(value, dict) or not value:
+    if shape.type_name != "structure" or not isinstance(value, dict) or not value:
         return False
     return all(item is None for item in value.values())
 
@@ -78,7 +79,7 @@ def _list(value: Any, shape: Shape, path: str) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise _wrong_type(value, shape, path)
     return [
-        _write(item, shape.element, f"{path}[{index}]")
+        _write(item, shape.member, f"{path}[{index}]")
         for index, item in enumerate(value)
     ]
 
@@ -122,7 +123,7 @@ def _boolean(value: Any, shape: Shape, path: str) -> bool:
 
 def _timestamp(value: Any, shape: Shape, path: str) -> float | str:
     if isinstance(value, datetime) and value.tzinfo is not None:
-        if shape.timestamp_format == "iso8601":
+        if shape.serialization.get("timestampFormat") == "iso8601":
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         return round(value.timestamp(), 3)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -137,7 +138,9 @@ def _blob(value: Any, shape: Shape, path: str) -> str:
 
 
 def _wrong_type(value: Any, shape: Shape, path: str) -> ResultError:
-    return ResultError(f"{path}: {value!r} is not a {shape.type} (shape {shape.name})")
+    return ResultError(
+        f"{path}: {value!r} is not a {shape.type_name} (shape {shape.name})"
+    )
 
 
 _WRITERS: dict[str, Callable[[Any, Shape, str], Any]] = {

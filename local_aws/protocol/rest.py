@@ -10,10 +10,12 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from botocore.model import OperationModel, Shape
+
 from local_aws.errors import serialization_exception
 from local_aws.messages import Head
 from local_aws.protocol import requests, responses
-from local_aws.protocol.model import Binding, Operation, Shape
+from local_aws.protocol.model import location, wire_name
 from local_aws.protocol.responses import ResultError
 
 
@@ -33,38 +35,39 @@ def parse(
     """
     if shape is None:
         return {}
-    params = {}
-    if shape.payload is not None:
-        params = _parse_payload(body, shape)
-    elif shape.names:
+    payload = shape.serialization.get("payload")
+    if payload is not None:
+        params = _parse_payload(body, payload, shape.members[payload])
+    elif all(map(location, shape.members.values())):
+        params = {}
+    else:
         params = requests.parse_body(body or b"{}", shape)
     query = parse_qsl(head.query, keep_blank_values=True)
-    for member, binding in shape.bindings.items():
-        kind = shape.members[member]
-        if binding.location == "uri":
-            params[member] = _from_text(labels[binding.name], kind, binding)
-        elif binding.location == "header":
-            text = head.header(binding.name.lower())
+    for member, kind in shape.members.items():
+        where, name = location(kind), wire_name(member, kind)
+        if where == "uri":
+            params[member] = _from_text(labels[name], kind, where)
+        elif where == "header":
+            text = head.header(name.lower())
             if text is not None:
-                params[member] = _from_text(text, kind, binding)
-        elif binding.location == "headers":
-            params[member] = _with_prefix(head, binding.name.lower())
-        elif binding.location == "querystring":
-            texts = [value for name, value in query if name == binding.name]
-            if texts and kind.type == "list":
-                params[member] = [_from_text(t, kind.element, binding) for t in texts]
+                params[member] = _from_text(text, kind, where)
+        elif where == "headers":
+            params[member] = _with_prefix(head, name.lower())
+        elif where == "querystring":
+            texts = [value for key, value in query if key == name]
+            if texts and kind.type_name == "list":
+                params[member] = [_from_text(t, kind.member, where) for t in texts]
             elif texts:
-                params[member] = _from_text(texts[-1], kind, binding)
+                params[member] = _from_text(texts[-1], kind, where)
     return params
 
 
-def _parse_payload(body: bytes, shape: Shape) -> dict[str, Any]:
-    kind = shape.members[shape.payload]
-    if kind.type == "blob":
-        return {shape.payload: body}
-    if kind.type == "string":
-        return {shape.payload: body.decode("utf-8", "replace")}
-    return {shape.payload: requests.parse_body(body, kind)} if body else {}
+def _parse_payload(body: bytes, member: str, kind: Shape) -> dict[str, Any]:
+    if kind.type_name == "blob":
+        return {member: body}
+    if kind.type_name == "string":
+        return {member: body.decode("utf-8", "replace")}
+    return {member: requests.parse_body(body, kind)} if body else {}
 
 
 def _with_prefix(head: Head, prefix: str) -> dict[str, str]:
@@ -75,29 +78,29 @@ def _with_prefix(head: Head, prefix: str) -> dict[str, str]:
     }
 
 
-def _from_text(text: str, shape: Shape, binding: Binding) -> Any:
+def _from_text(text: str, shape: Shape, where: str) -> Any:
     """A value that is written as text in a URI or a header."""
     try:
-        if shape.type in ("integer", "long"):
+        if shape.type_name in ("integer", "long"):
             return int(text)
-        if shape.type in ("float", "double"):
+        if shape.type_name in ("float", "double"):
             return float(text)
-        if shape.type == "timestamp":
-            return _time(text, shape, binding)
+        if shape.type_name == "timestamp":
+            return _time(text, shape, where)
     except ValueError:
         raise serialization_exception() from None
-    if shape.type == "boolean":
+    if shape.type_name == "boolean":
         if text not in ("true", "false"):
             raise serialization_exception()
         return text == "true"
-    if shape.type == "list":
-        return [_from_text(t.strip(), shape.element, binding) for t in text.split(",")]
+    if shape.type_name == "list":
+        return [_from_text(t.strip(), shape.member, where) for t in text.split(",")]
     return text
 
 
-def _time(text: str, shape: Shape, binding: Binding) -> datetime:
-    default = "rfc822" if binding.location == "header" else "iso8601"
-    form = shape.timestamp_format or default
+def _time(text: str, shape: Shape, where: str) -> datetime:
+    default = "rfc822" if where == "header" else "iso8601"
+    form = shape.serialization.get("timestampFormat", default)
     if form == "unixTimestamp":
         return datetime.fromtimestamp(float(text), UTC)
     if form == "rfc822":
@@ -106,47 +109,44 @@ def _time(text: str, shape: Shape, binding: Binding) -> datetime:
 
 
 def serialize(
-    result: dict[str, Any] | None, operation: Operation
+    result: dict[str, Any] | None, operation: OperationModel
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of a handler's result.
 
     Raises ResultError when it does not fit the operation's output shape.
     """
     result = result or {}
-    shape = operation.output
+    status = operation.http.get("responseCode", 200)
+    shape = operation.output_shape
     if shape is None:
         if result:
             raise ResultError(f"{operation.name} has no output, got {sorted(result)}")
-        return operation.status, [], b""
+        return status, [], b""
     if unknown := result.keys() - shape.members.keys():
         raise ResultError(f"{operation.name}: {shape.name} has no {sorted(unknown)}")
-    status = operation.status
     headers = []
     in_body = {}
     for member, value in result.items():
-        binding = shape.bindings[member]
         if value is None:
             continue
-        if binding.location == "statusCode":
+        where = location(shape.members[member])
+        name = wire_name(member, shape.members[member])
+        if where == "statusCode":
             status = value
-        elif binding.location == "header":
-            headers.append((binding.name, _to_text(value)))
-        elif binding.location == "headers":
-            headers += [(binding.name + name, text) for name, text in value.items()]
+        elif where == "header":
+            headers.append((name, _to_text(value)))
+        elif where == "headers":
+            headers += [(name + key, text) for key, text in value.items()]
         else:
             in_body[member] = value
-    if shape.payload is None:
-        body = responses.write_structure(in_body, shape, operation.name)
-        headers.append(("Content-Type", "application/json"))
-        return status, headers, json.dumps(body, separators=(",", ":")).encode()
-    payload = in_body.get(shape.payload, b"")
-    if isinstance(payload, bytes):
-        return status, headers, payload
-    if isinstance(payload, str):
-        return status, headers, payload.encode()
-    body = responses.write_structure(
-        payload, shape.members[shape.payload], operation.name
-    )
+    payload = shape.serialization.get("payload")
+    content = in_body if payload is None else in_body.get(payload, b"")
+    if isinstance(content, bytes):
+        return status, headers, content
+    if isinstance(content, str):
+        return status, headers, content.encode()
+    structure = shape if payload is None else shape.members[payload]
+    body = responses.write_structure(content, structure, operation.name)
     headers.append(("Content-Type", "application/json"))
     return status, headers, json.dumps(body, separators=(",", ":")).encode()
 

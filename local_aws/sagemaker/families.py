@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from botocore.model import Shape
+
 from local_aws import services
 from local_aws.errors import AwsError
 from local_aws.persistence.resources import AlreadyExists, NotFound
@@ -74,18 +76,14 @@ class Family:
     @cached_property
     def described_members(self) -> frozenset[str]:
         """What Describe may show."""
-        return frozenset(
-            services.named("sagemaker")
-            .model.operation(self.describe_operation)
-            .output.members
-        )
+        return frozenset(_output_members(self.describe_operation))
 
     @cached_property
     def _page(self) -> tuple[str, frozenset[str]]:
         """The member of List's output that holds the page, and what each entry has."""
-        output = services.named("sagemaker").model.operation(self.list_operation).output
-        (member,) = (name for name, shape in output.members.items() if shape.element)
-        return member, frozenset(output.members[member].element.members)
+        members = _output_members(self.list_operation)
+        (page,) = (name for name in members if members[name].type_name == "list")
+        return page, frozenset(members[page].member.members)
 
     def arn(self, name: str, context: Context) -> str:
         """The ARN of a resource; AWS lower-cases the name inside it."""
@@ -184,6 +182,11 @@ class Family:
             self.sort_order,
         )
         return {member: records, "NextToken": token}
+
+
+def _output_members(operation_name: str) -> Mapping[str, Shape]:
+    model = services.named("sagemaker").model
+    return model.operation_model(operation_name).output_shape.members
 
 
 # By resource type in ARNs, and by the names of the Create and Describe operations.
