@@ -38,7 +38,7 @@ class Service:
     Args:
         name: botocore's name.
         responder: the class that responds, as "module:name" inside local_aws.
-        persistence: what keeps moto's state of it on disk, likewise; None: nothing.
+        persistence: the class that has moto's part of it on disk, likewise.
         internal_error: code and status of "that is our fault" (the service's model; S3
             API Reference, "Error responses").
         largest_body: bytes that a request may have.
