@@ -42,6 +42,8 @@ class Service:
         internal_error: code and status of "that is our fault" (the service's model; S3
             API Reference, "Error responses").
         largest_body: bytes that a request may have.
+        is_needed_first: whether a lesson's first calls go to it, so that it is made
+            ready while they are on their way.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Service:
     persistence: str | None = None
     internal_error: tuple[str, int] = ("InternalFailure", 500)
     largest_body: int = LARGEST_BODY
+    is_needed_first: bool = False
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ S3 = Service(
     "persistence.s3:S3Persistence",
     ("InternalError", 500),
     largest_body=5 * 2**30,
+    is_needed_first=True,
 )
 
 SERVICES = (
@@ -112,8 +116,9 @@ SERVICES = (
         "moto_services.iam:Iam",
         "persistence.iam:IamPersistence",
         ("ServiceFailure", 500),
+        is_needed_first=True,
     ),
-    Service("sts", "moto_services.iam:Sts"),
+    Service("sts", "moto_services.iam:Sts", is_needed_first=True),
     Service(
         "logs",
         "moto_services.service:MotoService",

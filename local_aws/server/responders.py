@@ -11,7 +11,7 @@ from local_aws.messages import Responder
 from local_aws.persistence import MOTO_DATABASE
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.service import ServicePersistence
-from local_aws.services import Service, named
+from local_aws.services import SERVICES, Service
 
 if TYPE_CHECKING:
     from local_aws.sagemaker import SageMaker
@@ -64,5 +64,6 @@ class Responders:
         self.moto_threads.submit(self._warm_up)
 
     def _warm_up(self) -> None:
-        for service in ("s3", "iam", "sts"):
-            self.of(named(service)).app()
+        for service in SERVICES:
+            if service.is_needed_first:
+                self.of(service).app()
