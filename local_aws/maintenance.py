@@ -33,6 +33,7 @@ STATE = (
 )
 # There while a reset is under way. If that is cut off, the next start ends it.
 UNFINISHED_RESET = "reset-is-not-finished"
+IAM_NOUNS = {"users": "user", "groups": "group", "managed_policies": "policy"}
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -101,61 +102,53 @@ def _users(installation: Installation) -> int | None:
 
 
 def _services(connection: sqlite3.Connection) -> Iterator[str]:
-    def one(statement: str) -> tuple:
-        return connection.execute(statement).fetchone()
+    def counted(table: str, noun: str) -> str:
+        (number,) = connection.execute(
+            f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of ours
+        ).fetchone()
+        return count(number, noun)
 
-    (buckets,) = one("SELECT count(*) FROM buckets")
-    objects, size = one(
-        "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE content NOT NULL"
-    )
-    (uploads,) = one("SELECT count(*) FROM uploads")
-    more = f", {count(uploads, 'unfinished upload')}" if uploads else ""
-    yield (
-        f"S3            {count(buckets, 'bucket')}, {count(objects, 'object')} "
-        f"({size_text(size)}){more}"
-    )
-    kinds = {
-        "roles": "role",
-        "users": "user",
-        "groups": "group",
-        "managed_policies": "policy",
-    }
+    (size,) = connection.execute(
+        "SELECT coalesce(sum(size), 0) FROM objects"
+    ).fetchone()
+    objects = counted("objects WHERE content NOT NULL", "object")
+    s3 = [counted("buckets", "bucket"), f"{objects} ({size_text(size)})"]
+    unfinished = counted("uploads", "unfinished upload")
+    if not unfinished.startswith("0 "):
+        s3.append(unfinished)
+    yield f"S3            {', '.join(s3)}"
     found = dict(
         connection.execute(
             "SELECT collection, count(*) FROM entities WHERE service='iam' GROUP BY 1"
         )
     )
-    parts = [
-        count(found.get(kind, 0), name)
-        for kind, name in kinds.items()
-        if kind == "roles" or found.get(kind)
-    ]
-    yield f"IAM           {', '.join(parts)}"
-    (groups,) = one("SELECT count(*) FROM log_groups")
-    (streams,) = one("SELECT count(*) FROM log_streams")
-    (lines,) = one("SELECT count(*) FROM log_events")
-    yield (
-        f"Logs          {count(groups, 'group')}, {count(streams, 'stream')}, "
-        f"{count(lines, 'line')}"
-    )
+    iam = [count(found.get("roles", 0), "role")]
+    for collection, noun in IAM_NOUNS.items():
+        if collection in found:
+            iam.append(count(found[collection], noun))
+    yield f"IAM           {', '.join(iam)}"
+    groups = counted("log_groups", "group")
+    streams, lines = counted("log_streams", "stream"), counted("log_events", "line")
+    yield f"Logs          {groups}, {streams}, {lines}"
 
 
 def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
-    kinds: Counter[str] = Counter()
-    states: dict[str, Counter[str]] = {}
-    for kind, record in connection.execute("SELECT kind, record FROM resources"):
-        kinds[kind] += 1
-        status = "".join(word.title() for word in kind.split("-")) + "Status"
-        if state := json.loads(record).get(status):
-            states.setdefault(kind, Counter())[state] += 1
-    if not kinds:
+    statuses: dict[str, Counter[str]] = {}
+    for kind, record in connection.execute(
+        "SELECT kind, record FROM resources ORDER BY kind"
+    ):
+        member = "".join(word.title() for word in kind.split("-")) + "Status"
+        statuses.setdefault(kind, Counter())[json.loads(record).get(member, "")] += 1
+    label = "SageMaker"
+    for kind, found in statuses.items():
+        number = count(found.total(), kind.replace("-", " "))
+        text = ", ".join(
+            f"{found[status]} {status}" for status in sorted(found) if status
+        )
+        yield f"{label:14}{number}{': ' if text else ''}{text}"
+        label = ""
+    if not statuses:
         yield "SageMaker     nothing"
-    for number, kind in enumerate(sorted(kinds)):
-        of_kind = sorted(states.get(kind, {}).items())
-        text = ", ".join(f"{many} {state}" for state, many in of_kind)
-        label = "SageMaker" if number == 0 else ""
-        name = count(kinds[kind], kind.replace("-", " "))
-        yield f"{label:14}{name}{': ' if text else ''}{text}"
 
 
 def count(number: int, what: str) -> str:
