@@ -1,297 +1,50 @@
 """The proof gates: every lesson passes each of them, a broken notebook fails it.
 
-Each lesson runs three times, and all of its gates look at these runs:
-
-first      nbval, strict, default parameters, on a stand-in that is shared
-second     papermill in AWS mode, default parameters, on the same stand-in
-elsewhere  papermill from another directory, other parameters, with a dead proxy and in
-           a network namespace without a way out, on a stand-in of its own
+How the lessons are run is in lesson_runs.py.
 """
 
-import functools
-import json
-import os
-import platform
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from boston import IMAGE
-from conftest import NAME, StandIn
+from conftest import StandIn
 from leftovers import LISTS, snapshot
 from lesson_fixture import printed, small_notebook, write
-from packaging.requirements import Requirement
+from lesson_runs import (
+    LESSONS,
+    OTHER_PARAMETERS,
+    Run,
+    Runs,
+    copy_of_the_course,
+    delete_notebook_instance,
+    no_way_out,
+    run_elsewhere,
+    run_in_aws_mode,
+    run_notebook,
+    why_not_strict,
+)
 
 from course import lessons
 from course.execution import without_outputs
-from course.install import LOCK, ROOT
+from course.install import ROOT
 from course.linter import TWELVE_DIGITS, lint
 from course.sanitize import SANITIZE_FILE, patterns, sanitize
 from local_aws.installation import ROLE_ARN
 
-LESSONS = lessons.find_lessons()
-TIMEOUT_S = 900
-# The lessons run below such a folder: a learner's may be called anything.
-NAME_OF_A_COPY = "Zoë\N{RIGHT SINGLE QUOTATION MARK}s kurs ☁"
-
-# Other values for each lesson's parameters than those in its parameters cell.
-OTHER_PARAMETERS = {
-    "00": {"notebook_type": "ml.m5.xlarge"},
-    "01": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
-    "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
-    "03": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
-    "04": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
-    "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "calls": 200},
-}
-
-
-# --- running --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Run:
-    """What became of one run of a notebook."""
-
-    error: str | None
-    left: list[str]
-    outside: bool = True
-    notebook: nbformat.NotebookNode | None = None
-
-
-def copy_of_the_course(folder: Path) -> Path:
-    """Copy what a lesson needs: no other test and no learner gets in its way there."""
-    for name in ("data", "local_aws", "utils"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    (folder / "notebooks").mkdir()
-    for path in LESSONS:
-        shutil.copy(path, folder / "notebooks")
-    return folder
-
-
-def fresh_environment(environment: dict[str, str], folder: Path) -> dict[str, str]:
-    """Nothing of the developer's own Jupyter and IPython may play a part."""
-    return environment | {
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
-    }
-
-
-def run_nbval(path: Path, stand_in: StandIn, folder: Path) -> Run:
-    """Compare a notebook's stored outputs with those of a run, strictly."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--color=no"]
-    command += ["--nbval-sanitize-with", str(SANITIZE_FILE), "-p", "no:cacheprovider"]
-    command += ["--nbval-cell-timeout", "600", "--rootdir", str(path.parent)]
-    command += ["-c", os.devnull, str(path)]
-    before = snapshot(stand_in.client, path.parent.parent)
-    done = subprocess.run(
-        command,
-        env=fresh_environment(stand_in.environment, folder),
-        cwd=path.parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    left = sorted(snapshot(stand_in.client, path.parent.parent) - before)
-    return Run(done.stdout + done.stderr if done.returncode else None, left)
-
-
-def run_headless(
-    path: Path,
-    environment: dict[str, str],
-    folder: Path,
-    parameters: dict | None = None,
-    cwd: Path | None = None,
-    join: bool = False,
-    prefix: tuple[str, ...] = (),
-) -> Run:
-    """Run a notebook by papermill in a process of its own."""
-    output = folder / path.name
-    task = {
-        "notebook": str(path),
-        "output": str(output),
-        "parameters": parameters or {},
-        "cwd": str(cwd or path.parent),
-        # The copy of the course that the notebook stands in, and where it is started.
-        "watch": [str(path.parent.parent), *([str(cwd)] if cwd else [])],
-        "join": join,
-    }
-    script = str(ROOT / "tests" / "headless_lesson.py")
-    done = subprocess.run(
-        [*prefix, sys.executable, script, json.dumps(task)],
-        env=fresh_environment(environment, folder),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        pytest.fail(f"the run broke off:\n{done.stdout}{done.stderr}")
-    result = json.loads(done.stdout.splitlines()[-1])
-    notebook = lessons.read(output) if output.exists() else None
-    return Run(result["error"], result["left"], result["outside"], notebook)
-
-
-@functools.cache
-def no_way_out() -> tuple[str, ...]:
-    """Return the command that closes all ways but loopback, or () where not allowed."""
-    prefix = ("unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
-    if not shutil.which("unshare") or not shutil.which("ip"):
-        return ()
-    done = subprocess.run([*prefix, "true"], capture_output=True, check=False)
-    return () if done.returncode else prefix
-
-
-def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
-    """Send what is not meant for loopback to a port where nobody listens."""
-    dead = "http://127.0.0.1:9"
-    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-    dead_ends = {name: dead for name in names} | {name.lower(): dead for name in names}
-    loopback = "127.0.0.1,localhost"
-    return environment | dead_ends | {"NO_PROXY": loopback, "no_proxy": loopback}
-
-
-def run_elsewhere(path: Path, folder: Path, parameters: dict) -> Run:
-    """Other parameters, another directory, no way out, a stand-in of its own."""
-    home = Path(tempfile.mkdtemp(prefix=NAME)).resolve()
-    cwd = folder / "another directory"
-    cwd.mkdir()
-    environment = with_dead_proxy(dict(os.environ))
-    environment["LOCAL_AWS_HOME"] = str(home)
-    environment["COURSE_HOME"] = str(path.parent.parent)
-    try:
-        run = run_headless(
-            path,
-            environment,
-            folder,
-            parameters=parameters,
-            cwd=cwd,
-            join=True,
-            prefix=no_way_out(),
-        )
-        error = run.error
-        if error:
-            log = (home / "server.log").read_text(errors="replace")
-            error += f"\nThe end of the stand-in's log:\n{log[-3000:]}"
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-    return Run(error, run.left, run.outside, run.notebook)
-
-
-def run_in_aws_mode(path: Path, stand_in: StandIn, folder: Path) -> Run:
-    """Fake the file of a notebook instance, and point its clients at the stand-in."""
-    sagemaker = stand_in.client("sagemaker")
-    name = f"gate-{folder.name.replace('_', '-')}"[:63].rstrip("-")
-    answer = sagemaker.create_notebook_instance(
-        NotebookInstanceName=name, InstanceType="ml.t3.medium", RoleArn=ROLE_ARN
-    )
-    metadata = folder / "resource-metadata.json"
-    arn = answer["NotebookInstanceArn"]
-    metadata.write_text(json.dumps({"ResourceArn": arn, "ResourceName": name}))
-    environment = stand_in.environment | {
-        "SAGEMAKER_COURSE_METADATA_FILE": str(metadata)
-    }
-    del environment["LOCAL_AWS_HOME"]  # which says that the environment is sealed
-    try:
-        return run_headless(path, environment, folder)
-    finally:
-        delete_notebook_instance(sagemaker, name)
-
-
-def delete_notebook_instance(sagemaker: Any, name: str) -> None:
-    named = {"NotebookInstanceName": name}
-    sagemaker.get_waiter("notebook_instance_in_service").wait(**named)
-    sagemaker.stop_notebook_instance(**named)
-    sagemaker.get_waiter("notebook_instance_stopped").wait(**named)
-    sagemaker.delete_notebook_instance(**named)
-
-
-class Runs:
-    """The runs of each lesson, made when the first gate asks for them."""
-
-    def __init__(self, stand_in: StandIn, folder: Path) -> None:
-        self.stand_in, self.folder = stand_in, folder
-        self.course = copy_of_the_course(folder / NAME_OF_A_COPY)
-        self.made: dict[tuple[str, str], Run] = {}
-
-    def _once(self, kind: str, name: str, make: Callable[[Path, Path], Run]) -> Run:
-        if (kind, name) not in self.made:
-            folder = self.folder / f"{kind}-{name[:2]}"
-            folder.mkdir()
-            path = self.course / "notebooks" / name
-            self.made[kind, name] = make(path, folder)
-        return self.made[kind, name]
-
-    def first(self, name: str) -> Run:
-        """Default parameters, compared with what is stored where that is meaningful."""
-
-        def make(path: Path, folder: Path) -> Run:
-            if why_not_strict():
-                return run_headless(path, self.stand_in.environment, folder)
-            return run_nbval(path, self.stand_in, folder)
-
-        return self._once("first", name, make)
-
-    def second(self, name: str) -> Run:
-        """The same again on the same stand-in, now in AWS mode."""
-
-        def make(path: Path, folder: Path) -> Run:
-            return run_in_aws_mode(path, self.stand_in, folder)
-
-        self.first(name)
-        return self._once("second", name, make)
-
-    def elsewhere(self, name: str) -> Run:
-        """Other parameters, another directory, no way out."""
-
-        def make(path: Path, folder: Path) -> Run:
-            parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
-            return run_elsewhere(path, folder, parameters)
-
-        return self._once("elsewhere", name, make)
+# --- the gates ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def runs(stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(stand_in, tmp_path_factory.mktemp("runs"))
-
-
-@functools.cache
-def why_not_strict() -> str:
-    """Say why outputs can't be compared strictly here, or "".
-
-    Numbers may differ in their last digits with another platform, Python or package.
-    """
-    if sys.version_info[:2] != (3, 11) or platform.system() != "Linux":
-        return "stored outputs are those of Linux with Python 3.11"
-    for line in LOCK.read_text(encoding="utf-8").splitlines():
-        if re.match(r"[A-Za-z0-9]", line):
-            requirement = Requirement(line.rstrip(" \\"))
-            if requirement.marker and not requirement.marker.evaluate():
-                continue
-            try:
-                installed = version(requirement.name)
-            except PackageNotFoundError:
-                return f"{requirement.name} of the lock is not installed"
-            if not requirement.specifier.contains(installed, prereleases=True):
-                return f"{requirement.name} {installed} is not the lock's"
-    return ""
-
-
-# --- the gates ------------------------------------------------------------------------
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    with ExitStack() as homes:
+        yield Runs(tmp_path_factory.mktemp("runs"), homes)
 
 
 class Gates:
@@ -326,11 +79,9 @@ class Gates:
         assert run.error is None, run.error
         assert what_is_wrong_in_aws_mode(run.notebook) == ""
 
-    def test_it_runs_with_other_parameters_from_another_directory(
-        self, runs: Runs
-    ) -> None:
+    def test_it_runs_with_other_parameters(self, runs: Runs) -> None:
         before = parameters_cell(lessons.read(self.path)).source
-        run = runs.elsewhere(self.path.name)
+        run = runs.second(self.path.name)
         assert run.error is None, run.error
         injected = next(
             cell.source
@@ -341,15 +92,17 @@ class Gates:
             assert str(value) in re.search(rf"^{name} = (.*)$", injected, re.M)[1]
             assert str(value) not in re.search(rf"^{name} = (.*)$", before, re.M)[1]
 
-    def test_it_needs_no_way_out(self, runs: Runs) -> None:
-        run = runs.elsewhere(self.path.name)
+    def test_it_runs_from_another_directory_and_needs_no_way_out(
+        self, runs: Runs
+    ) -> None:
+        run = runs.first(self.path.name)
         assert run.error is None, run.error
         if not no_way_out():
             pytest.skip("no network namespaces here: only a dead proxy was in the way")
         assert not run.outside
 
     def test_it_leaves_nothing(self, runs: Runs) -> None:
-        for make in (runs.first, runs.second, runs.elsewhere):
+        for make in (runs.first, runs.second):
             run = make(self.path.name)
             assert run.error is None, run.error
             assert run.left == []
@@ -429,22 +182,27 @@ def printing(text: str) -> nbformat.NotebookNode:
     return small_notebook(f"print({text!r}, end='')")
 
 
+def nbval(notebook: nbformat.NotebookNode, stand_in: StandIn, folder: Path) -> Run:
+    path = place(notebook, folder)
+    return run_notebook(path, stand_in.environment, folder / "out", compare=True)
+
+
 def test_nbval_accepts_what_is_stored(stand_in: StandIn, tmp_path: Path) -> None:
     later = TIME.replace("13:05", "14:25")
     notebook = stored(printing(a_log("2.31")), "", a_log("2.31", time=later))
-    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
+    run = nbval(notebook, stand_in, tmp_path)
     assert run.error is None, run.error
 
 
 def test_nbval_refuses_another_metric(stand_in: StandIn, tmp_path: Path) -> None:
     notebook = stored(printing(a_log("2.31")), "", a_log("2.32"))
-    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
+    run = nbval(notebook, stand_in, tmp_path)
     assert "Cell outputs differ" in run.error
 
 
 def test_nbval_refuses_an_error(stand_in: StandIn, tmp_path: Path) -> None:
     notebook = stored(small_notebook("1 / 0"), "", "")
-    run = run_nbval(place(notebook, tmp_path), stand_in, tmp_path / "out")
+    run = nbval(notebook, stand_in, tmp_path)
     assert "ZeroDivisionError" in run.error
 
 
@@ -460,14 +218,20 @@ def test_a_stripped_lesson_is_refused_by_the_linter(tmp_path: Path) -> None:
     [
         ("1", {"sise": 4}, "sise: not in the parameters cell"),
         ("assert size == 3, 'written for 3'", {"size": 4}, "written for 3"),
-        ("open('../notebooks/01_a.ipynb')", {"size": 4}, "FileNotFoundError"),
     ],
 )
 def test_papermill_refuses(
-    source: str, parameters: dict, error: str, tmp_path: Path
+    source: str, parameters: dict, error: str, stand_in: StandIn, tmp_path: Path
 ) -> None:
-    path = place(small_notebook(source), tmp_path)
-    assert error in run_elsewhere(path, tmp_path / "out", parameters).error
+    path, folder = place(small_notebook(source), tmp_path), tmp_path / "out"
+    run = run_notebook(path, stand_in.environment, folder, parameters=parameters)
+    assert error in run.error
+
+
+def test_a_lesson_that_needs_its_own_directory_is_refused(tmp_path: Path) -> None:
+    path = place(small_notebook("open('../notebooks/01_a.ipynb').close()"), tmp_path)
+    run = run_elsewhere(path, tmp_path / "out", compare=True)
+    assert "FileNotFoundError" in run.error
 
 
 def test_a_lesson_that_runs_only_once_is_refused(
@@ -475,8 +239,8 @@ def test_a_lesson_that_runs_only_once_is_refused(
 ) -> None:
     notebook = small_notebook(makes_a_model("runs-once", stand_in, bucket))
     path = place(notebook, tmp_path)
-    first = run_headless(path, stand_in.environment, tmp_path / "out")
-    second = run_headless(path, stand_in.environment, tmp_path / "out")
+    first = run_notebook(path, stand_in.environment, tmp_path / "out")
+    second = run_notebook(path, stand_in.environment, tmp_path / "out")
     assert first.error is None, first.error
     stand_in.client("sagemaker").delete_model(ModelName="runs-once")
     assert "Cannot create already existing model" in second.error
@@ -494,7 +258,7 @@ def test_a_lesson_that_leaves_something_is_refused(
         + f"    InstanceType='ml.t3.medium', RoleArn={ROLE_ARN!r});"
     )
     path = place(small_notebook(source), tmp_path)
-    run = run_headless(path, stand_in.environment, tmp_path / "out")
+    run = run_notebook(path, stand_in.environment, tmp_path / "out")
     assert run.error is None, run.error
     sagemaker, s3 = stand_in.client("sagemaker"), stand_in.client("s3")
     sagemaker.delete_model(ModelName="left-over")
@@ -546,14 +310,14 @@ def test_local_files_are_left_over(stand_in: StandIn, tmp_path: Path) -> None:
         "pathlib.Path('../data.csv').write_text('1');"
     )
     path = place(small_notebook(source), tmp_path)
-    run = run_headless(path, stand_in.environment, tmp_path / "out")
+    run = run_notebook(path, stand_in.environment, tmp_path / "out")
     assert run.error is None, run.error
     assert run.left == ["file: data.csv", "file: notebooks/scratch/lesson01-abc"]
 
 
 def test_a_file_in_the_directory_of_start_is_left_over(tmp_path: Path) -> None:
     path = place(small_notebook("open('left.csv', 'w').close()"), tmp_path)
-    run = run_elsewhere(path, tmp_path / "out", {"size": 4})
+    run = run_elsewhere(path, tmp_path / "out", compare=True)
     assert run.error is None, run.error
     assert run.left == ["file: left.csv"]
 
@@ -585,13 +349,14 @@ def test_a_lesson_that_goes_out_is_refused(listener: int, tmp_path: Path) -> Non
     source = f"import socket\nsocket.create_connection(('127.0.0.1', {listener}), 5)"
     exec(source, {})  # without the namespace it gets through
     path = place(small_notebook(source), tmp_path)
-    assert "ConnectionRefusedError" in run_elsewhere(path, tmp_path / "out", {}).error
+    run = run_elsewhere(path, tmp_path / "out", compare=True)
+    assert "ConnectionRefusedError" in run.error
 
 
 def test_a_lesson_that_downloads_is_refused(tmp_path: Path) -> None:
     source = "import urllib.request as r\nr.urlopen('http://192.0.2.1/data.csv')"
     path = place(small_notebook(source), tmp_path)
-    error = run_elsewhere(path, tmp_path / "out", {}).error
+    error = run_elsewhere(path, tmp_path / "out", compare=True).error
     assert "Connection refused" in error  # of the proxy, where nobody listens
 
 

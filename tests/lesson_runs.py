@@ -1,0 +1,260 @@
+"""Running a lesson as the proof gates want it, each time in a process of its own.
+
+Each lesson runs twice on one state folder, and all of its gates look at these runs:
+
+first   nbval, strict, default parameters, from another directory, with a dead proxy and
+        in a network namespace without a way out
+second  papermill in AWS mode, other parameters, where the lesson stands; the stand-in
+        has been started again in between
+"""
+
+import functools
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import NAME, StandIn, start_stand_in, stop_stand_in, temporary_folder
+from packaging.requirements import Requirement
+
+from course import lessons
+from course.install import LOCK, ROOT
+from local_aws.installation import HOME_VARIABLE, ROLE_ARN
+
+LESSONS = lessons.find_lessons()
+TIMEOUT_S = 900
+# The lessons run below such a folder: a learner's may be called anything.
+NAME_OF_A_COPY = "Zoë\N{RIGHT SINGLE QUOTATION MARK}s kurs ☁"
+
+# Other values for each lesson's parameters than those in its parameters cell.
+OTHER_PARAMETERS = {
+    "00": {"notebook_type": "ml.m5.xlarge"},
+    "01": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
+    "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
+    "03": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
+    "04": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
+    "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "calls": 200},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one run of a notebook."""
+
+    error: str | None
+    left: list[str]
+    outside: bool = True
+    notebook: nbformat.NotebookNode | None = None
+
+
+def copy_of_the_course(folder: Path) -> Path:
+    """Copy what a lesson needs: no other test and no learner gets in its way there."""
+    for name in ("data", "local_aws", "utils"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (folder / "notebooks").mkdir()
+    for path in LESSONS:
+        shutil.copy(path, folder / "notebooks")
+    return folder
+
+
+def run_notebook(
+    path: Path,
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    compare: bool = False,
+    parameters: dict | None = None,
+    cwd: Path | None = None,
+    join: bool = False,
+    prefix: tuple[str, ...] = (),
+) -> Run:
+    """Run a notebook by papermill, or compare its outputs by nbval.
+
+    `folder` takes the executed notebook. `cwd`: where it runs, which is where it stands
+    if nothing else is said (for nbval it must stand there). `join`: start the stand-in.
+    """
+    output = folder / path.name
+    task = {
+        "notebook": str(path),
+        "output": str(output),
+        "compare": compare,
+        "parameters": parameters or {},
+        "cwd": str(cwd or path.parent),
+        # The copy of the course that the notebook belongs to, and where it is started.
+        "watch": [
+            environment.get("COURSE_HOME", str(path.parent.parent)),
+            *([str(cwd)] if cwd else []),
+        ],
+        "join": join,
+    }
+    script = str(ROOT / "tests" / "headless_lesson.py")
+    done = subprocess.run(
+        [*prefix, sys.executable, script, json.dumps(task)],
+        # Nothing of the developer's own Jupyter and IPython may play a part.
+        env=environment
+        | {
+            "IPYTHONDIR": str(folder / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        },
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"the run broke off:\n{done.stdout}{done.stderr}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    notebook = lessons.read(output) if output.exists() else None
+    return Run(result["error"], result["left"], result["outside"], notebook)
+
+
+@functools.cache
+def no_way_out() -> tuple[str, ...]:
+    """Return the command that closes all ways but loopback, or () where not allowed."""
+    prefix = ("unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return ()
+    done = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    return () if done.returncode else prefix
+
+
+def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
+    """Send what is not meant for loopback to a port where nobody listens."""
+    dead = "http://127.0.0.1:9"
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    dead_ends = {name: dead for name in names} | {name.lower(): dead for name in names}
+    loopback = "127.0.0.1,localhost"
+    return environment | dead_ends | {"NO_PROXY": loopback, "no_proxy": loopback}
+
+
+def run_elsewhere(
+    path: Path, folder: Path, *, compare: bool, home: Path | None = None
+) -> Run:
+    """Run a notebook in another directory, with no way out, on a stand-in of its own.
+
+    The stand-in's state is in `home`; without it, it is thrown away.
+    """
+    if home is None:
+        with temporary_folder(NAME) as home:
+            return run_elsewhere(path, folder, compare=compare, home=home)
+    cwd = folder / "another directory"
+    cwd.mkdir()
+    environment = with_dead_proxy(dict(os.environ))
+    environment[HOME_VARIABLE] = str(home)
+    environment["COURSE_HOME"] = str(path.parent.parent)
+    run = run_notebook(
+        Path(shutil.copy(path, cwd)) if compare else path,
+        environment,
+        folder,
+        compare=compare,
+        cwd=cwd,
+        join=True,
+        prefix=no_way_out(),
+    )
+    if run.error is None:
+        return run
+    log = (home / "server.log").read_text(errors="replace")
+    error = f"{run.error}\nThe end of the stand-in's log:\n{log[-3000:]}"
+    return Run(error, run.left, run.outside, run.notebook)
+
+
+def run_in_aws_mode(
+    path: Path, stand_in: StandIn, folder: Path, parameters: dict | None = None
+) -> Run:
+    """Fake the file of a notebook instance, and point its clients at the stand-in."""
+    sagemaker = stand_in.client("sagemaker")
+    name = f"gate-{folder.name.replace('_', '-')}"[:63].rstrip("-")
+    answer = sagemaker.create_notebook_instance(
+        NotebookInstanceName=name, InstanceType="ml.t3.medium", RoleArn=ROLE_ARN
+    )
+    metadata = folder / "resource-metadata.json"
+    arn = answer["NotebookInstanceArn"]
+    metadata.write_text(json.dumps({"ResourceArn": arn, "ResourceName": name}))
+    environment = stand_in.environment | {
+        "SAGEMAKER_COURSE_METADATA_FILE": str(metadata)
+    }
+    del environment[HOME_VARIABLE]  # which says that the environment is sealed
+    try:
+        return run_notebook(path, environment, folder, parameters=parameters)
+    finally:
+        delete_notebook_instance(sagemaker, name)
+
+
+def delete_notebook_instance(sagemaker: Any, name: str) -> None:
+    named = {"NotebookInstanceName": name}
+    sagemaker.get_waiter("notebook_instance_in_service").wait(**named)
+    sagemaker.stop_notebook_instance(**named)
+    sagemaker.get_waiter("notebook_instance_stopped").wait(**named)
+    sagemaker.delete_notebook_instance(**named)
+
+
+class Runs:
+    """The runs of each lesson, made when the first gate asks for them."""
+
+    def __init__(self, folder: Path, homes: ExitStack) -> None:
+        self.folder, self.homes = folder, homes
+        self.course = copy_of_the_course(folder / NAME_OF_A_COPY)
+        self.home = functools.cache(self._new_home)
+        self.first = functools.cache(self._first)
+        self.second = functools.cache(self._second)
+
+    def _new_home(self, name: str) -> Path:
+        """The state folder of a lesson's two runs."""
+        return self.homes.enter_context(temporary_folder(NAME))
+
+    def _first(self, name: str) -> Run:
+        """Default parameters, compared with what is stored where that is meaningful."""
+        path, folder = self._places("first", name)
+        compare = not why_not_strict()
+        return run_elsewhere(path, folder, compare=compare, home=self.home(name))
+
+    def _second(self, name: str) -> Run:
+        """Other parameters, in AWS mode."""
+        self.first(name)
+        path, folder = self._places("second", name)
+        parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
+        stand_in = start_stand_in(self.home(name))
+        try:
+            return run_in_aws_mode(path, stand_in, folder, parameters)
+        finally:
+            stop_stand_in(stand_in)
+
+    def _places(self, kind: str, name: str) -> tuple[Path, Path]:
+        folder = self.folder / f"{kind}-{name[:2]}"
+        folder.mkdir()
+        return self.course / "notebooks" / name, folder
+
+
+@functools.cache
+def why_not_strict() -> str:
+    """Say why outputs can't be compared strictly here, or "".
+
+    Numbers may differ in their last digits with another platform, Python or package.
+    """
+    if sys.version_info[:2] != (3, 11) or platform.system() != "Linux":
+        return "stored outputs are those of Linux with Python 3.11"
+    for line in LOCK.read_text(encoding="utf-8").splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            requirement = Requirement(line.rstrip(" \\"))
+            if requirement.marker and not requirement.marker.evaluate():
+                continue
+            try:
+                installed = version(requirement.name)
+            except PackageNotFoundError:
+                return f"{requirement.name} of the lock is not installed"
+            if not requirement.specifier.contains(installed, prereleases=True):
+                return f"{requirement.name} {installed} is not the lock's"
+    return ""
