@@ -13,6 +13,23 @@ from course.stand_in import StandIn, start_stand_in, stop_stand_in, temporary_fo
 NAME = "la é ☁ "
 
 
+# With `--dist loadscope` all tests of a class, or of a module, run in one process, in
+# the order of collection. The long ones come first, so that no process is left with one
+# at the end while the others have nothing to do.
+LONG = ("test_lessons", "test_endpoint_faults", "test_waiting", "test_crash")
+LONG += ("test_lifetime", "test_transform_jobs", "test_training_jobs", "test_endpoints")
+LONG += ("test_course_runner", "test_xgboost_training", "test_linear_learner_training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the long modules first."""
+
+    def place(item: pytest.Item) -> int:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_developers() -> Iterator[None]:
     """No AWS variable of the developer's shell reaches a test.
