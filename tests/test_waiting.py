@@ -265,8 +265,8 @@ def test_a_waiter_with_a_short_read_timeout(stand_in, train) -> None:
     """It leaves once; when it comes back it is answered before it would leave again."""
     job = train(ENDLESS)
     retries = {"mode": "standard", "total_max_attempts": 2}
-    hasty = Client(stand_in, read_timeout=3, retries=retries)
-    timer = stop_later(stand_in, job, 7)
+    hasty = Client(stand_in, read_timeout=2, retries=retries)
+    timer = stop_later(stand_in, job, 5)
     waiter = hasty.sagemaker.get_waiter("training_job_completed_or_stopped")
     waiter.wait(TrainingJobName=job, WaiterConfig={"Delay": 0})
     timer.join()
