@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.access.policy_evaluation import Policy, simulate
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
+from local_aws.moto_services.switches import SWITCHES, set_switches
 
 MEGABYTE = 2**20
 KEYS = [
@@ -392,3 +394,15 @@ def test_metrics_come_back(stand_in) -> None:
         Statistics=["Average"],
     )
     assert [entry["Average"] for entry in found["Datapoints"]] == [3.5]
+
+
+def test_motos_own_settings_are_made_before_it_reads_them(monkeypatch) -> None:
+    inherited = {"MOTO_ACCOUNT_ID": "1", "S3_IGNORE": "x", "moto_any": "y", "PATH": "p"}
+    monkeypatch.delitem(sys.modules, "moto", raising=False)
+    set_switches(inherited)
+    assert inherited.pop("PATH") == "p"
+    assert inherited["MOTO_ACCOUNT_ID"] == ACCOUNT_ID
+    assert inherited == SWITCHES
+    monkeypatch.setitem(sys.modules, "moto", None)
+    with pytest.raises(RuntimeError, match="before its settings"):
+        set_switches(inherited)

@@ -6,6 +6,7 @@ answered at once would have asked again, after a pause.
 
 import http.client
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -337,15 +338,28 @@ def test_the_server_takes_no_thread_for_a_held_request(stand_in, train) -> None:
         connection.close()
 
 
-def test_a_stop_answers_with_the_present_state(home, data, stand_in) -> None:
+@pytest.fixture
+def restore_limit():
+    """Few descriptors for processes that are started, until this is called.
+
+    macOS gives a process no more unless it asks.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_stop_answers_with_the_present_state(home, data, restore_limit) -> None:
     own = start_stand_in(home)
+    restore_limit()  # only the server has to do with few
     s3 = own.client("s3")
     s3.create_bucket(Bucket=data)
     boston.upload(s3, data)
     job = boston.name()
     request = boston.training_request(data, job, ENDLESS)
     own.client("sagemaker").create_training_job(**request)
-    held = [raw_describe(own, job, f"crowd/{i} m/B") for i in range(20)]
+    held = [raw_describe(own, job, f"crowd/{i} m/B") for i in range(300)]
     time.sleep(0.5)
     with ThreadPoolExecutor(1) as pool:
         stopping = pool.submit(stop_stand_in, own)
@@ -353,7 +367,7 @@ def test_a_stop_answers_with_the_present_state(home, data, stand_in) -> None:
         assert "ASGI" not in stopping.result()  # uvicorn's word for an exception
 
 
-def test_a_connection_that_is_cut_is_no_error(home, data, stand_in) -> None:
+def test_a_connection_that_is_cut_is_no_error(home, data) -> None:
     own = start_stand_in(home)
     s3 = own.client("s3")
     s3.create_bucket(Bucket=data)
