@@ -187,7 +187,8 @@ class S3Persistence(ServicePersistence):
         self._buckets = buckets
         self._uploads = set(uploads)
         for blob in blobs:
-            blob.data = None if blob.name not in gone else blob.data
+            if blob.name not in gone:
+                blob.data = None  # it is in the database now
         self._blobs.remove(gone)
         self._clean()
 
@@ -381,7 +382,7 @@ def _drop_bucket(connection: Connection, name: str, refs: Counter[str]) -> None:
 
 
 def _release(rows: Iterable[tuple[str | None]], refs: Counter[str]) -> None:
-    """Count the references of rows that have gone."""
+    """Count the references of deleted rows."""
     for (content,) in rows:
         refs.subtract(_names(content))
 
