@@ -1,18 +1,18 @@
 """The Linear Learner container's serve program, against AWS's pages on its formats."""
 
+import http.client
 import json
 import os
 import pickle
 import signal
 import socket
 import stat
-import time
 import zipfile
 
-import httpx
 import numpy as np
 import pytest
 from linear_learner_jobs import REGRESSOR, files, linear_table, start
+from server_calls import UnixConnection, request, wait_until_it_listens
 from xgboost_jobs import csv_text, write_job
 
 from local_aws.containers.linear_learner import model, serving, training
@@ -272,37 +272,20 @@ def test_what_is_no_model(tmp_path, write, reason):
 
 @pytest.fixture
 def serve(tmp_path):
-    """Start a server on a Unix socket: its process and a client."""
+    """Start a server on a Unix socket: its process and a connection to it."""
     started = []
 
     def start_server(**variables):
         path = str(tmp_path / "s")
         variables = {"SAGEMAKER_BIND_TO_UNIX_SOCKET": path, **variables}
         process = start("serve", tmp_path, **variables)
-        client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=path), base_url="http://container"
-        )
-        started.append((process, client))
-        wait_until_it_listens(client, process)
-        return process, client
+        started.append(process)
+        return process, wait_until_it_listens(lambda: UnixConnection(path), process)
 
     yield start_server
-    for process, client in started:
-        client.close()
+    for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_until_it_listens(client, process):
-    for _ in range(800):
-        assert process.poll() is None, process.stdout.read()
-        try:
-            client.get("/ping")
-        except httpx.TransportError:
-            time.sleep(0.025)
-        else:
-            return
-    raise TimeoutError("the server does not listen")
 
 
 def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
@@ -310,11 +293,12 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
     write_job(tmp_path, REGRESSOR, files(train=table))
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
     assert training.main() == 0
-    process, client = serve()
+    process, connection = serve()
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
-    ping = client.get("/ping")
-    assert (ping.status_code, ping.content) == (200, b"")
-    assert client.get("/execution-parameters").json() == {
+    assert request(connection, "GET", "/ping") == (200, "")
+    status, parameters = request(connection, "GET", "/execution-parameters")
+    assert status == 200
+    assert json.loads(parameters) == {
         "MaxConcurrentTransforms": os.cpu_count(),
         "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": 6,
@@ -322,22 +306,27 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
     body = csv_text(table[:, 1:])
     features = np.loadtxt(body.splitlines(), delimiter=",")
     expected = model.load(tmp_path / "model").scores(features)[:, 0].tolist()
-    csv = {"content-type": "text/csv"}
+
+    def invoke(body):
+        return request(
+            connection, "POST", "/invocations", body, content_type="text/csv"
+        )
+
     for _ in range(2):
-        found = client.post("/invocations", content=body, headers=csv)
-        assert [row["score"] for row in found.json()["predictions"]] == expected
-    large = client.post("/invocations", content=body * 20, headers=csv)
+        found = json.loads(invoke(body)[1])
+        assert [row["score"] for row in found["predictions"]] == expected
+    large = json.loads(invoke(body * 20)[1])
     assert len(body) * 20 > 2 * 64 * 1024  # worked on in another thread
-    assert len(large.json()["predictions"]) == 20 * len(table)
-    wrong = client.post("/invocations", content="a,b", headers=csv)
-    assert (wrong.status_code, wrong.text) == (400, REFUSED)
+    assert len(large["predictions"]) == 20 * len(table)
+    connection.request("POST", "/invocations", "a,b", {"content-type": "text/csv"})
+    wrong = connection.getresponse()
+    assert (wrong.status, wrong.read().decode()) == (400, REFUSED)
     assert wrong.headers["content-type"].startswith("text/")
-    too_large = client.post("/invocations", content=b"1" * (6 * 1024**2 + 1))
-    assert too_large.status_code == 413
-    assert client.get("/invocations").status_code == 405
-    assert client.post("/ping").status_code == 405
-    assert client.get("/else").status_code == 404
-    assert client.head("/ping").status_code == 200
+    assert invoke(b"1" * (6 * 1024**2 + 1))[0] == 413
+    assert request(connection, "GET", "/invocations")[0] == 405
+    assert request(connection, "POST", "/ping")[0] == 405
+    assert request(connection, "GET", "/else")[0] == 404
+    assert request(connection, "HEAD", "/ping")[0] == 200
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=20)[0]
     assert process.returncode == 0
@@ -347,11 +336,11 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
 
 
 def test_a_server_without_a_model_says_so(serve):
-    _, client = serve()
-    assert client.get("/ping").status_code == 500
-    found = client.post("/invocations", content="1,2,3")
-    assert found.status_code == 500
-    assert found.text.startswith("Unable to load model: There is no file model_algo-1")
+    _, connection = serve()
+    assert request(connection, "GET", "/ping")[0] == 500
+    status, text = request(connection, "POST", "/invocations", "1,2,3")
+    assert status == 500
+    assert text.startswith("Unable to load model: There is no file model_algo-1")
 
 
 def test_a_transform_jobs_server_on_a_port(tmp_path):
@@ -366,19 +355,19 @@ def test_a_transform_jobs_server_on_a_port(tmp_path):
     }
     process = start("serve", tmp_path, **variables)
     try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False
-        ) as client:
-            wait_until_it_listens(client, process)
-            csv = {"content-type": "text/csv"}
-            found = client.post("/invocations", content=CSV, headers=csv)
-            assert found.text == "15.5\n3010.550048828125\n"
-            chunks = iter([b"1,2,3\n" * 10] * 2)
-            found = client.post("/invocations", content=chunks, headers=csv)
-            assert found.status_code == 413
-            fits = b"1,2,3\n" * 16
-            found = client.post("/invocations", content=fits, headers=csv)
-            assert found.text == "15.5\n" * 16
+        connection = wait_until_it_listens(
+            lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20), process
+        )
+
+        def invoke(body):
+            return request(
+                connection, "POST", "/invocations", body, content_type="text/csv"
+            )
+
+        assert invoke(CSV)[1] == "15.5\n3010.550048828125\n"
+        chunks = iter([b"1,2,3\n" * 10] * 2)
+        assert invoke(chunks)[0] == 413
+        assert invoke(b"1,2,3\n" * 16)[1] == "15.5\n" * 16
     finally:
         process.kill()
         process.communicate()

@@ -226,6 +226,28 @@ def test_every_package_that_is_imported_is_required() -> None:
             assert undeclared(text) == [], path
 
 
+# Required for what they do as programs, plugins or kernels.
+NOT_IMPORTED = {"awscli", "check-jsonschema", "ipykernel", "jupyterlab", "nbval"}
+NOT_IMPORTED |= {"pytest-xdist", "ruff"}
+
+
+def test_every_package_that_is_required_is_used() -> None:
+    modules = {
+        module.split(".")[0]
+        for path, text in texts()
+        if path.suffix == ".py"
+        for module in re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)
+    }
+    packages = {
+        name for module in modules for name in packages_by_module().get(module, [])
+    }
+    used = {COMES_WITH.get(name, name) for name in map(canonicalize_name, packages)}
+    for requirement in direct():
+        if requirement.marker is None or requirement.marker.evaluate():
+            name = canonicalize_name(requirement.name)
+            assert (name in used) != (name in NOT_IMPORTED), name
+
+
 def test_an_import_that_is_not_required_is_found() -> None:
     code = "import json, werkzeug.http, boto3, botocore\nfrom flask import Flask"
     assert undeclared(code) == ["werkzeug.http", "flask"]

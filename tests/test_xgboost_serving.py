@@ -9,12 +9,12 @@ import signal
 import socket
 import stat
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import csv as arrow_csv
+from server_calls import UnixConnection, request, wait_until_it_listens
 from xgboost_jobs import csv_text, start, table
 
 from local_aws.containers.xgboost import decoder, encoder, library, serving
@@ -511,37 +511,6 @@ def test_a_model_that_can_not_be_loaded(tmp_path, monkeypatch, kind):
 
 
 # Processes ------------------------------------------------------------------------
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=20)
-        self._path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def request(connection, method, path, body=None, **headers):
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, named)
-    response = connection.getresponse()
-    return response.status, response.read().decode()
-
-
-def wait_until_it_listens(connect, process):
-    for _ in range(400):
-        assert process.poll() is None, process.stdout.read()
-        try:
-            connection = connect()
-            connection.connect()
-        except OSError:
-            time.sleep(0.025)
-        else:
-            return connection
-    raise TimeoutError("the server does not listen")
 
 
 @pytest.fixture
