@@ -1,9 +1,10 @@
-"""Waiting is answered: clients with their own defaults learn at once what has come.
+"""Long polling: clients with their own defaults learn at once what has come.
 
 Requests are counted rather than seconds: who is held asks once where a client that is
 answered at once would have asked again, after a pause.
 """
 
+import asyncio
 import http.client
 import json
 import resource
@@ -14,7 +15,9 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import boston
@@ -26,6 +29,11 @@ from botocore.exceptions import ClientError
 from conftest import start_stand_in, stop_stand_in
 
 from local_aws.installation import ROLE_ARN
+from local_aws.messages import Head
+from local_aws.persistence.database import StorageError
+from local_aws.persistence.resources import Resources
+from local_aws.sagemaker.training_jobs import TRAINING_JOBS
+from local_aws.sagemaker.waiting import Described, Waiting
 
 ENDLESS = {"num_round": "1000000", "max_depth": "2"}
 HELD_AT_MOST_S = 10
@@ -257,6 +265,69 @@ def test_results_are_there_before_the_status_is(stand_in, client, train, data) -
         assert s3.head_object(Bucket=data, Key=key)["ContentLength"] > 0
         lines = boston.log_lines(logs, "/aws/sagemaker/TrainingJobs", job)
         assert any("[19]" in line for line in lines)
+
+
+# What happens to a resource while a request for it is held
+
+KEY = ("us-east-1", "training-job", "job")
+
+
+def put(resources: Resources, created: float, status: str = "InProgress") -> None:
+    record = {"TrainingJobStatus": status, "CreationTime": created}
+    resources.create(*KEY, record)
+
+
+def hold(resources: Resources, shown: float, meanwhile: Callable | None) -> float:
+    """Hold a waiter's request for the job made at `shown`; returns for how long."""
+
+    async def run() -> float:
+        with ThreadPoolExecutor(2) as threads:
+            waiting = Waiting(resources, threads)
+            head = Head("POST", "/", "", [("user-agent", "Boto3/1 m/B")])
+            request = SimpleNamespace(head=head, disconnected=asyncio.Event().wait)
+            described = Described(TRAINING_JOBS, KEY, shown, "InProgress")
+            began = time.monotonic()
+            held = asyncio.create_task(waiting.hold(request, described))
+            await asyncio.sleep(0.3)
+            if meanwhile is not None:
+                assert not held.done()
+                await asyncio.to_thread(meanwhile)
+            assert await asyncio.wait_for(held, 5)
+            return time.monotonic() - began
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def resources(tmp_path):
+    opened = Resources(tmp_path / "sagemaker.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_who_waits_for_a_deleted_resource_does_not_wait_for_its_successor(
+    resources,
+) -> None:
+    def replace() -> None:
+        resources.delete(*KEY)
+        put(resources, 2.0)
+
+    put(resources, 1.0)
+    hold(resources, 1.0, replace)
+
+
+def test_a_successor_that_came_before_the_request_was_held(resources) -> None:
+    put(resources, 2.0)
+    assert hold(resources, 1.0, None) < 1
+
+
+def test_a_state_that_cannot_be_read_holds_nobody(resources, monkeypatch) -> None:
+    def unreadable(*key: str) -> dict:
+        raise StorageError("disk I/O error")
+
+    put(resources, 1.0)
+    monkeypatch.setattr(resources, "get", unreadable)
+    assert hold(resources, 1.0, None) < 1
 
 
 # Clients that leave

@@ -6,9 +6,11 @@ so that a record may hold more than a client gets to see.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from botocore.model import Shape
 
@@ -96,6 +98,10 @@ class Family:
         """Whether the resource is on its way to another status."""
         return record.get(self.status_member) in self.transitional
 
+    def key(self, params: Mapping[str, Any], region: str) -> tuple[str, str, str]:
+        """Where the resource of a request is persisted."""
+        return region, self.kind, params[self.name_member]
+
     def refuse(self, request: dict) -> None:
         """Raise for members of a Create request that would be ignored."""
         preconditions.refuse_members(request, self.refused)
@@ -132,43 +138,37 @@ class Family:
 
     def get(self, name: str, context: Context) -> dict:
         """The resource's record; raises AWS's error if there is none."""
-        try:
+        with self._exists(name, context):
             return context.resources.get(context.region, self.kind, name)
-        except NotFound as error:
-            raise self._missing(name, context) from error
 
     def update(self, name: str, context: Context, change: Change) -> dict:
         """Apply `change` to the record, or leave it as it was if that raises."""
-        try:
+        with self._exists(name, context):
             return context.resources.update(context.region, self.kind, name, change)
-        except NotFound as error:
-            raise self._missing(name, context) from error
 
     def delete(
         self, request: dict, context: Context, check: Change | None = None
     ) -> dict:
         """Delete the record and its tags unless `check` raises."""
         name = request[self.name_member]
-        try:
+        with self._exists(name, context):
             context.resources.delete(context.region, self.kind, name, check)
-        except NotFound as error:
-            raise self._missing(name, context) from error
         return {}
 
-    def _missing(self, name: str, context: Context) -> AwsError:
-        return AwsError(
-            self.not_found_code,
-            self.not_found.format(arn=self.arn(name, context), name=name),
-        )
+    @contextmanager
+    def _exists(self, name: str, context: Context) -> Iterator[None]:
+        """Raise AWS's error if there is no resource of this name."""
+        try:
+            yield
+        except NotFound as error:
+            text = self.not_found.format(arn=self.arn(name, context), name=name)
+            raise AwsError(self.not_found_code, text) from error
 
     def describe(self, request: dict, context: Context) -> dict:
         """The resource as its Describe operation shows it."""
         record = self.get(request[self.name_member], context)
-        return {
-            member: value
-            for member, value in record.items()
-            if member in self.described_members
-        }
+        members = self.described_members
+        return {name: value for name, value in record.items() if name in members}
 
     def list(self, request: dict, context: Context) -> dict:
         """A page of the family's resources in the request's Region."""
@@ -189,16 +189,14 @@ def _output_members(operation_name: str) -> Mapping[str, Shape]:
     return model.operation_model(operation_name).output_shape.members
 
 
-# By resource type in ARNs, and by the names of the Create and Describe operations.
+# By resource type in ARNs, and by the name of the Describe operation.
 FAMILIES: dict[str, Family] = {}
-CREATED: dict[str, Family] = {}
 DESCRIBED: dict[str, Family] = {}
 
 
 def declare(family: Family) -> Family:
     """Make the family known and register its Describe and List operations."""
     FAMILIES[family.kind] = family
-    CREATED[f"Create{family.noun}"] = family
     DESCRIBED[family.describe_operation] = family
     operation(family.describe_operation)(family.describe)
     operation(family.list_operation)(family.list)

@@ -7,7 +7,8 @@ from local_aws import protocol
 from local_aws.messages import Request, Response
 from local_aws.protocol import Handled
 from local_aws.sagemaker import HANDLERS
-from local_aws.sagemaker.families import CREATED, DESCRIBED
+from local_aws.sagemaker.families import DESCRIBED
+from local_aws.sagemaker.transform_jobs import TRANSFORM_JOBS
 from local_aws.sagemaker.waiting import Described, Waiting
 from local_aws.services import Service
 
@@ -32,10 +33,10 @@ class ControlPlane:
             handled = await self._handle(request)
             shown = _described(request, handled)
         if shown is not None:
-            self._waiting.answered(request, shown)
-        if family := CREATED.get(handled.operation):
-            name = handled.params[family.name_member]
-            self._waiting.made(request, (request.region, family.kind, name))
+            self._waiting.responded(request, shown)
+        if handled.operation == "CreateTransformJob":
+            key = TRANSFORM_JOBS.key(handled.params, request.region)
+            self._waiting.made_transform_job(request, key)
         return handled.response
 
     async def _handle(self, request: Request) -> Handled:
@@ -52,8 +53,7 @@ def _described(request: Request, handled: Handled) -> Described | None:
         return None
     return Described(
         family,
-        request.region,
-        handled.params[family.name_member],
+        family.key(handled.params, request.region),
         handled.result["CreationTime"],
         handled.result.get(family.status_member),
     )

@@ -1,26 +1,28 @@
-"""Waiting is answered: a Describe of what is in progress is held open until it is not.
+"""Long polling: a Describe of what is on its way is held open until it has arrived.
 
 Clients find out that a job has ended, or that an endpoint serves, by asking again and
-again, with pauses of up to two minutes. Here the first question is answered at once and
-those that follow when there is something to say, so that a client's pauses hardly
-matter:
+again, with pauses of up to two minutes. Here the first Describe gets its response at
+once and those that follow when there is news, so that a client's pauses hardly matter:
 
 - A waiter of botocore says in its User-Agent that it is one. It is held for as long as
   its own read timeout (60 s by default) lets it be.
-- Who has been told "in progress" and asks again is held for 10 s at most.
-- So is who asks after a delete, a stop or an update, to whom it is no news that the
-  resource is on its way.
+- A client that has seen the resource on its way and asks again is held for 10 s at
+  most.
+- So is one that asks after a delete, a stop or an update, to which it is no news that
+  the resource is on its way.
 
 A held request takes no thread: it is a coroutine that is woken by the commit that moves
 the resource on, by the clock, by the client's leaving or by the stand-in's end.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from local_aws.messages import Disconnected, Request
+from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import NotFound, Resources
 from local_aws.sagemaker.families import FAMILIES, Family
 
@@ -28,7 +30,7 @@ WAITER_S = 50.0
 # A little less than ten, which some set as their read timeout.
 POLLER_S = 9.5
 # After a Create: the caller wants to see what was made, and prints it.
-NEWS = frozenset({"Creating", "InProgress", "Pending"})
+NEW = frozenset({"Creating", "InProgress"})
 # A client that left after t seconds is not held for so long again.
 OF_LAST_PATIENCE = 0.75
 REMEMBERED = 10_000
@@ -38,7 +40,7 @@ SDK_RESOURCES = "AWS-SageMakerCore"
 
 
 Key = tuple[str, str, str]  # Region, kind, name
-Asker = tuple[object, ...]
+Poller = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,9 @@ class Described:
     """A resource as a Describe operation has just shown it."""
 
     family: Family
-    region: str
-    name: str
+    key: Key
     created: float
     status: str | None
-
-    @property
-    def key(self) -> Key:
-        return self.region, self.family.kind, self.name
 
     @property
     def is_transitional(self) -> bool:
@@ -61,16 +58,17 @@ class Described:
 
 
 class Waiting:
-    """Who is held and who has asked before."""
+    """The requests that are held, and the clients that have asked before."""
 
     def __init__(self, resources: Resources, threads: Executor) -> None:
         self._resources = resources
         self._threads = threads
         self._loop = asyncio.get_running_loop()
-        self._held: dict[Key, set[asyncio.Future[None]]] = {}
-        # Who has been told "in progress", and after how many seconds they left, if so.
-        self._told: OrderedDict[Asker, float | None] = OrderedDict()
-        self._makers: OrderedDict[Key, tuple[str, ...]] = OrderedDict()
+        # By resource, each with the creation time of the one that it has been shown.
+        self._held: dict[Key, dict[asyncio.Future[None], float]] = {}
+        # Who has seen a resource on its way, and after how many seconds they left.
+        self._patience: OrderedDict[Poller, float] = OrderedDict()
+        self._transforms: OrderedDict[Key, None] = OrderedDict()
         self._is_over = False
         resources.on_change(self._changed)
 
@@ -79,107 +77,92 @@ class Waiting:
 
         Raises Disconnected when the client leaves.
         """
-        asker = _asker(request, shown)
-        seconds = self._seconds(request, shown, asker)
+        seconds = self._seconds(request, shown)
         if not seconds or self._is_over:
             return False
         released = self._loop.create_future()
-        self._held.setdefault(shown.key, set()).add(released)
+        held = self._held.setdefault(shown.key, {})
+        held[released] = shown.created
         left = asyncio.ensure_future(request.disconnected())
         began = self._loop.time()
-        # It may have moved on since it was read.
-        self._look(shown.key)
         try:
-            await asyncio.wait(
-                (released, left), timeout=seconds, return_when="FIRST_COMPLETED"
+            # It may have moved on since it was read.
+            created = await self._loop.run_in_executor(
+                self._threads, self._on_its_way, shown.key
             )
+            if created == shown.created:
+                await asyncio.wait(
+                    (released, left), timeout=seconds, return_when="FIRST_COMPLETED"
+                )
         finally:
-            self._forget(shown.key, released)
             left.cancel()
-        if left.done() and not left.cancelled():
-            _put(self._told, asker, self._loop.time() - began)
+            del held[released]
+            if not held:
+                del self._held[shown.key]
+        if left.done():
+            patience = self._loop.time() - began
+            _put(self._patience, _poller(request, shown), patience)
             raise Disconnected
         return True
 
-    def made(self, request: Request, key: Key) -> None:
-        """Take note of who has made a resource."""
-        _put(self._makers, key, _agent(request))
+    def made_transform_job(self, request: Request, key: Key) -> None:
+        """Take note of a job that the SDK's Transformer may have made."""
+        if _is_of(SDK_SESSION, request):
+            _put(self._transforms, key, None)
 
-    def answered(self, request: Request, shown: Described) -> None:
-        """Take note of what a client has been told."""
-        asker = _asker(request, shown)
+    def responded(self, request: Request, shown: Described) -> None:
+        """Take note of what a client has seen."""
+        poller = _poller(request, shown)
         if shown.is_transitional:
-            _put(self._told, asker, self._told.get(asker))
+            _put(self._patience, poller, self._patience.get(poller, math.inf))
         else:
-            self._told.pop(asker, None)
+            self._patience.pop(poller, None)
 
     async def release(self) -> None:
         """Let all requests go on, and hold no more."""
         self._is_over = True
-        for key in list(self._held):
-            self._release(key)
+        for key in self._held:
+            self._release(key, None)
 
-    def _seconds(self, request: Request, shown: Described, asker: Asker) -> float:
+    def _seconds(self, request: Request, shown: Described) -> float:
+        """For how long to hold a request at most."""
+        poller = _poller(request, shown)
         if not shown.is_transitional:
             return 0.0
         if _is_waiter(request):
             seconds = WAITER_S
         elif (
-            asker in self._told
-            or shown.status not in NEWS
-            or self._is_transformer(request, shown)
+            poller in self._patience
+            or shown.status not in NEW
+            # The SDK's Transformer does not look at the job that it has made, so that
+            # its first Describe is one of waiting. It is sent by another client.
+            or (shown.key in self._transforms and _is_of(SDK_RESOURCES, request))
         ):
             seconds = POLLER_S
         else:
             return 0.0
-        patience = self._told.get(asker)
-        if patience is None:
-            return seconds
-        return min(seconds, patience * OF_LAST_PATIENCE)
+        return min(seconds, self._patience.get(poller, math.inf) * OF_LAST_PATIENCE)
 
-    def _is_transformer(self, request: Request, shown: Described) -> bool:
-        """Whether the SDK's Transformer asks, for a job that it has just made.
-
-        It does not look at what it has made, so its first question is one of waiting.
-        It makes jobs with another client than the one that it asks with.
-        """
-        maker = self._makers.get(shown.key, ())
-        return (
-            shown.family.kind == "transform-job"
-            and _is_of(SDK_SESSION, maker)
-            and _is_of(SDK_RESOURCES, _agent(request))
-        )
-
-    def _changed(self, region: str, kind: str, name: str) -> None:
+    def _changed(self, *key: str) -> None:
         """A resource was created, changed or deleted; called on any thread."""
-        key = region, kind, name
         if key in self._held:
-            self._loop.call_soon_threadsafe(self._look, key)
+            created = self._on_its_way(key)
+            self._loop.call_soon_threadsafe(self._release, key, created)
 
-    def _look(self, key: Key) -> None:
-        """Release who is held for a resource, if it is no longer on its way."""
-        if key in self._held:
-            looking = self._loop.run_in_executor(self._threads, self._has_arrived, key)
-            looking.add_done_callback(
-                lambda found: self._release(key) if found.result() else None
-            )
-
-    def _has_arrived(self, key: Key) -> bool:
+    def _on_its_way(self, key: Key) -> float | None:
+        """When the resource was created, if it is on its way to another status."""
         try:
             record = self._resources.get(*key)
-        except NotFound:
-            return True
-        return not FAMILIES[key[1]].is_transitional(record)
+        except (NotFound, StorageError):  # which those who ask will see for themselves
+            return None
+        is_transitional = FAMILIES[key[1]].is_transitional(record)
+        return record["CreationTime"] if is_transitional else None
 
-    def _release(self, key: Key) -> None:
-        for held in self._held.pop(key, ()):
-            held.set_result(None)
-
-    def _forget(self, key: Key, held: asyncio.Future[None]) -> None:
-        others = self._held.get(key, set())
-        others.discard(held)
-        if not others:
-            self._held.pop(key, None)
+    def _release(self, key: Key, on_its_way: float | None) -> None:
+        """Release those who wait for another resource than the one on its way."""
+        for held, created in self._held.get(key, {}).items():
+            if created != on_its_way and not held.done():
+                held.set_result(None)
 
 
 def _put(memory: OrderedDict, key: tuple, value: object) -> None:
@@ -190,13 +173,13 @@ def _put(memory: OrderedDict, key: tuple, value: object) -> None:
         memory.popitem(last=False)
 
 
-def _asker(request: Request, shown: Described) -> Asker:
-    """Who asks for what: a client that asks again is the same asker.
+def _poller(request: Request, shown: Described) -> Poller:
+    """Who asks for what: a client that asks again is the same poller.
 
     Of the User-Agent, the list of features differs between the calls of one client.
     """
     words = tuple(word for word in _agent(request) if not word.startswith("m/"))
-    return request.claim.access_key_id, words, shown.key, shown.created
+    return words, shown.key, shown.created
 
 
 def _is_waiter(request: Request) -> bool:
@@ -208,10 +191,10 @@ def _is_waiter(request: Request) -> bool:
     )
 
 
-def _agent(request: Request) -> tuple[str, ...]:
+def _agent(request: Request) -> list[str]:
     """The words of the User-Agent."""
-    return tuple((request.head.header("user-agent") or "").split())
+    return (request.head.header("user-agent") or "").split()
 
 
-def _is_of(library: str, agent: tuple[str, ...]) -> bool:
-    return any(word.startswith(f"lib/{library}#") for word in agent)
+def _is_of(library: str, request: Request) -> bool:
+    return any(word.startswith(f"lib/{library}#") for word in _agent(request))
