@@ -6,12 +6,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-# Parts of an answer that are new with each answer.
+# Parts of a response that are new each time.
 PASSING = ("ResponseMetadata",)
 
 
-def answer(call: Callable, **parameters: Any) -> Any:
-    """What a call answers, or the code of its error."""
+def response_of(call: Callable, **parameters: Any) -> Any:
+    """The response to a call, or the code of its error."""
     try:
         found = call(**parameters)
     except ClientError as error:
@@ -24,15 +24,15 @@ def observe_object(s3: Any, bucket: str, key: str, version: str | None = None) -
     where = {"Bucket": bucket, "Key": key}
     if version is not None:
         where["VersionId"] = version
-    found = answer(s3.get_object, **where, ChecksumMode="ENABLED")
+    found = response_of(s3.get_object, **where, ChecksumMode="ENABLED")
     if isinstance(found, dict):
         found["Body"] = found["Body"].read()
     return {
         "get": found,
-        "head": answer(s3.head_object, **where, ChecksumMode="ENABLED"),
-        "tags": answer(s3.get_object_tagging, **where),
-        "acl": answer(s3.get_object_acl, **where),
-        "attributes": answer(
+        "head": response_of(s3.head_object, **where, ChecksumMode="ENABLED"),
+        "tags": response_of(s3.get_object_tagging, **where),
+        "acl": response_of(s3.get_object_acl, **where),
+        "attributes": response_of(
             s3.get_object_attributes,
             **where,
             ObjectAttributes=["ETag", "Checksum", "ObjectSize", "StorageClass"],
@@ -63,19 +63,21 @@ BUCKET_CALLS = (
 
 def observe_bucket(s3: Any, bucket: str) -> dict:
     """A bucket's settings, objects, versions and uploads."""
-    seen = {call: answer(getattr(s3, call), Bucket=bucket) for call in BUCKET_CALLS}
+    seen = {
+        call: response_of(getattr(s3, call), Bucket=bucket) for call in BUCKET_CALLS
+    }
     listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     seen["objects"] = listed
     for entry in listed:
         seen["object", entry["Key"]] = observe_object(s3, bucket, entry["Key"])
-    versions = answer(s3.list_object_versions, Bucket=bucket)
+    versions = response_of(s3.list_object_versions, Bucket=bucket)
     seen["versions"] = versions
     for entry in versions.get("Versions", []):
         key, version = entry["Key"], entry["VersionId"]
         seen["version", key, version] = observe_object(s3, bucket, key, version)
     for upload in seen["list_multipart_uploads"].get("Uploads", []):
         where = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
-        seen["parts", upload["UploadId"]] = answer(
+        seen["parts", upload["UploadId"]] = response_of(
             s3.list_parts, Bucket=bucket, **where
         )
     return seen
@@ -103,18 +105,18 @@ def observe_iam(iam: Any) -> dict:
     seen: dict = dict(details)
     for role in details["RoleDetailList"]:
         name = role["RoleName"]
-        seen["role", name] = answer(iam.get_role, RoleName=name)
+        seen["role", name] = response_of(iam.get_role, RoleName=name)
     for user in details["UserDetailList"]:
         name = user["UserName"]
         for call in ("get_user", "list_access_keys", "list_user_tags"):
-            seen[call, name] = answer(getattr(iam, call), UserName=name)
+            seen[call, name] = response_of(getattr(iam, call), UserName=name)
     for policy in details["Policies"]:
         arn = policy["Arn"]
-        seen["policy", arn] = answer(iam.get_policy, PolicyArn=arn)
+        seen["policy", arn] = response_of(iam.get_policy, PolicyArn=arn)
     seen["profiles"] = iam.list_instance_profiles()["InstanceProfiles"]
-    seen["aliases"] = answer(iam.list_account_aliases)
+    seen["aliases"] = response_of(iam.list_account_aliases)
     arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
-    seen["given"] = answer(iam.get_policy, PolicyArn=arn)
+    seen["given"] = response_of(iam.get_policy, PolicyArn=arn)
     return seen
 
 
@@ -125,8 +127,8 @@ def observe_logs(logs: Any) -> dict:
     for group in groups:
         name = group["logGroupName"]
         where = {"logGroupName": name}
-        seen["tags", name] = answer(logs.list_tags_log_group, **where)
-        seen["filters", name] = answer(logs.describe_metric_filters, **where)
+        seen["tags", name] = response_of(logs.list_tags_log_group, **where)
+        seen["filters", name] = response_of(logs.describe_metric_filters, **where)
         streams = logs.describe_log_streams(**where)["logStreams"]
         seen["streams", name] = streams
         for stream in streams:
@@ -140,7 +142,7 @@ def observe_logs(logs: Any) -> dict:
 def observe_metrics(cloudwatch: Any, since: datetime) -> dict:
     """Metrics with their values, alarms and dashboards."""
     seen: dict = {"dashboards": cloudwatch.list_dashboards()["DashboardEntries"]}
-    alarms = answer(cloudwatch.describe_alarms)
+    alarms = response_of(cloudwatch.describe_alarms)
     seen["alarms"] = alarms["MetricAlarms"]
     for metric in cloudwatch.list_metrics()["Metrics"]:
         if metric["Namespace"] == "AWS/S3":

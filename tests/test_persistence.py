@@ -25,12 +25,12 @@ from filling import (
     killed_and_started,
 )
 from observation import (
-    answer,
     observe_iam,
     observe_logs,
     observe_metrics,
     observe_object,
     observe_s3,
+    response_of,
 )
 
 from local_aws.installation import CHECKOUT, ROLE_NAME
@@ -61,7 +61,7 @@ def test_everything_is_as_it_was(own) -> None:
             "logs": observe_logs(stand_in.client("logs")),
             "logs west": observe_logs(stand_in.client("logs", "eu-west-1")),
             "metrics": observe_metrics(stand_in.client("cloudwatch"), since),
-            "caller": answer(stand_in.client("sts").get_caller_identity),
+            "caller": response_of(stand_in.client("sts").get_caller_identity),
         }
 
     before = observe(own)
@@ -77,6 +77,56 @@ def test_everything_is_as_it_was(own) -> None:
     role = after["iam"]["role", ROLE_NAME]["Role"]
     caller = after["caller"]["UserId"]
     assert caller.startswith(role["RoleId"])
+    own.process.kill()
+
+
+def test_what_is_rare_is_persisted_too(own) -> None:
+    """Kinds of entities that have classes of their own in moto."""
+    logs, iam = own.client("logs"), own.client("iam")
+    cloudwatch = own.client("cloudwatch")
+    role = "arn:aws:iam::123456789012:role/own"
+    logs.put_destination(
+        destinationName="own",
+        targetArn="arn:aws:kinesis:us-east-1:123456789012:stream/own",
+        roleArn=role,
+    )
+    logs.put_resource_policy(policyName="own", policyDocument="{}")
+    iam.create_saml_provider(Name="own", SAMLMetadataDocument="a" * 1024)
+    iam.update_account_password_policy(MinimumPasswordLength=8)
+    iam.create_virtual_mfa_device(VirtualMFADeviceName="own")
+    iam.upload_server_certificate(
+        ServerCertificateName="own", CertificateBody="body", PrivateKey="key"
+    )
+    metric = {"Namespace": "Own", "MetricName": "rmse"}
+    statistic = {"Metric": metric, "Period": 60, "Stat": "Sum"}
+    cloudwatch.put_metric_alarm(
+        AlarmName="own",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Threshold=1,
+        Metrics=[{"Id": "m", "MetricStat": statistic}],
+    )
+    rule = {"RuleName": "own", "RuleState": "ENABLED", "RuleDefinition": "{}"}
+    cloudwatch.put_insight_rule(**rule)
+
+    def observe(own: StandIn) -> list:
+        logs, iam = own.client("logs"), own.client("iam")
+        cloudwatch = own.client("cloudwatch")
+        return [
+            response_of(logs.describe_destinations),
+            response_of(logs.describe_resource_policies),
+            response_of(iam.list_saml_providers),
+            response_of(iam.get_account_password_policy),
+            response_of(iam.list_virtual_mfa_devices),
+            response_of(iam.list_server_certificates),
+            response_of(cloudwatch.describe_alarms),
+            response_of(cloudwatch.describe_insight_rules),
+        ]
+
+    before = observe(own)
+    assert all(isinstance(seen, dict) for seen in before)  # none is an error
+    own = killed_and_started(own)
+    assert observe(own) == before
     own.process.kill()
 
 

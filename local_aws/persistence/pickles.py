@@ -19,7 +19,7 @@ _CLASSES = {
     "dateutil.tz.tz": {"tzutc", "tzlocal", "tzoffset"},
     "requests.structures": {"CaseInsensitiveDict"},
     "moto.utilities.tagging_service": {"TaggingService"},
-    "moto.utilities.utils": {"LowercaseDict"},
+    "moto.utilities.utils": {"CaseInsensitiveDict", "LowercaseDict"},
     "local_aws.persistence.s3_models": {"BlobKey", "BlobMultipart"},
 }
 # All classes that are defined in here.
