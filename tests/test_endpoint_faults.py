@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import boston
 import pytest
@@ -96,21 +97,42 @@ def test_a_model_that_can_not_be_loaded_fails_the_ping(service):
     assert service.containers() == []
 
 
-def test_a_disk_without_room_is_named_as_the_reason(service):
-    content = archive({"xgboost-model": bytes(30_000_000)})
-    service.create_model("large", content)
+@contextmanager
+def largest_file(service, size):
+    """No file of the stand-in may grow beyond `size` bytes."""
     process = service.stand_in.process.pid
     before = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (20_000_000, before[1]))
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        endpoint = service.settled(service.create(large=1.0))
+        yield
     finally:
         resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_without_room_is_named_as_the_reason(service):
+    service.create_model("large", archive({"xgboost-model": bytes(30_000_000)}))
+    with largest_file(service, 20_000_000):
+        endpoint = service.settled(service.create(large=1.0))
     assert endpoint["EndpointStatus"] == "Failed"
     assert endpoint["FailureReason"].endswith(
         "large/model.tar.gz can't be written to disk: File too large."
     )
     assert service.model_folders() == []
+
+
+def test_a_disk_without_room_does_not_leave_it_in_progress(service):
+    name = service.create_and_wait(good=1.0)
+    with Freezer(service, leave=service.containers()) as freezer:
+        service.update(name, poor=1.0)
+        freezer.wait_for(1)
+        with largest_file(service, 0):
+            freezer.thaw()
+            service.wait_for_containers(1)  # what the record can't say is undone
+    assert service.settled(name)["FailureReason"].startswith("InternalServerError")
+    assert service.predict(name) == 2.0
+    service.update(name, poor=1.0)
+    assert service.settled(name).get("FailureReason") is None
+    assert service.predict(name) == 1.0
 
 
 def test_a_container_that_hangs_at_its_start_fails_the_ping(service):

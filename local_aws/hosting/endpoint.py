@@ -15,12 +15,15 @@ from local_aws.hosting import model_data, transitions
 from local_aws.hosting.fleet import Fleet, Variant, VariantNotHealthy
 from local_aws.hosting.instance import Deployment, Instance, startup_seconds
 from local_aws.hosting.model_data import ModelDataError
-from local_aws.persistence.resources import Resources
+from local_aws.persistence.resources import NotFound, Resources
 from local_aws.runtime.log_stream import LogStream
 
 log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
+
+# How often a failure that can't be written down is tried again.
+RETRY_SECONDS = 2
 
 
 class DeploymentFailed(Exception):
@@ -105,10 +108,18 @@ class Endpoint:
             if self._surroundings.closing.is_set():
                 return  # what it worked with has been closed under it
             log.exception("endpoint %s broke", self._name)
+            self._fail_at_last()
+
+    def _fail_at_last(self) -> None:
+        """The endpoint must not stay in progress for ever, the disk be full or not."""
+        while not self._surroundings.closing.is_set():
             try:
-                self._fail(transitions.INTERNAL_ERROR)
+                return self._fail(transitions.INTERNAL_ERROR)
+            except NotFound:
+                return None
             except Exception:
                 log.exception("endpoint %s can't be marked as failed", self._name)
+                self._surroundings.closing.wait(RETRY_SECONDS)
 
     def _get(self) -> dict:
         return self._surroundings.resources.get(
@@ -163,9 +174,16 @@ class Endpoint:
             self._fail(str(error))
             return
         old, self.fleet = self.fleet, fleet
-        self._update(
-            lambda record: transitions.finish_deployment(record, configuration, models)
-        )
+        try:
+            self._update(
+                lambda record: transitions.finish_deployment(
+                    record, configuration, models
+                )
+            )
+        except BaseException:
+            self.fleet = old
+            fleet.kill()
+            raise
         if "_serving" in record:
             self._drain(old, folder=self._folder(record, record["_serving"]))
 
