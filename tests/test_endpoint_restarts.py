@@ -116,7 +116,8 @@ def test_many_are_deleted_while_they_come_back(start):
     assert service.model_folders() == []
 
 
-def test_changes_that_were_cut_off_are_taken_up_again(start):
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_what_was_cut_off_is_taken_up_again(start, end):
     service = start()
     updated, rebalanced = (service.create(good=1.0) for _ in range(2))
     for name in (updated, rebalanced):
@@ -124,15 +125,19 @@ def test_changes_that_were_cut_off_are_taken_up_again(start):
     with Freezer(service, leave=service.containers()) as freezer:
         configuration = service.update(updated, poor=1.0)
         service.rebalance(rebalanced, "Only", DesiredInstanceCount=2)
-        freezer.wait_for(2)
-        service = start("kill")
+        created = service.create(poor=1.0)
+        freezer.wait_for(3)
+        service = start(end)
+    endpoint = service.settled(created)
+    assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
+    assert service.predict(created) == 1.0
     endpoint = service.settled(updated)
     assert endpoint["EndpointConfigName"] == configuration
     assert service.predict(updated) == 1.0
     (variant,) = service.settled(rebalanced)["ProductionVariants"]
     assert variant["CurrentInstanceCount"] == 2
-    service.wait_for_containers(3)
-    service.wait_for_model_folders(2)
+    service.wait_for_containers(4)
+    service.wait_for_model_folders(3)
 
 
 def test_one_change_after_the_other_just_after_a_restart(start):

@@ -30,6 +30,10 @@ class DeploymentFailed(Exception):
     """A fleet can't be brought up; the text is the endpoint's FailureReason."""
 
 
+class Closing(Exception):
+    """The stand-in ends: the record stays as it is, for the next one to go on."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What all endpoints share. `folder` holds their models, `pool` does their work."""
@@ -105,20 +109,21 @@ class Endpoint:
         try:
             message()
         except Exception:
-            if self._surroundings.closing.is_set():
-                return  # what it worked with has been closed under it
-            log.exception("endpoint %s broke", self._name)
-            self._fail_at_last()
+            if not self._surroundings.closing.is_set():
+                log.exception("endpoint %s broke", self._name)
+                self._insist(lambda: self._fail(transitions.INTERNAL_ERROR))
 
-    def _fail_at_last(self) -> None:
-        """The endpoint must not stay in progress for ever, the disk be full or not."""
+    def _insist(self, change: Callable[[], None]) -> None:
+        """Change the record even if the disk is full now: the endpoint must not stay
+        in progress for ever.
+        """
         while not self._surroundings.closing.is_set():
             try:
-                return self._fail(transitions.INTERNAL_ERROR)
-            except NotFound:
+                return change()
+            except (NotFound, Closing):
                 return None
             except Exception:
-                log.exception("endpoint %s can't be marked as failed", self._name)
+                log.exception("the record of endpoint %s", self._name)
                 self._surroundings.closing.wait(RETRY_SECONDS)
 
     def _get(self) -> dict:
@@ -127,6 +132,8 @@ class Endpoint:
         )
 
     def _update(self, change: Callable[[dict], None]) -> None:
+        if self._surroundings.closing.is_set():
+            raise Closing
         self._surroundings.resources.update(
             self._region, transitions.KIND, self._name, change
         )
@@ -150,11 +157,18 @@ class Endpoint:
                 {v["VariantName"]: v["CurrentInstanceCount"] for v in variants},
             )
             self._update(transitions.finish_restoring)
+        except Closing:
+            raise
         except DeploymentFailed as error:
-            reason = str(error)
-            self._update(lambda record: transitions.fail_restoring(record, reason))
+            self._fail_restoring(str(error))
+        except Exception:
+            self._fail_restoring(transitions.INTERNAL_ERROR)
+            log.exception("endpoint %s does not come back", self._name)
         finally:
             self.is_returning = False
+
+    def _fail_restoring(self, reason: str) -> None:
+        self._update(lambda record: transitions.fail_restoring(record, reason))
 
     def _deploy(self) -> None:
         record = self._get()
@@ -213,7 +227,10 @@ class Endpoint:
             drain.join()
         self._drains.clear()
         shutil.rmtree(self._surroundings.folder / record["_id"], ignore_errors=True)
-        self._surroundings.resources.delete(self._region, transitions.KIND, self._name)
+        resources = self._surroundings.resources
+        self._insist(
+            lambda: resources.delete(self._region, transitions.KIND, self._name)
+        )
 
     def _drain(
         self,

@@ -80,9 +80,15 @@ class HostingEngine:
         """End the endpoint's containers and forget it."""
         self._endpoint(region, name).delete()
 
+    def prepare_to_close(self) -> None:
+        """Write no more into the records: what fails now has not failed by itself, and
+        is taken up again at the next start.
+        """
+        self._closing.set()
+
     def close(self) -> None:
         """End all containers at once; the records stay as they are."""
-        self._closing.set()
+        self.prepare_to_close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for endpoint in list(self._endpoints.values()):
             endpoint.kill()

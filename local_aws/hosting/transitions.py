@@ -80,7 +80,12 @@ def finish_deployment(record: dict, configuration: dict, models: dict) -> None:
 
 
 def fail(record: dict, reason: str, in_service: bool) -> None:
-    """Failed; or, if something still serves, InService as it was before."""
+    """Failed; or, if something still serves, InService as it was before.
+
+    One that is to be deleted goes on to be.
+    """
+    if record["EndpointStatus"] == "Deleting":
+        return
     record.pop("PendingDeploymentSummary", None)
     record["FailureReason"] = reason[:1024]
     set_status(record, "InService" if in_service else "Failed")
@@ -98,7 +103,7 @@ def finish_restoring(record: dict) -> None:
 
 def fail_restoring(record: dict, reason: str) -> None:
     """Failed, unless it has been asked for something else meanwhile."""
-    if record["EndpointStatus"] not in ("Updating", "Deleting"):
+    if record["EndpointStatus"] != "Updating":
         fail(record, reason, in_service=False)
 
 

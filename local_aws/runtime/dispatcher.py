@@ -104,7 +104,6 @@ class Dispatcher:
         except Exception:
             # All other processes still need this thread.
             log.exception("noting the end of process %s", process.pid)
-        process.close()
 
 
 @cache

@@ -41,6 +41,10 @@ class SageMaker:
             region, ACCOUNT_ID, self.resources, self.jobs, self.hosting, self.clients
         )
 
+    def prepare_to_close(self) -> None:
+        """Called while all services still respond."""
+        self.hosting.prepare_to_close()
+
     def close(self) -> None:
         """End the running jobs and close the resources."""
         self.hosting.close()

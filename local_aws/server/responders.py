@@ -49,6 +49,7 @@ class Responders:
 
     async def stop(self) -> None:
         """Let requests that wait for something end; hand over what is held back."""
+        self.sagemaker.prepare_to_close()
         for call in self._at_stop:
             await call()
 
