@@ -69,6 +69,23 @@ def test_a_job_that_was_cut_off_is_failed_and_its_process_is_gone(home, end):
     assert job["FailureReason"] == INTERNAL_ERROR
 
 
+@pytest.mark.parametrize("after_s", [0, 0.5])
+def test_jobs_that_a_stop_cuts_off_are_no_faults_of_ours(home, after_s):
+    """They write logs and read channels through the server until they have ended."""
+    stand_in = start_stand_in(home)
+    s3, sagemaker = stand_in.client("s3"), stand_in.client("sagemaker")
+    bucket = boston.name("sagemaker-interrupted")
+    s3.create_bucket(Bucket=bucket)
+    boston.upload(s3, bucket)
+    for _ in range(4):
+        request = boston.training_request(
+            bucket, boston.name(), {"num_round": "100000"}
+        )
+        sagemaker.create_training_job(**request)
+    time.sleep(after_s)
+    assert "Traceback" not in stop_stand_in(stand_in)
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks into /proc")
 @pytest.mark.parametrize(
     ("number", "reason"),

@@ -76,6 +76,8 @@ class JobEngine:
         )
         pool = self._coordinators if job.kind.coordinates else self._workers
         with self._lock:
+            if self._closing.is_set():
+                return  # it will have failed, like those that ran
             self._running[kind, region, name] = job, pool.submit(self._run, job)
 
     def stop(self, kind: str, region: str, name: str) -> None:
@@ -153,12 +155,12 @@ class JobEngine:
 
     def close(self) -> None:
         """End all jobs at once; those that ran become Failed."""
-        self._closing.set()
         with self._lock:
+            self._closing.set()
             running = list(self._running.values())
+            for pool in (self._workers, self._coordinators):
+                pool.shutdown(wait=False, cancel_futures=True)
         for job, _ in running:
             job.end_by(ShuttingDown)
-        for pool in (self._workers, self._coordinators):
-            pool.shutdown(wait=False, cancel_futures=True)
         wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
         self._fail_unfinished()
