@@ -10,10 +10,10 @@ class FileFailed(Exception):
     `fault` is ClientError or AlgorithmError, `lines` are what the data log says.
     """
 
-    def __init__(self, fault: str, lines: list[str]) -> None:
-        super().__init__(fault)
+    def __init__(self, fault: str, text: str) -> None:
+        super().__init__(text)
         self.fault = fault
-        self.lines = lines
+        self.lines = text.splitlines()
 
 
 def cut(
@@ -62,6 +62,4 @@ def _cut_at_line_ends(reader: BinaryIO, limit: int) -> Iterator[bytes]:
 
 
 def _too_large() -> FileFailed:
-    return FileFailed(
-        "ClientError", ["ClientError: Too much data for max payload size"]
-    )
+    return FileFailed("ClientError", "ClientError: Too much data for max payload size")

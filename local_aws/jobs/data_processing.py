@@ -71,46 +71,30 @@ def _steps(expression: str, content_type: str) -> list[JSONPath]:
 
 
 def _select(record: Any, steps: list[JSONPath]) -> Any:
-    for position, step in enumerate(steps):
-        if isinstance(step, Slice):
-            found = record[step.start : step.end] if isinstance(record, list) else []
-        elif isinstance(step, Wildcard):
-            found = _children(record)
-        elif isinstance(step, Index):
-            found = _items(record, step.indices)
-        else:
-            found = _fields(record, step.fields)
-        names = getattr(step, "indices", None) or getattr(step, "fields", ())
-        several = isinstance(step, (Slice, Wildcard)) or len(names) > 1
-        if not several:
-            (record,) = found.values() if isinstance(found, dict) else found
-        elif steps[position + 1 :]:
-            values = found.values() if isinstance(found, dict) else found
-            return [_select(value, steps[position + 1 :]) for value in values]
-        else:
-            return found
-    return record
-
-
-def _children(record: Any) -> list:
-    if isinstance(record, dict):
-        return list(record.values())
-    return record if isinstance(record, list) else []
-
-
-def _items(record: Any, indices: tuple[int, ...]) -> list:
+    """What the steps of a path lead to. Raises NoMatch."""
+    if not steps:
+        return record
+    step, *rest = steps
+    names = getattr(step, "indices", None) or getattr(step, "fields", ())
     try:
-        return [record[index] for index in indices]
+        if len(names) == 1:
+            return _select(record[names[0]], rest)
+        if isinstance(step, Index):
+            found = [record[index] for index in names]
+        elif isinstance(step, Fields):
+            found = {name: record[name] for name in names if name in record}
+        elif isinstance(step, Wildcard) and isinstance(record, dict):
+            found = list(record.values())
+        elif isinstance(record, list):
+            found = record[step.start : step.end] if isinstance(step, Slice) else record
+        else:
+            found = []
     except (IndexError, KeyError, TypeError) as error:
         raise NoMatch from error
-
-
-def _fields(record: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(record, dict):
-        raise NoMatch
-    if len(names) == 1 and names[0] not in record:
-        raise NoMatch
-    return {name: record[name] for name in names if name in record}
+    if not rest:
+        return found
+    values = found.values() if isinstance(found, dict) else found
+    return [_select(value, rest) for value in values]
 
 
 class DataProcessing:
@@ -137,8 +121,8 @@ class DataProcessing:
         if self._join:
             if len(predictions) != len(records):
                 raise _failed(
-                    f"The algorithm gave {len(predictions)} answers to {len(records)} "
-                    "records; they can't be joined."
+                    f"The algorithm gave {len(predictions)} predictions for "
+                    f"{len(records)} records; they can't be joined."
                 )
             predictions = list(map(self._joined, records, predictions))
         return self._write(self._each(self._output, predictions))
@@ -180,4 +164,4 @@ class DataProcessing:
 
 
 def _failed(text: str) -> FileFailed:
-    return FileFailed("ClientError", [f"ClientError: {text}"])
+    return FileFailed("ClientError", f"ClientError: {text}")

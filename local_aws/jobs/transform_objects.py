@@ -80,9 +80,8 @@ class ObjectTransformer:
                     if self._output["AssembleWith"] == "Line" and response:
                         file.write(b"" if response.endswith(b"\n") else b"\n")
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise FileFailed(
-                "ClientError", [f"ClientError: not a gzip file ({error})"]
-            ) from error
+            text = f"ClientError: not a gzip file ({error})"
+            raise FileFailed("ClientError", text) from error
         self._upload(output, f"{name}.out")
         output.unlink()
 
@@ -90,7 +89,7 @@ class ObjectTransformer:
         try:
             self._job.require(self._role, action, bucket, key)
         except AccessDenied as error:
-            raise FileFailed("ClientError", [f"ClientError: {error}"]) from error
+            raise FileFailed("ClientError", f"ClientError: {error}") from error
 
     def _responses(self, server: ModelServer, bucket: str, key: str) -> Iterator[bytes]:
         """What the container makes of the object, batch by batch."""
@@ -154,17 +153,11 @@ class ObjectTransformer:
             if response.status < 500:
                 text = response.content.decode("utf-8", errors="replace")
                 raise FileFailed(
-                    "ClientError",
-                    [
-                        f"ClientError: {response.status}",
-                        "",
-                        "Message:",
-                        *text.splitlines(),
-                    ],
+                    "ClientError", f"ClientError: {response.status}\n\nMessage:\n{text}"
                 )
             fault = f"Bad HTTP status received from algorithm: {response.status}"
         self._job.check()
-        raise FileFailed("AlgorithmError", [fault])
+        raise FileFailed("AlgorithmError", fault)
 
     def _upload(self, file: Path, name: str) -> None:
         bucket, key = s3_objects.join_uri(self._output["S3OutputPath"], name)
