@@ -179,6 +179,26 @@ def test_the_end_of_the_stand_in_ends_all_jobs_at_once(resources, tmp_path, kind
         assert (record["Status"], record["FailureReason"]) == ("Failed", INTERNAL_ERROR)
 
 
+@pytest.mark.parametrize("error", [JobFailed("no connection"), OSError("refused")])
+def test_what_a_job_fails_of_at_the_end_of_the_stand_in_is_no_fault_of_its_own(
+    resources, tmp_path, kind, error, caplog
+):
+    begun = threading.Event()
+
+    def run(job):
+        begun.set()
+        assert job.woken.wait(PATIENCE_S)
+        raise error
+
+    engine = JobEngine(resources, None, tmp_path / "jobs")
+    trivial = kind(run)
+    start(engine, resources, trivial, "one")
+    assert begun.wait(PATIENCE_S)
+    engine.close()
+    assert ended(resources, trivial, "one")["FailureReason"] == INTERNAL_ERROR
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_coordinators_hold_no_place_of_the_jobs_that_they_wait_for(
     engine, resources, kind, monkeypatch
 ):

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import Role
@@ -118,6 +119,17 @@ def test_what_the_container_refuses_is_not_tried_again(tmp_path):
         "at all",
     ]
     assert len(server.bodies) == 1
+
+
+def test_an_object_that_has_been_deleted_fails_alone(tmp_path, monkeypatch):
+    def deleted(self, Bucket, Key):
+        raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+
+    monkeypatch.setattr(FakeS3, "get_object", deleted)
+    with pytest.raises(FileFailed) as caught:
+        transform(make_job(tmp_path), FakeServer(DONE))
+    assert caught.value.fault == "ClientError"
+    assert "NoSuchKey" in caught.value.lines[0]
 
 
 def test_a_job_that_is_to_stop_tries_nothing_again(tmp_path):

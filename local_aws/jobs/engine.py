@@ -114,17 +114,10 @@ class JobEngine:
             return "Completed", None
         except JobStopped as stopped:
             return stopped.outcome, None
-        except JobFailed as error:
-            return "Failed", job.public(error)
-        except ShuttingDown:
-            raise
         except Exception as error:
-            # A fault of ours must reach the learner as a Failed job, not as a job
-            # that is InProgress for ever; the traceback is in the stand-in's log.
-            log.exception("%s broke", job)
-            if isinstance(error, OSError) and error.errno in FULL_DISK:
-                return "Failed", job.public(f"ClientError: The disk is full: {error}")
-            return "Failed", INTERNAL_ERROR
+            if job.ended_by is ShuttingDown:
+                raise ShuttingDown from error  # nothing that it needs responds any more
+            return "Failed", _reason(job, error)
         finally:
             shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -164,3 +157,15 @@ class JobEngine:
             job.end_by(ShuttingDown)
         wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
         self._fail_unfinished()
+
+
+def _reason(job: Job, error: Exception) -> str:
+    """FailureReason of a job whose run raised this."""
+    if isinstance(error, JobFailed):
+        return job.public(error)
+    # A fault of ours must reach the learner as a Failed job, not as a job that is
+    # InProgress for ever; the traceback is in the stand-in's log.
+    log.error("%s broke", job, exc_info=error)
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return job.public(f"ClientError: The disk is full: {error}")
+    return INTERNAL_ERROR

@@ -21,10 +21,6 @@ from local_aws.jobs.job import (
 UNFINISHED = ("InProgress", "Stopping")
 
 
-def _nothing_more(record: dict, status: str, now: float) -> None:
-    """For a kind whose record says no more than its status."""
-
-
 @dataclass(frozen=True)
 class JobKind:
     """One kind of job: how it runs and what the members of its record are called.
@@ -41,7 +37,7 @@ class JobKind:
     status: str
     start_time: str
     end_time: str
-    entered: Callable[[dict, str, float], None] = _nothing_more
+    entered: Callable[[dict, str, float], None] = lambda record, status, now: None
     coordinates: bool = False
 
     def _enter(self, record: dict, status: str) -> float:

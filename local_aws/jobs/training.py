@@ -217,18 +217,15 @@ def _wait_for_end(
     job.interrupt = end_at_once
     limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
     deadline = record["TrainingStartTime"] + limit
-    if job.woken.wait(max(0.0, deadline - time.time())):
-        try:
-            job.check()
-        except JobStopped as error:
-            stopped = error
-        else:
-            return None
-    else:
+    stopped = None
+    if not job.woken.wait(max(0.0, deadline - time.time())):
         stopped = JobStopped("MaxRuntimeExceeded")
         with contextlib.suppress(NotInProgress):
             job.update(job.kind.request_stop)
-    container.stop(TRAINING_GRACE_SECONDS)
+    elif job.ended_by is JobStopped:
+        stopped = JobStopped()
+    if stopped is not None:
+        container.stop(TRAINING_GRACE_SECONDS)
     if job.ended_by is ShuttingDown:
         raise ShuttingDown
     return stopped

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+from botocore.exceptions import ClientError
+
 from local_aws.jobs.batches import FileFailed
-from local_aws.jobs.job import Job, JobFailed, JobStopped, ShuttingDown
+from local_aws.jobs.job import Job, JobFailed, JobStopped
 from local_aws.jobs.transform_instances import SEE_LOGS, Instances, settings_line
 from local_aws.jobs.transform_objects import ObjectTransformer
 from local_aws.runtime import s3_objects
@@ -35,7 +37,7 @@ def run(job: Job) -> None:
         try:
             _transform_all(record, instances, transformer, say)
             job.check()
-        except (JobStopped, ShuttingDown):
+        except JobStopped:
             transformer.discard_outputs()
             raise
 
@@ -49,7 +51,10 @@ def _transform_all(
     """Transform every object under the prefix; raises JobFailed if one can't be."""
     uri = record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     bucket, _ = s3_objects.split_uri(uri)
-    objects = list(s3_objects.keys_under(transformer.s3, uri))
+    try:
+        objects = list(s3_objects.keys_under(transformer.s3, uri))
+    except ClientError as error:
+        raise JobFailed(f"ClientError: {error}") from error
     count = len(instances.servers)
 
     def transform_share(number: int, server: ModelServer) -> list[str]:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from local_aws.containers.images import find_image
 from local_aws.jobs.job import Job, JobFailed
 from local_aws.runtime import archives, s3_objects
+from local_aws.runtime.container_client import ConnectionLost, NotReached
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
 from local_aws.runtime.model_server import ModelServer, NotHealthy
 
@@ -121,7 +122,10 @@ class Instances:
     def limits(self) -> dict:
         """The limits in force: the request's, else the container's, else defaults."""
         strategies = {theirs: ours for ours, theirs in CONTAINER_STRATEGIES.items()}
-        said = self.servers[0].execution_parameters()
+        try:
+            said = self.servers[0].execution_parameters()
+        except (NotReached, ConnectionLost, TimeoutError):
+            said = {}  # nor does a container have to say anything
         if "BatchStrategy" in said:
             said["BatchStrategy"] = strategies[said["BatchStrategy"]]
         # MaxConcurrentTransforms may be 0: as many as the container says.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
 
 from local_aws.jobs import batches
 from local_aws.jobs.batches import FileFailed
@@ -93,7 +94,10 @@ class ObjectTransformer:
 
     def _responses(self, server: ModelServer, bucket: str, key: str) -> Iterator[bytes]:
         """What the container makes of the object, batch by batch."""
-        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        try:
+            body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        except ClientError as error:  # it may have been deleted
+            raise FileFailed("ClientError", f"ClientError: {error}") from error
         concurrent = self._limits["MaxConcurrentTransforms"]
         with body, ThreadPoolExecutor(concurrent) as pool:
             bodies = batches.cut(
