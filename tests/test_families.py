@@ -1,10 +1,14 @@
 """What each family of SageMaker's resources says of itself fits the service model."""
 
+from types import SimpleNamespace
+
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from local_aws.errors import AwsError
 from local_aws.jobs.kinds import KINDS
+from local_aws.persistence.resources import Resources
 from local_aws.sagemaker import HANDLERS
 from local_aws.sagemaker.families import DESCRIBED, FAMILIES
 from local_aws.sagemaker.training_jobs import new_record
@@ -22,17 +26,17 @@ def test_the_registered_operations_are_the_services():
 @families
 def test_members_and_operations_are_the_models(family):
     create = MODEL.operation_model(f"Create{family.noun}")
-    describe = MODEL.operation_model(family.describe_operation)
+    describe = MODEL.operation_model(f"Describe{family.noun}")
     assert family.name_member in create.input_shape.members
     assert list(create.output_shape.members) == [family.arn_member]
     assert {family.name_member, family.arn_member} <= set(describe.output_shape.members)
-    assert DESCRIBED[family.describe_operation] is family
-    assert {family.describe_operation, family.list_operation} <= set(HANDLERS)
+    assert DESCRIBED[f"Describe{family.noun}"] is family
+    assert {f"Describe{family.noun}", f"List{family.noun}s"} <= set(HANDLERS)
 
 
 @families
 def test_statuses_are_the_models(family):
-    members = MODEL.operation_model(family.describe_operation).output_shape.members
+    members = MODEL.operation_model(f"Describe{family.noun}").output_shape.members
     if family.status_member in members:
         assert family.transitional < set(members[family.status_member].enum)
         assert family.transitional
@@ -75,3 +79,23 @@ def test_a_training_job_can_be_made_by_another_resource():
     )
     assert record["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
     assert FAMILIES["training-job"].described_members >= set(record)
+
+
+def test_a_resource_that_is_deleted_meanwhile_gets_no_tags(tmp_path, monkeypatch):
+    """They would be those of the next resource of its name."""
+    resources = Resources(tmp_path / "sagemaker.sqlite")
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:model/a"
+    resources.create("us-east-1", "model", "a", {}, arn)
+    put_tags = resources.put_tags
+
+    def put_after_a_delete(*arguments):
+        resources.delete("us-east-1", "model", "a")
+        return put_tags(*arguments)
+
+    monkeypatch.setattr(resources, "put_tags", put_after_a_delete)
+    request = {"ResourceArn": arn, "Tags": [{"Key": "team", "Value": "a"}]}
+    context = SimpleNamespace(region="us-east-1", resources=resources)
+    with pytest.raises(AwsError, match="Could not find resource"):
+        HANDLERS["AddTags"](request, context)
+    assert resources.tags(arn) == {}
+    resources.close()

@@ -18,7 +18,7 @@ from local_aws.jobs.job import (
 )
 
 # A job in one of these has not ended.
-UNFINISHED = ("InProgress", "Stopping")
+UNFINISHED = frozenset({"InProgress", "Stopping"})
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ class SageMaker:
 
     def for_region(self, region: str) -> Context:
         """What an operation in this Region is given."""
-        return Context(
-            region, ACCOUNT_ID, self.resources, self.jobs, self.hosting, self.clients
-        )
+        return Context(region, self.resources, self.jobs, self.hosting, self.clients)
 
     def prepare_to_close(self) -> None:
         """Called while all services still respond."""

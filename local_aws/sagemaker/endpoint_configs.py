@@ -1,6 +1,7 @@
 """Endpoint configurations: which models to serve, on what, with which weights."""
 
 from local_aws.errors import validation_exception
+from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.models import MODELS
 from local_aws.sagemaker.operations import Context, operation
@@ -19,9 +20,7 @@ ENDPOINT_CONFIGS = declare(
             "MetricsConfig": "more detailed metrics",
             "ShadowProductionVariants": "shadow variants",
             "ProductionVariants.AcceleratorType": "Elastic Inference",
-            "ProductionVariants.AcceleratorPartitionLayouts": (
-                "partitioned accelerators"
-            ),
+            "ProductionVariants.AcceleratorPartitionLayouts": "accelerator partitions",
             "ProductionVariants.CapacityReservationConfig": "reserved capacity",
             "ProductionVariants.CoreDumpConfig": "core dumps",
             "ProductionVariants.InstancePools": "pools of instances",
@@ -38,31 +37,26 @@ def create_endpoint_config(request: dict, context: Context) -> dict:
     """Record a configuration whose models are there."""
     ENDPOINT_CONFIGS.refuse(request)
     variants = [_variant(given, context) for given in request["ProductionVariants"]]
-    names = [variant["VariantName"] for variant in variants]
-    if len(set(names)) < len(names):
-        raise validation_exception(
-            "Production variant names must be unique; the request has "
-            f"{', '.join(names)}."
-        )
+    preconditions.check_unique(
+        "Production variant names", [variant["VariantName"] for variant in variants]
+    )
     if not any(variant["InitialVariantWeight"] for variant in variants):
         raise validation_exception(
             "At least one production variant needs an InitialVariantWeight above 0."
         )
-    members = {
-        "EnableNetworkIsolation": False,
-        **request,
-        "ProductionVariants": variants,
-    }
-    return ENDPOINT_CONFIGS.create(members, context)
+    members = {**request, "ProductionVariants": variants}
+    return ENDPOINT_CONFIGS.create(
+        {"EnableNetworkIsolation": False, **members}, context
+    )
 
 
 def _variant(given: dict, context: Context) -> dict:
     """The variant with its defaults; raises ValidationException."""
-    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
-        if member not in given:
-            raise validation_exception(
-                f"{member} is required in production variant {given['VariantName']}."
-            )
+    preconditions.check_present(
+        given,
+        f"production variant {given['VariantName']}",
+        *("ModelName", "InstanceType", "InitialInstanceCount"),
+    )
     MODELS.get(given["ModelName"], context)
     return {"InitialVariantWeight": 1.0, **given}
 

@@ -100,10 +100,11 @@ def update_endpoint_weights_and_capacities(request: dict, context: Context) -> d
             )
         if variant.get("DesiredInstanceCount") == 0:
             # The service model allows it, for variants of inference components.
-            raise preconditions.below_minimum(
-                0,
-                f"desiredWeightsAndCapacities.{number}.member.desiredInstanceCount",
-                1,
+            raise validation_exception(
+                "1 validation error detected: Value '0' at "
+                f"'desiredWeightsAndCapacities.{number}.member.desiredInstanceCount' "
+                "failed to satisfy constraint: Member must have value greater than or "
+                "equal to 1"
             )
         desired[variant["VariantName"]] = variant
 

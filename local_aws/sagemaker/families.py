@@ -16,6 +16,7 @@ from botocore.model import Shape
 
 from local_aws import services
 from local_aws.errors import AwsError
+from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.resources import AlreadyExists, NotFound
 from local_aws.sagemaker import pagination, preconditions
 from local_aws.sagemaker.operations import Context, operation
@@ -33,7 +34,7 @@ class Family:
         kind: the resource type in its ARN, under which its records are stored too.
         not_found: AWS's words for a name that is not there; {arn} and {name} are
             filled in.
-        already_exists: AWS's words for a name that is taken.
+        already_exists: AWS's words for a name that is taken; {arn} is filled in.
         not_found_code: the code of that error.
         already_exists_code: the code of that error.
         refused: what a Create request can't have here, and what that would be; a
@@ -67,32 +68,22 @@ class Family:
         """A family without statuses (models) has no such member in its records."""
         return f"{self.noun}Status"
 
-    @property
-    def describe_operation(self) -> str:
-        return f"Describe{self.noun}"
-
-    @property
-    def list_operation(self) -> str:
-        return f"List{self.noun}s"
-
     @cached_property
     def described_members(self) -> frozenset[str]:
         """What Describe may show."""
-        return frozenset(_output_members(self.describe_operation))
+        return frozenset(_output_members(f"Describe{self.noun}"))
 
     @cached_property
     def _page(self) -> tuple[str, frozenset[str]]:
         """The member of List's output that holds the page, and what each entry has."""
-        members = _output_members(self.list_operation)
+        members = _output_members(f"List{self.noun}s")
         (page,) = (name for name in members if members[name].type_name == "list")
         return page, frozenset(members[page].member.members)
 
     def arn(self, name: str, context: Context) -> str:
         """The ARN of a resource; AWS lower-cases the name inside it."""
-        return (
-            f"arn:aws:sagemaker:{context.region}:{context.account_id}:"
-            f"{self.kind}/{name.lower()}"
-        )
+        start = f"arn:aws:sagemaker:{context.region}:{ACCOUNT_ID}"
+        return f"{start}:{self.kind}/{name.lower()}"
 
     def is_transitional(self, record: dict) -> bool:
         """Whether the resource is on its way to another status."""
@@ -119,21 +110,15 @@ class Family:
         name = members[self.name_member]
         arn = self.arn(name, context)
         now = time.time()
-        record = {
-            "CreationTime": now,
-            "LastModifiedTime": now,
-            **members,
-            self.arn_member: arn,
-        }
+        times = {"CreationTime": now, "LastModifiedTime": now}
+        record = {**times, **members, self.arn_member: arn}
         record.pop("Tags", None)
         tags = preconditions.tags_of_request(members)
         try:
             context.resources.create(context.region, self.kind, name, record, arn, tags)
         except AlreadyExists as error:
-            raise AwsError(
-                self.already_exists_code,
-                self.already_exists.format(arn=arn, name=name),
-            ) from error
+            text = self.already_exists.format(arn=arn)
+            raise AwsError(self.already_exists_code, text) from error
         return {self.arn_member: arn}
 
     def get(self, name: str, context: Context) -> dict:
@@ -197,7 +182,7 @@ DESCRIBED: dict[str, Family] = {}
 def declare(family: Family) -> Family:
     """Make the family known and register its Describe and List operations."""
     FAMILIES[family.kind] = family
-    DESCRIBED[family.describe_operation] = family
-    operation(family.describe_operation)(family.describe)
-    operation(family.list_operation)(family.list)
+    DESCRIBED[f"Describe{family.noun}"] = family
+    operation(f"Describe{family.noun}")(family.describe)
+    operation(f"List{family.noun}s")(family.list)
     return family

@@ -40,11 +40,8 @@ def create_model(request: dict, context: Context) -> dict:
     role_arn = request["ExecutionRoleArn"]
     preconditions.check_role(role_arn, context)
     if container.get("Mode", "SingleModel") != "SingleModel":
-        raise preconditions.not_built(
-            "Mode MultiModel (several models in one container)"
-        )
-    if "Image" not in container:
-        raise validation_exception("Image is required in PrimaryContainer.")
+        raise preconditions.not_built("Mode MultiModel (several models in a container)")
+    preconditions.check_present(container, "PrimaryContainer", "Image")
     preconditions.check_image(container["Image"])
     preconditions.check_model_data(model_data_uri(container), role_arn, context)
     return MODELS.create({"EnableNetworkIsolation": False, **request}, context)

@@ -5,7 +5,7 @@ import uuid
 
 from local_aws.errors import validation_exception
 from local_aws.sagemaker import preconditions
-from local_aws.sagemaker.families import Change, Family, declare
+from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.operations import Context, operation
 
 NOTEBOOK_INSTANCES = declare(
@@ -20,6 +20,8 @@ NOTEBOOK_INSTANCES = declare(
         sort_order="Ascending",
     )
 )
+
+ENDED = ("Stopped", "Failed")
 
 # DescribeNotebookInstance's names for what CreateNotebookInstance calls otherwise.
 RENAMED = {
@@ -47,28 +49,28 @@ def create_notebook_instance(request: dict, context: Context) -> dict:
 @operation("StartNotebookInstance")
 def start_notebook_instance(request: dict, context: Context) -> dict:
     """Stopped or Failed to InService."""
-    return _move(
-        request, context, _check(("Stopped", "Failed"), "Pending"), "InService"
-    )
+    return _move(request, context, ENDED, "Pending", "InService")
 
 
 @operation("StopNotebookInstance")
 def stop_notebook_instance(request: dict, context: Context) -> dict:
     """InService to Stopped."""
-    check = _check(("InService",), "Stopping")
-    return _move(request, context, check, "Stopped")
+    return _move(request, context, ("InService",), "Stopping", "Stopped")
 
 
 @operation("DeleteNotebookInstance")
 def delete_notebook_instance(request: dict, context: Context) -> dict:
     """Delete a stopped notebook instance."""
-    check = _check(("Stopped", "Failed"), "Deleting")
-    return NOTEBOOK_INSTANCES.delete(request, context, check)
+    return NOTEBOOK_INSTANCES.delete(
+        request, context, lambda record: _check(record, ENDED, "Deleting")
+    )
 
 
-def _move(request: dict, context: Context, check: Change, reached: str) -> dict:
+def _move(
+    request: dict, context: Context, allowed: tuple[str, ...], target: str, reached: str
+) -> dict:
     def change(record: dict) -> None:
-        check(record)
+        _check(record, allowed, target)
         record["NotebookInstanceStatus"] = reached
         record["LastModifiedTime"] = time.time()
 
@@ -76,16 +78,11 @@ def _move(request: dict, context: Context, check: Change, reached: str) -> dict:
     return {}
 
 
-def _check(allowed: tuple[str, ...], target: str) -> Change:
+def _check(record: dict, allowed: tuple[str, ...], target: str) -> None:
     """`target` is the status that AWS enters first, on the way to the one asked for."""
-
-    def check(record: dict) -> None:
-        status = record["NotebookInstanceStatus"]
-        if status not in allowed:
-            raise validation_exception(
-                f"Status ({status}) not in ([{', '.join(allowed)}]). Unable to "
-                f"transition to ({target}) for Notebook Instance "
-                f"({record['NotebookInstanceArn']})"
-            )
-
-    return check
+    status = record["NotebookInstanceStatus"]
+    if status not in allowed:
+        raise validation_exception(
+            f"Status ({status}) not in ([{', '.join(allowed)}]). Unable to transition "
+            f"to ({target}) for Notebook Instance ({record['NotebookInstanceArn']})"
+        )

@@ -18,7 +18,6 @@ class Context:
     """One request's surroundings: the Region it was signed for and the shared parts."""
 
     region: str
-    account_id: str
     resources: Resources
     jobs: JobEngine
     hosting: HostingEngine

@@ -3,8 +3,7 @@
 import base64
 import json
 import operator
-from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from local_aws.errors import validation_exception
@@ -63,28 +62,25 @@ def page(
     last = None
     if "NextToken" in request:
         sort_by, descending, last = _read_token(request["NextToken"], noun)
+    shown = list(records)
     for member, passes, asked in _filters(request):
         if not {member, noun + member} & set(summary):
             raise preconditions.not_built(f"Listing by {member}")
-        records = [
-            record
-            for record in records
-            if (found := value(record, member)) is not None and passes(found, asked)
+        found = ((record, value(record, member)) for record in shown)
+        shown = [
+            record for record, has in found if has is not None and passes(has, asked)
         ]
-    ordered = sorted(records, key=position, reverse=descending)
+    shown.sort(key=position, reverse=descending)
     if last is not None:
         is_later = operator.lt if descending else operator.gt
-        ordered = [record for record in ordered if is_later(position(record), last)]
+        shown = [record for record in shown if is_later(position(record), last)]
     size = request.get("MaxResults", DEFAULT_PAGE)
-    shown = ordered[:size]
-    if len(ordered) <= size:
+    if len(shown) <= size:
         return shown, None
-    return shown, _token(noun, sort_by, descending, position(shown[-1]))
+    return shown[:size], _token(noun, sort_by, descending, position(shown[size - 1]))
 
 
-def _filters(
-    request: dict,
-) -> Iterable[tuple[str, Callable[[Any, Any], bool], str | datetime]]:
+def _filters(request: dict) -> Iterator[tuple[str, Callable[[Any, Any], bool], Any]]:
     """Member, test and value asked for of each filter in the request."""
     for name, asked in request.items():
         for ending, passes in FILTERS.items():

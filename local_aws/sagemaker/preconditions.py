@@ -28,12 +28,19 @@ def not_built(feature: str) -> AwsError:
     )
 
 
-def below_minimum(value: float, path: str, minimum: float) -> AwsError:
-    """AWS's error for a number that the service wants larger than its model does."""
-    return validation_exception(
-        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
-        f"constraint: Member must have value greater than or equal to {minimum}"
-    )
+def check_present(structure: dict, name: str, *members: str) -> None:
+    """Raise unless the structure of this name has all of the members."""
+    for member in members:
+        if member not in structure:
+            raise validation_exception(f"{member} is required in {name}.")
+
+
+def check_unique(what: str, names: list[str]) -> None:
+    """Raise if one of the names comes twice."""
+    if len(set(names)) < len(names):
+        raise validation_exception(
+            f"{what} must be unique; the request has {', '.join(names)}."
+        )
 
 
 def check_instances(count: int) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from local_aws.errors import AwsError, validation_exception
+from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.resources import NotFound
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import FAMILIES
@@ -17,6 +18,7 @@ def add_tags(request: dict, context: Context) -> dict:
     arn = _find(request["ResourceArn"], context)
 
     def check(result: dict[str, str]) -> None:
+        _find(arn, context)  # it may have been deleted meanwhile
         if len(result) > MAX_TAGS:
             raise AwsError(
                 "ResourceLimitExceeded",
@@ -51,7 +53,7 @@ def _find(arn: str, context: Context) -> str:
     _, _, _, region, account, resource = arn.split(":", 5)
     resource_type, _, name = resource.partition("/")
     family = FAMILIES.get(resource_type)
-    if family and account == context.account_id and region == context.region:
+    if family and account == ACCOUNT_ID and region == context.region:
         stored = family.arn(name, context)
         with suppress(NotFound):
             context.resources.find(stored)

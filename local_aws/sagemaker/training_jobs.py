@@ -1,6 +1,7 @@
 """Training jobs: an algorithm's image, its input and where its model goes."""
 
 from local_aws.errors import AwsError, validation_exception
+from local_aws.jobs.kinds import UNFINISHED
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.jobs import start_job, stop_job
@@ -25,23 +26,15 @@ TRAINING_JOBS = declare(
             "ProfilerRuleConfigurations": "SageMaker Profiler",
             "ServerlessJobConfig": "serverless model customization",
             "TensorBoardOutputConfig": "TensorBoard output",
-            "AlgorithmSpecification.AlgorithmName": (
-                "an algorithm resource or a Marketplace algorithm"
-            ),
-            "AlgorithmSpecification.ContainerEntrypoint": (
-                "a command of your own in the container"
-            ),
-            "AlgorithmSpecification.ContainerArguments": (
-                "a command of your own in the container"
-            ),
-            "AlgorithmSpecification.TrainingImageConfig": (
-                "an image in a private registry"
-            ),
+            "AlgorithmSpecification.AlgorithmName": "an algorithm resource",
+            "AlgorithmSpecification.ContainerEntrypoint": "a command of your own",
+            "AlgorithmSpecification.ContainerArguments": "a command of your own",
+            "AlgorithmSpecification.TrainingImageConfig": "a private registry",
             "ResourceConfig.InstanceGroups": "a heterogeneous cluster",
             "ResourceConfig.InstancePreferences": "a choice of instance types",
             "ResourceConfig.TrainingPlanArn": "a training plan",
         },
-        transitional=frozenset({"InProgress", "Stopping"}),
+        transitional=UNFINISHED,
         sort_order="Ascending",
     )
 )
@@ -77,9 +70,7 @@ def check(request: dict, context: Context) -> None:
     _check_resources(request.get("ResourceConfig", {}))
     _stopping_condition(request)
     if "sagemaker_program" in request.get("HyperParameters", {}):
-        raise preconditions.not_built(
-            "Script mode (the hyperparameter sagemaker_program)"
-        )
+        raise preconditions.not_built("Script mode (hyperparameter sagemaker_program)")
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
@@ -150,9 +141,8 @@ def _check_algorithm(algorithm: dict) -> None:
 
 
 def _check_resources(resources: dict) -> None:
-    for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
-        if member not in resources:
-            raise validation_exception(f"{member} is required in ResourceConfig.")
+    required = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+    preconditions.check_present(resources, "ResourceConfig", *required)
     if resources["InstanceCount"] < 1:
         raise validation_exception(
             "InstanceCount in ResourceConfig must be at least 1."
@@ -189,11 +179,9 @@ def _stopping_condition(request: dict) -> dict:
 
 def _check_channels(request: dict, context: Context) -> None:
     channels = request.get("InputDataConfig", [])
-    names = [channel["ChannelName"] for channel in channels]
-    if len(set(names)) < len(names):
-        raise validation_exception(
-            f"Channel names must be unique; the request has {', '.join(names)}."
-        )
+    preconditions.check_unique(
+        "Channel names", [channel["ChannelName"] for channel in channels]
+    )
     for channel in channels:
         source = channel["DataSource"].get("S3DataSource")
         if source is None:

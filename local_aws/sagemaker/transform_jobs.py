@@ -1,6 +1,7 @@
 """Transform jobs: a model's predictions for the objects under a prefix."""
 
 from local_aws.errors import validation_exception
+from local_aws.jobs.kinds import UNFINISHED
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.sagemaker import models, preconditions
 from local_aws.sagemaker.families import Family, declare
@@ -18,7 +19,7 @@ TRANSFORM_JOBS = declare(
         ),
         already_exists_code="ResourceInUse",
         refused={"DataCaptureConfig": "data capture"},
-        transitional=frozenset({"InProgress", "Stopping"}),
+        transitional=UNFINISHED,
     )
 )
 
@@ -36,13 +37,10 @@ def create_transform_job(request: dict, context: Context) -> dict:
     _check_payload(request)
     _check_input(request, model["ExecutionRoleArn"], context)
     preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
+    plain = {"CompressionType": "None", "SplitType": "None"}
     members = {
         **request,
-        "TransformInput": {
-            "CompressionType": "None",
-            "SplitType": "None",
-            **request["TransformInput"],
-        },
+        "TransformInput": {**plain, **request["TransformInput"]},
         "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
         "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
         "_model": models.deployable(model),
