@@ -1,1 +1,1 @@
-"""Endpoints: fleets of serving containers, and the requests that they answer."""
+"""Endpoints: fleets of serving containers, and the requests that reach them."""

@@ -55,12 +55,12 @@ RETURNED = {
 
 
 class ModelError(AwsError):
-    """The container did not answer with success; HTTP 424."""
+    """The container did not respond with success; HTTP 424."""
 
     def __init__(
         self, endpoint: str, region: str, account: str, status: int, text: str | None
     ) -> None:
-        """`status` as the container answered (0: it did not); `text` None: too long."""
+        """`status`: the container's, 0 if none came; `text` None: too long to read."""
         kind = "server" if status == 0 or status >= 500 else "client"
         group = f"{LOG_GROUP}/{endpoint}"
         url = (
@@ -272,7 +272,7 @@ class _Call:
         except ConnectionLost as error:
             return Outcome(
                 500,
-                error=f"The container ended before it had answered ({error}).",
+                error=f"The container ended before it had responded ({error}).",
                 responded=False,
             )
         finally:

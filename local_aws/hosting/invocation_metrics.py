@@ -1,8 +1,8 @@
 """What endpoints report to CloudWatch about their invocations.
 
 Source: AWS page "Monitor Amazon SageMaker with Amazon CloudWatch", endpoint invocation
-metrics. Values are kept here while requests come in, since a call to CloudWatch for
-each would cost more than the request, and are handed over before anybody reads.
+metrics. Values are collected here while requests come in, since a call to CloudWatch
+for each would cost more than the request, and are handed over before anybody reads.
 """
 
 import logging
@@ -90,7 +90,7 @@ class InvocationMetrics:
                 )
 
     def flush(self) -> None:
-        """Hand everything over to CloudWatch; what it does not take is kept.
+        """Hand everything over to CloudWatch; what it does not take stays for later.
 
         Returns when all that had been recorded before can be read there.
         """

@@ -1,4 +1,4 @@
-"""Which variant answers a request."""
+"""Which variant a request goes to."""
 
 import random
 from collections.abc import Mapping

@@ -102,7 +102,7 @@ class ContainerProcess:
         self._on_exit(self.exit_code)
 
     def _deliver(self, chunk: bytes) -> None:
-        """Hand output on; a container whose output can't be kept is ended."""
+        """Hand output on; a container whose output can't be delivered is ended."""
         if self._output_error is None:
             try:
                 self._on_output(chunk)
