@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import start_stand_in, stop_stand_in
+from slow_imports import SAID
 
 from local_aws.access.policy_evaluation import Policy, simulate
-from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
+from local_aws.installation import ACCOUNT_ID, CHECKOUT, ROLE_ARN, ROLE_NAME
 from local_aws.moto_services.switches import SWITCHES, set_switches
 
 MEGABYTE = 2**20
@@ -406,3 +408,16 @@ def test_motos_own_settings_are_made_before_it_reads_them(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "moto", None)
     with pytest.raises(RuntimeError, match="before its settings"):
         set_switches(inherited)
+
+
+def test_first_requests_come_while_another_service_is_made(home) -> None:
+    folders = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])
+    own = start_stand_in(home, "slow_imports", PYTHONPATH=folders)
+    s3 = own.client("s3")
+    deadline = time.monotonic() + 30
+    while SAID not in (home / "printed").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    s3.list_buckets()
+    assert own.client("iam").list_roles()["Roles"]
+    assert "Traceback" not in stop_stand_in(own)

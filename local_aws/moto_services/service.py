@@ -5,6 +5,7 @@ AWS error that names the operation.
 """
 
 import asyncio
+import importlib
 import logging
 import threading
 from collections.abc import Callable
@@ -34,7 +35,6 @@ class MotoService:
         self._responders = responders
         self._persistence: ServicePersistence | None = None
         self._made: Callable | None = None
-        self._making = threading.Lock()
         # moto changes and walks through its dictionaries without locking, so requests
         # to one service are taken one at a time.
         self.lock = threading.Lock()
@@ -47,10 +47,13 @@ class MotoService:
 
     def app(self) -> Callable:
         """The application, filled with what is persisted. Raises StateFileError."""
-        with self._making:
-            if self._made is None:
-                self._made = self.make_app()
-            return self._made
+        if self._made is None:
+            with self._responders.making_moto:
+                if self._made is None:
+                    # Each first request to moto imports this, outside of the lock.
+                    importlib.import_module("moto.iam.models")
+                    self._made = self.make_app()
+        return self._made
 
     # What a service can have of its own:
 

@@ -1,5 +1,6 @@
 """Who responds for the services of the table, and what the responders share."""
 
+import logging
 import pkgutil
 import threading
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,8 @@ from local_aws.services import SERVICES, Service
 
 if TYPE_CHECKING:
     from local_aws.sagemaker import SageMaker
+
+log = logging.getLogger(__name__)
 
 WORKERS = 32
 
@@ -33,6 +36,9 @@ class Responders:
         self.own_threads = ThreadPoolExecutor(WORKERS, "sagemaker")
         self._made: dict[str, Responder] = {}
         self._making = threading.RLock()
+        # moto's modules import each other in circles, which two threads can't do at
+        # the same time.
+        self.making_moto = threading.RLock()
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     def of(self, service: Service) -> Responder:
@@ -67,4 +73,9 @@ class Responders:
     def _warm_up(self) -> None:
         for service in SERVICES:
             if service.is_needed_first:
-                self.of(service).app()
+                try:
+                    self.of(service).app()
+                except Exception:
+                    log.exception(
+                        "%s can't be made ahead of its requests", service.name
+                    )
