@@ -2,17 +2,16 @@
 
 What a client should have signed is computed by botocore's own signing classes, so
 that server and client agree by construction; this module reads what the request
-claims, checks the claim's parts one by one, and says no in each service's own words.
+claims, checks the claim's parts one by one, and refuses in each protocol's own words.
 
 Sources: AWS General Reference, "Signing AWS API requests" and "Troubleshooting
 Signature Version 4"; Amazon S3 API Reference, "Authenticating Requests" and "Error
 responses".
 """
 
-import functools
 import hmac
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -32,6 +31,8 @@ TERMINATOR = "aws4_request"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 LONGEST_EXPIRY_S = 604_800
+# Any of them says that a URL is meant to be presigned, with whatever version.
+_QUERY_MARKS = {"X-Amz-Algorithm", "X-Amz-Signature", "AWSAccessKeyId"}
 
 # S3, IAM and STS allow a quarter of an hour; the services with JSON protocols say
 # "- 5 min." in their refusals (recorded responses of CloudWatch Logs and Kinesis).
@@ -50,25 +51,18 @@ class Claim:
     terminator: str
     signed_headers: tuple[str, ...]
     signature: str
-    timestamp: str
+    signed_at: datetime
     expires_s: int | None  # presigned URLs only
-    signs_as_s3: bool = False
+    protocol: WireProtocol
+    signs_as_s3: bool
 
     @property
     def presigned(self) -> bool:
         return self.expires_s is not None
 
-
-def is_signed(head: Head) -> bool:
-    """Whether the request carries any authentication at all, of whatever kind."""
-    if head.header("authorization"):
-        return True
-    names = {name for name, _ in parse_qsl(head.query, keep_blank_values=True)}
-    return (
-        "X-Amz-Algorithm" in names
-        or "X-Amz-Signature" in names
-        or ("AWSAccessKeyId" in names)
-    )
+    @property
+    def timestamp(self) -> str:
+        return self.signed_at.strftime(TIMESTAMP)
 
 
 def read_claim(head: Head, service: Service | None, protocol: WireProtocol) -> Claim:
@@ -77,45 +71,60 @@ def read_claim(head: Head, service: Service | None, protocol: WireProtocol) -> C
     Raises AwsError, in the words of `protocol`'s services, if there is none or it
     can't be read.
     """
-    if not is_signed(head):
-        raise missing(protocol)
-    read = _claim_of_header if head.header("authorization") else _claim_of_query
+    if head.header("authorization"):
+        parts, signed_at, expires_s = _parts_of_header(head, protocol)
+    elif _QUERY_MARKS & _query(head).keys():
+        parts, signed_at, expires_s = _parts_of_query(head, protocol)
+    else:
+        raise _missing(protocol)
+    scope = parts["Credential"].split("/")
+    if len(scope) != 5:
+        raise _refused(
+            protocol,
+            "incomplete",
+            "Credential must have exactly 5 slash-delimited elements, e.g. "
+            "keyid/date/region/service/term.",
+            _malformed(
+                "the Credential is mal-formed; expecting "
+                '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
+            ),
+        )
+    names = tuple(n.strip().lower() for n in parts["SignedHeaders"].split(";"))
     as_s3 = service is not None and service.signs_as_s3
-    return replace(read(head, protocol), signs_as_s3=as_s3)
+    signature = parts["Signature"]
+    return Claim(*scope, names, signature, signed_at, expires_s, protocol, as_s3)
 
 
 def claimed_name(head: Head) -> str | None:
     """The signing name in the credential scope, if one can be read there."""
-    credential = None
     authorization = head.header("authorization")
     if authorization:
         match = re.search(r"Credential=([^,\s]+)", authorization)
-        credential = match.group(1) if match else None
+        credential = match.group(1) if match else ""
     else:
-        credential = dict(parse_qsl(head.query)).get("X-Amz-Credential")
-    parts = (credential or "").split("/")
-    return parts[-2] if len(parts) >= 5 else None
+        credential = _query(head).get("X-Amz-Credential", "")
+    scope = credential.split("/")
+    return scope[-2] if len(scope) >= 5 else None
 
 
-def check_claim(
-    head: Head,
-    claim: Claim,
-    protocol: WireProtocol,
-    credentials: Credentials,
-    now: datetime,
-) -> None:
+def check_claim(head: Head, claim: Claim, keys: Credentials, now: datetime) -> None:
     """All that can be said before the body is there and the signature is computed.
 
     Raises AwsError: wrong key, scope, date, or a header that should be signed.
     """
-    if not _same(claim.access_key_id, credentials.access_key):
-        raise _unknown_key(protocol)
+    unknown = "The security token included in the request is invalid."
+    if not _same(claim.access_key_id, keys.access_key):
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        raise _refused(
+            claim.protocol, "unknown", unknown, ("InvalidAccessKeyId", text, 403)
+        )
     if head.header("x-amz-security-token") or "X-Amz-Security-Token=" in head.query:
         # These keys are long-term ones; a token can't belong to them.
-        raise _unknown_token(protocol)
-    _check_scope(head, claim, protocol)
-    _check_time(claim, protocol, now)
-    _check_signed_headers(head, claim, protocol)
+        text = "The provided token is malformed or otherwise invalid."
+        raise _refused(claim.protocol, "unknown", unknown, ("InvalidToken", text))
+    _check_scope(head, claim)
+    _check_time(claim, now)
+    _check_signed_headers(head, claim)
     if claim.signs_as_s3 and not claim.presigned:
         _check_declared_hash(head)
 
@@ -128,23 +137,17 @@ def declared_hash(head: Head, claim: Claim) -> str | None:
 
 
 def check_signature(
-    head: Head,
-    claim: Claim,
-    protocol: WireProtocol,
-    credentials: Credentials,
-    payload_hash: str,
+    head: Head, claim: Claim, keys: Credentials, payload_hash: str
 ) -> None:
     """Compare the claimed signature with the one that the right keys give.
 
     `payload_hash` is the body's sha256 in hex, or UNSIGNED-PAYLOAD. Raises AwsError.
     """
-    if not _same(claim.signature, _signature(head, claim, credentials, payload_hash)):
-        raise _mismatch(protocol)
+    if not _same(claim.signature, _signature(head, claim, keys, payload_hash)):
+        raise _mismatch(claim.protocol)
 
 
-def check_body(
-    head: Head, claim: Claim, protocol: WireProtocol, body_sha256: str
-) -> None:
+def check_body(head: Head, claim: Claim, body_sha256: str) -> None:
     """Compare the declared hash with the bytes that came. Raises AwsError."""
     declared = declared_hash(head, claim)
     if declared in (None, UNSIGNED_PAYLOAD) or _same(declared, body_sha256):
@@ -155,7 +158,7 @@ def check_body(
             "The provided 'x-amz-content-sha256' header does not match what was "
             "computed.",
         )
-    raise _mismatch(protocol)
+    raise _mismatch(claim.protocol)
 
 
 class _AsClaimed:
@@ -176,10 +179,8 @@ class _S3Verifier(_AsClaimed, S3SigV4Auth):
     """S3: the path is taken as it is."""
 
 
-def _signature(
-    head: Head, claim: Claim, credentials: Credentials, payload_hash: str
-) -> str:
-    """The signature in hex that `credentials` give to the request as claimed."""
+def _signature(head: Head, claim: Claim, keys: Credentials, payload_hash: str) -> str:
+    """The signature in hex that `keys` give to the request as claimed."""
     query = head.query
     if claim.presigned:
         pairs = query.split("&")
@@ -193,7 +194,7 @@ def _signature(
     request.context["timestamp"] = claim.timestamp
     request.context["payload_hash"] = payload_hash
     verifier = _S3Verifier if claim.signs_as_s3 else _Verifier
-    auth = verifier(credentials, claim.service, claim.region)
+    auth = verifier(keys, claim.service, claim.region)
     text = auth.string_to_sign(request, auth.canonical_request(request))
     return auth.signature(text, request)
 
@@ -203,47 +204,50 @@ def _same(first: str, second: str) -> bool:
     return hmac.compare_digest(first.encode(), second.encode())
 
 
-def _claim_of_header(head: Head, protocol: WireProtocol) -> Claim:
-    text = head.header("authorization") or ""
-    algorithm, _, rest = text.partition(" ")
+def _query(head: Head) -> dict[str, str]:
+    return dict(parse_qsl(head.query, keep_blank_values=True))
+
+
+# Credential, SignedHeaders and Signature; when it was signed; for how long.
+Parts = tuple[dict[str, str], datetime, int | None]
+
+
+def _parts_of_header(head: Head, protocol: WireProtocol) -> Parts:
+    algorithm, _, rest = (head.header("authorization") or "").partition(" ")
     if algorithm != ALGORITHM:
         raise _unsupported_algorithm(protocol)
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    absent = [
-        n for n in ("Credential", "Signature", "SignedHeaders") if not parts.get(n)
+    signed_at = _header_time(head)
+    sentences = [
+        f"Authorization header requires '{name}' parameter."
+        for name in ("Credential", "Signature", "SignedHeaders")
+        if not parts.get(name)
     ]
-    timestamp = _header_timestamp(head)
-    if absent or timestamp is None:
-        sentences = [f"Authorization header requires '{n}' parameter." for n in absent]
-        if timestamp is None:
-            sentences.append(
-                "Authorization header requires existence of either a 'X-Amz-Date' or "
-                "a 'Date' header."
-            )
-        raise _incomplete(protocol, " ".join(sentences))
-    return _claim(
-        protocol,
-        parts["Credential"],
-        parts["SignedHeaders"],
-        parts["Signature"],
-        timestamp,
-        None,
-    )
+    s3 = _malformed(" ".join(sentences))
+    if signed_at is None:
+        sentences.append(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a "
+            "'Date' header."
+        )
+        text = "AWS authentication requires a valid Date or x-amz-date header"
+        s3 = ("AccessDenied", text, 403)
+    if sentences:
+        raise _refused(protocol, "incomplete", " ".join(sentences), s3)
+    return parts, signed_at, None
 
 
-def _header_timestamp(head: Head) -> str | None:
-    """X-Amz-Date, else Date, as ISO 8601 basic; None if there is none that reads."""
+def _header_time(head: Head) -> datetime | None:
+    """X-Amz-Date, else Date; None if there is none that can be read."""
     value = head.header("x-amz-date")
     if value is not None:
-        return value if _time(value) else None
+        return _time(value)
     try:
-        date = parsedate_to_datetime(head.header("date") or "")
-    except ValueError:
+        return parsedate_to_datetime(head.header("date") or "").astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return date.astimezone(UTC).strftime(TIMESTAMP)
 
 
-@functools.lru_cache(maxsize=64)  # a client signs many requests in one second
+@lru_cache(maxsize=64)  # a client signs many requests in one second
 def _time(timestamp: str) -> datetime | None:
     try:
         return datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC)
@@ -251,66 +255,39 @@ def _time(timestamp: str) -> datetime | None:
         return None
 
 
-def _claim_of_query(head: Head, protocol: WireProtocol) -> Claim:
-    values = dict(parse_qsl(head.query, keep_blank_values=True))
-    if values.get("X-Amz-Algorithm") != ALGORITHM:
+def _parts_of_query(head: Head, protocol: WireProtocol) -> Parts:
+    values = _query(head)
+    parts = {name.removeprefix("X-Amz-"): values[name] for name in values}
+    if parts.get("Algorithm") != ALGORITHM:
         raise _unsupported_algorithm(protocol)
+    if protocol != "rest-xml":
+        parts.setdefault("Expires", str(int(SKEW.total_seconds())))
     names = ("Credential", "Date", "Expires", "SignedHeaders", "Signature")
-    absent = [name for name in names if not values.get(f"X-Amz-{name}")]
-    if absent == ["Expires"] and protocol != "rest-xml":
-        absent, values["X-Amz-Expires"] = [], str(int(SKEW.total_seconds()))
-    if absent or _time(values["X-Amz-Date"]) is None:
-        raise _bad_query(
-            protocol,
+    signed_at = _time(parts.get("Date", ""))
+    expires = parts.get("Expires", "")
+    if signed_at is None or not all(map(parts.get, names)):
+        text = (
             "Query-string authentication version 4 requires the X-Amz-Algorithm, "
             "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
-            "X-Amz-Expires parameters.",
+            "X-Amz-Expires parameters."
         )
-    expires = values["X-Amz-Expires"]
-    if not re.fullmatch(r"-?[0-9]{1,12}", expires):
-        raise _bad_query(protocol, "X-Amz-Expires should be a number")
-    if int(expires) < 0:
-        raise _bad_query(protocol, "X-Amz-Expires must be non-negative")
-    if int(expires) > LONGEST_EXPIRY_S:
-        raise _bad_query(
-            protocol,
+    elif not re.fullmatch(r"-?[0-9]{1,12}", expires):
+        text = "X-Amz-Expires should be a number"
+    elif int(expires) < 0:
+        text = "X-Amz-Expires must be non-negative"
+    elif int(expires) > LONGEST_EXPIRY_S:
+        text = (
             "X-Amz-Expires must be less than a week (in seconds); that is, the given "
-            f"X-Amz-Expires must be less than {LONGEST_EXPIRY_S} seconds",
+            f"X-Amz-Expires must be less than {LONGEST_EXPIRY_S} seconds"
         )
-    return _claim(
-        protocol,
-        values["X-Amz-Credential"],
-        values["X-Amz-SignedHeaders"],
-        values["X-Amz-Signature"],
-        values["X-Amz-Date"],
-        int(expires),
-    )
-
-
-def _claim(
-    protocol: WireProtocol,
-    credential: str,
-    signed_headers: str,
-    signature: str,
-    timestamp: str,
-    expires_s: int | None,
-) -> Claim:
-    parts = credential.split("/")
-    if len(parts) != 5:
-        raise _bad_scope(
-            protocol,
-            "the Credential is mal-formed; expecting "
-            '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
-            "Credential must have exactly 5 slash-delimited elements, e.g. "
-            "keyid/date/region/service/term.",
-            incomplete=True,
-        )
-    names = tuple(name.strip().lower() for name in signed_headers.split(";"))
-    return Claim(*parts, names, signature, timestamp, expires_s)
+    else:
+        return parts, signed_at, int(expires)
+    s3 = ("AuthorizationQueryParametersError", text)
+    raise _refused(protocol, "incomplete", text, s3)
 
 
 @lru_cache(maxsize=1)
-def known_regions() -> frozenset[str]:
+def _known_regions() -> frozenset[str]:
     """AWS's Regions, of all partitions (botocore's partition data)."""
     data = services.own_data_loader().load_data("partitions")
     return frozenset(
@@ -321,98 +298,80 @@ def known_regions() -> frozenset[str]:
     )
 
 
-def _check_scope(head: Head, claim: Claim, protocol: WireProtocol) -> None:
-    if claim.date != claim.timestamp[:8]:
-        raise _bad_scope(
-            protocol,
-            f'Invalid credential date "{claim.date}". This date is not the same as '
-            f'X-Amz-Date: "{claim.timestamp[:8]}".',
+def _check_scope(head: Head, claim: Claim) -> None:
+    target = services.of_target(head)
+    day = claim.timestamp[:8]
+    if claim.date != day:
+        text = (
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version "
-            f"of date from HTTP: '{claim.date}' != '{claim.timestamp[:8]}', from "
-            f"'{claim.timestamp}'.",
+            f"of date from HTTP: '{claim.date}' != '{day}', from '{claim.timestamp}'."
+        )
+        s3 = (
+            f'Invalid credential date "{claim.date}". This date is not the same as '
+            f'X-Amz-Date: "{day}".'
         )
     # IAM in AWS takes us-east-1 only. A client that is given one address for all
     # services signs for its own Region instead, so any is right here.
-    if claim.region not in known_regions():
-        raise _bad_scope(
-            protocol,
-            f"the region '{claim.region}' is wrong; expecting 'us-east-1'",
-            f"Credential should be scoped to a valid region, not '{claim.region}'. ",
-        )
-    target = services.of_target(head)
-    if target is not None and claim.service != target.signing_name:
+    elif claim.region not in _known_regions():
+        text = f"Credential should be scoped to a valid region, not '{claim.region}'. "
+        s3 = f"the region '{claim.region}' is wrong; expecting 'us-east-1'"
+    elif target is not None and claim.service != target.signing_name:
         name = target.signing_name
-        raise _bad_scope(
-            protocol,
-            f'incorrect service "{claim.service}". This endpoint belongs to "{name}".',
-            f"Credential should be scoped to correct service: '{name}'. ",
-        )
-    if claim.terminator != TERMINATOR:
-        raise _bad_scope(
-            protocol,
-            f'incorrect terminal "{claim.terminator}". This endpoint uses '
-            f'"{TERMINATOR}".',
+        text = f"Credential should be scoped to correct service: '{name}'. "
+        s3 = f'incorrect service "{claim.service}". This endpoint belongs to "{name}".'
+    elif claim.terminator != TERMINATOR:
+        text = (
             f"Credential should be scoped with a valid terminator: '{TERMINATOR}', "
-            f"not '{claim.terminator}'.",
+            f"not '{claim.terminator}'."
         )
+        s3 = (
+            f'incorrect terminal "{claim.terminator}". This endpoint uses '
+            f'"{TERMINATOR}".'
+        )
+    else:
+        return
+    raise _refused(claim.protocol, "invalid", text, _malformed(s3))
 
 
-def _check_time(claim: Claim, protocol: WireProtocol, now: datetime) -> None:
-    signed_at = _time(claim.timestamp)
-    if signed_at is None:  # read_claim has checked that
-        raise _mismatch(protocol)
+def _check_time(claim: Claim, now: datetime) -> None:
+    protocol = claim.protocol
     skew = SKEW if protocol in ("rest-xml", "query") else SKEW_JSON
-    oldest = now - skew
+    oldest, newest = now - skew, now + skew
     if claim.expires_s is not None:
         oldest = now - timedelta(seconds=claim.expires_s)
-    if oldest <= signed_at <= now + skew:
+    if oldest <= claim.signed_at <= newest:
         return
-    late = signed_at < oldest
-    if protocol == "rest-xml" and claim.presigned:
-        text = "Request has expired" if late else "Request is not yet valid"
-        raise AwsError("AccessDenied", text, 403)
-    if protocol == "rest-xml":
-        raise AwsError(
-            "RequestTimeTooSkewed",
-            "The difference between the request time and the current time is too "
-            "large.",
-            403,
-        )
     minutes = int(skew.total_seconds() // 60)
     now_text = now.strftime(TIMESTAMP)
-    if late:
+    if claim.signed_at < oldest:
+        s3_text = "Request has expired"
         text = (
             f"Signature expired: {claim.timestamp} is now earlier than "
             f"{oldest.strftime(TIMESTAMP)} ({now_text} - {minutes} min.)"
         )
     else:
-        newest = (now + skew).strftime(TIMESTAMP)
+        s3_text = "Request is not yet valid"
         text = (
             f"Signature not yet current: {claim.timestamp} is still later than "
-            f"{newest} ({now_text} + {minutes} min.)"
+            f"{newest.strftime(TIMESTAMP)} ({now_text} + {minutes} min.)"
         )
-    raise _invalid(protocol, text)
+    s3 = ("AccessDenied", s3_text, 403)
+    if not claim.presigned:
+        s3_text = "The difference between the request time and the current time is too"
+        s3 = ("RequestTimeTooSkewed", f"{s3_text} large.", 403)
+    raise _refused(protocol, "invalid", text, s3)
 
 
-def _check_signed_headers(head: Head, claim: Claim, protocol: WireProtocol) -> None:
+def _check_signed_headers(head: Head, claim: Claim) -> None:
     """host and every x-amz- header must be signed; what is signed must be there."""
     present = {name for name, _ in head.headers}
     needed = {"host"} | {name for name in present if name.startswith("x-amz-")}
-    unsigned = needed - set(claim.signed_headers)
-    if unsigned and protocol == "rest-xml":
-        raise AwsError(
-            "AccessDenied",
-            "There were headers present in the request which were not signed",
-            403,
-        )
-    if unsigned:
-        raise _invalid(
-            protocol,
-            f"'{sorted(unsigned)[0]}' must be a 'SignedHeader' in the AWS "
-            "Authorization.",
-        )
+    if unsigned := needed - set(claim.signed_headers):
+        s3 = "There were headers present in the request which were not signed"
+        text = f"'{min(unsigned)}' must be a 'SignedHeader' in the AWS Authorization."
+        raise _refused(claim.protocol, "invalid", text, ("AccessDenied", s3, 403))
     if not set(claim.signed_headers) <= present:
-        raise _mismatch(protocol)
+        raise _mismatch(claim.protocol)
 
 
 def _check_declared_hash(head: Head) -> None:
@@ -438,105 +397,62 @@ def _check_declared_hash(head: Head) -> None:
         )
 
 
-# The services' own words. The JSON services use status 400 (recorded responses of
+# The protocols' own words. The JSON services use status 400 (recorded responses of
 # SageMaker, CloudWatch Logs, Kinesis), the REST JSON, query and S3 ones mostly 403.
 
+# By kind: code and status in the query protocol, code with JSON.
+_CODES = {
+    "missing": (
+        "MissingAuthenticationToken",
+        403,
+        "MissingAuthenticationTokenException",
+    ),
+    "unknown": ("InvalidClientTokenId", 403, "UnrecognizedClientException"),
+    "invalid": ("SignatureDoesNotMatch", 403, "InvalidSignatureException"),
+    "incomplete": ("IncompleteSignature", 400, "IncompleteSignatureException"),
+}
 
-def _json_status(protocol: WireProtocol) -> int:
-    return 403 if protocol == "rest-json" else 400
 
-
-def missing(protocol: WireProtocol) -> AwsError:
-    """What a service says to a request without any signature."""
+def _refused(protocol: WireProtocol, kind: str, text: str, s3: tuple) -> AwsError:
+    """A refusal of this kind; `s3` is what AwsError is made of where S3 says it."""
     if protocol == "rest-xml":
-        return AwsError("AccessDenied", "Access Denied", 403)
+        return AwsError(*s3)
+    query_code, query_status, json_code = _CODES[kind]
+    if protocol == "query":
+        return AwsError(query_code, text, query_status)
+    return AwsError(json_code, text, 403 if protocol == "rest-json" else 400)
+
+
+def _malformed(text: str) -> tuple[str, str]:
+    text = f"The authorization header is malformed; {text}"
+    return "AuthorizationHeaderMalformed", text
+
+
+def _missing(protocol: WireProtocol) -> AwsError:
+    """What a service says to a request without any signature."""
+    text = "Missing Authentication Token"
     if protocol == "query":
         text = "Request is missing Authentication Token"
-        return AwsError("MissingAuthenticationToken", text, 403)
-    text = "Missing Authentication Token"
-    return AwsError("MissingAuthenticationTokenException", text, _json_status(protocol))
-
-
-def _unknown_key(protocol: WireProtocol) -> AwsError:
-    if protocol == "rest-xml":
-        text = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", text, 403)
-    text = "The security token included in the request is invalid."
-    if protocol == "query":
-        return AwsError("InvalidClientTokenId", text, 403)
-    return AwsError("UnrecognizedClientException", text, _json_status(protocol))
-
-
-def _unknown_token(protocol: WireProtocol) -> AwsError:
-    if protocol == "rest-xml":
-        text = "The provided token is malformed or otherwise invalid."
-        return AwsError("InvalidToken", text)
-    return _unknown_key(protocol)
-
-
-def _invalid(protocol: WireProtocol, text: str) -> AwsError:
-    if protocol == "query":
-        return AwsError("SignatureDoesNotMatch", text, 403)
-    return AwsError("InvalidSignatureException", text, _json_status(protocol))
+    return _refused(protocol, "missing", text, ("AccessDenied", "Access Denied", 403))
 
 
 def _mismatch(protocol: WireProtocol) -> AwsError:
-    if protocol == "rest-xml":
-        return AwsError(
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you "
-            "provided. Check your key and signing method.",
-            403,
-        )
-    return _invalid(
-        protocol,
+    begin = (
         "The request signature we calculated does not match the signature you "
-        "provided. Check your AWS Secret Access Key and signing method. Consult the "
-        "service documentation for details.",
+        "provided. Check your"
     )
-
-
-def _incomplete(protocol: WireProtocol, text: str) -> AwsError:
-    if protocol == "rest-xml" and "X-Amz-Date" in text:
-        return AwsError(
-            "AccessDenied",
-            "AWS authentication requires a valid Date or x-amz-date header",
-            403,
-        )
-    if protocol == "rest-xml":
-        return AwsError(
-            "AuthorizationHeaderMalformed",
-            f"The authorization header is malformed; {text}",
-        )
-    if protocol == "query":
-        return AwsError("IncompleteSignature", text, 400)
-    return AwsError("IncompleteSignatureException", text, _json_status(protocol))
-
-
-def _bad_scope(
-    protocol: WireProtocol, s3_text: str, text: str, incomplete: bool = False
-) -> AwsError:
-    if protocol == "rest-xml":
-        return AwsError(
-            "AuthorizationHeaderMalformed",
-            f"The authorization header is malformed; {s3_text}",
-        )
-    return _incomplete(protocol, text) if incomplete else _invalid(protocol, text)
-
-
-def _bad_query(protocol: WireProtocol, text: str) -> AwsError:
-    if protocol == "rest-xml":
-        return AwsError("AuthorizationQueryParametersError", text)
-    return _incomplete(protocol, text)
+    s3 = ("SignatureDoesNotMatch", f"{begin} key and signing method.", 403)
+    text = (
+        f"{begin} AWS Secret Access Key and signing method. Consult the service "
+        "documentation for details."
+    )
+    return _refused(protocol, "invalid", text, s3)
 
 
 def _unsupported_algorithm(protocol: WireProtocol) -> AwsError:
-    if protocol == "rest-xml":
-        return AwsError(
-            "InvalidRequest",
-            "The authorization mechanism you have provided is not supported. "
-            f"Please use {ALGORITHM}.",
-        )
-    return _incomplete(
-        protocol, f"Unsupported AWS 'algorithm'; this service takes '{ALGORITHM}'."
+    text = f"Unsupported AWS 'algorithm'; this service takes '{ALGORITHM}'."
+    s3 = (
+        "The authorization mechanism you have provided is not supported. Please use "
+        f"{ALGORITHM}."
     )
+    return _refused(protocol, "incomplete", text, ("InvalidRequest", s3))

@@ -208,3 +208,32 @@ def test_an_error_has_the_members_of_its_shape() -> None:
     parsed = create_parser("rest-json").parse(response, shape)
     assert parsed["Error"] == {"Code": "ModelError", "Message": "It failed."}
     assert json.loads(body) == {"Message": "It failed.", **members}
+
+
+def created_after(text: str) -> datetime:
+    """What a handler gets for a time in a URI."""
+    backup = Service("backup", "")
+    head = Head("GET", "/backup-jobs/", urlencode({"createdAfter": text}), [])
+    request = Request(head, None, backup, "rest-json", Body(b""), None)
+    return protocol.read(request, {"ListBackupJobs"})[1]["ByCreatedAfter"]
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05", "2026-01-02T05:04:05+02:00"])
+def test_a_time_in_a_uri_is_in_utc(text) -> None:
+    time = created_after(text)
+    assert (time, time.tzinfo) == (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), UTC)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "0001-01-01T00:00:00+23:59"])
+def test_a_time_that_is_none_is_the_clients_fault(text) -> None:
+    with pytest.raises(AwsError) as caught:
+        created_after(text)
+    assert caught.value.code == "SerializationException"
+
+
+def test_a_number_in_a_uri_has_the_limits_of_its_type() -> None:
+    head = Head("GET", "/2015-03-31/functions/", f"MaxItems={2**31}", [])
+    request = Request(head, None, LAMBDA, "rest-json", Body(b""), None)
+    with pytest.raises(AwsError) as caught:
+        protocol.read(request, {"ListFunctions"})
+    assert caught.value.code == "SerializationException"

@@ -9,11 +9,11 @@ read as None, for `constraints` to refuse.
 """
 
 import base64
-import binascii
 import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 from botocore.model import Shape
@@ -21,25 +21,28 @@ from botocore.model import Shape
 from local_aws.errors import AwsError, serialization_exception
 from local_aws.protocol.model import location, wire_name
 
-_LIST_NOT_EXPECTED = "Start of list found where not expected"
-_MAP_NOT_EXPECTED = "Start of structure or map found where not expected."
+_NUMBER = (int, float)
 
-_TRUE_WORDS = frozenset({"true", "yes", "y", "t", "1"})
-_FALSE_WORDS = frozenset({"false", "no", "n", "f", "0"})
+# What JSON may have for a type, and what AWS says when it has something else.
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "structure": ((dict,), "Expected null"),
+    "list": ((list,), "Expected list or null"),
+    "map": ((dict,), "Expected map or null"),
+    "string": ((str,), "a String"),
+    "integer": (_NUMBER, "an Integer"),
+    "long": (_NUMBER, "a Long"),
+    "float": (_NUMBER, "a Float"),
+    "double": (_NUMBER, "a Double"),
+    "boolean": ((bool, str), "a Boolean"),
+    "timestamp": ((*_NUMBER, str), "milliseconds since epoch"),
+    "blob": ((str,), "Blob"),
+}
+
+_WORDS = dict.fromkeys(("true", "yes", "y", "t", "1"), True)
+_WORDS |= dict.fromkeys(("false", "no", "n", "f", "0"), False)
 
 # Widest values of Java's types.
 _INTEGER_LIMITS = {"integer": 2**31, "long": 2**63}
-
-_CONVERTED_TO = {
-    "string": "converted to a String",
-    "integer": "converted to an Integer",
-    "long": "converted to a Long",
-    "float": "converted to a Float",
-    "double": "converted to a Double",
-    "boolean": "converted to a Boolean",
-    "timestamp": "converted to milliseconds since epoch",
-    "blob": "converted to Blob",
-}
 
 
 def parse_body(body: bytes, shape: Shape | None) -> dict[str, Any]:
@@ -54,19 +57,14 @@ def parse_body(body: bytes, shape: Shape | None) -> dict[str, Any]:
     """
     try:
         value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        if shape is not None and isinstance(value, (dict, list)):
+            return read(value, shape)
+        if isinstance(value, dict):
+            return {}
     except (ValueError, RecursionError):
         # Not UTF-8, not JSON, a number of thousands of digits, or nested without end.
-        raise serialization_exception() from None
-    if isinstance(value, list):
-        raise serialization_exception(_LIST_NOT_EXPECTED)
-    if not isinstance(value, dict):
-        raise serialization_exception()
-    if shape is None:
-        return {}
-    try:
-        return _structure(value, shape)
-    except RecursionError:
-        raise serialization_exception() from None
+        pass
+    raise serialization_exception()
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -74,19 +72,25 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _read(value: Any, shape: Shape) -> Any:
-    return _READERS[shape.type_name](value, shape)
+def read(value: Any, shape: Shape) -> Any:
+    """A value as JSON has it in the shape's type. Raises AwsError."""
+    kind = shape.type_name
+    types, _ = _TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise _refused(value, kind)
+    try:
+        return _READERS[kind](value, shape)
+    except (ValueError, OverflowError, OSError):
+        raise _refused(value, kind) from None
 
 
 def _read_or_null(value: Any, shape: Shape) -> Any:
-    return None if value is None else _read(value, shape)
+    return None if value is None else read(value, shape)
 
 
-def _structure(value: Any, shape: Shape) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _not_a_container(value, "Expected null")
+def _structure(value: dict[str, Any], shape: Shape) -> dict[str, Any]:
     given = {
-        name: _read(item, member)
+        name: read(item, member)
         for name, member in shape.members.items()
         if not location(member)
         and (item := value.get(wire_name(name, member))) is not None
@@ -99,115 +103,83 @@ def _structure(value: Any, shape: Shape) -> dict[str, Any]:
     return given
 
 
-def _list(value: Any, shape: Shape) -> list[Any]:
-    if not isinstance(value, list):
-        raise _not_a_container(value, "Expected list or null")
+def _list(value: list[Any], shape: Shape) -> list[Any]:
     return [_read_or_null(item, shape.member) for item in value]
 
 
-def _map(value: Any, shape: Shape) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _not_a_container(value, "Expected map or null")
+def _map(value: dict[str, Any], shape: Shape) -> dict[str, Any]:
     return {
-        _string(name, shape.key): _read_or_null(item, shape.value)
+        read(name, shape.key): _read_or_null(item, shape.value)
         for name, item in value.items()
     }
 
 
-def _not_a_container(value: Any, otherwise: str) -> AwsError:
-    if isinstance(value, list):
-        return serialization_exception(_LIST_NOT_EXPECTED)
-    if isinstance(value, dict):
-        return serialization_exception(_MAP_NOT_EXPECTED)
-    return serialization_exception(otherwise)
-
-
-def _string(value: Any, shape: Shape) -> str:
-    if not isinstance(value, str):
-        raise _wrong_scalar(value, shape)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # Half of a character; nothing downstream could store it.
-            raise serialization_exception() from None
+def _string(value: str, shape: Shape) -> str:
+    value.encode()  # not with half of a character, which nothing could store
     return value
 
 
-def _integer(value: Any, shape: Shape) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _wrong_scalar(value, shape)
+def _integer(value: float, shape: Shape) -> int:
     limit = _INTEGER_LIMITS[shape.type_name]
     if not -limit <= value < limit:
-        raise _wrong_scalar(value, shape)
+        raise ValueError(value)
     return int(value)
 
 
-def _float(value: Any, shape: Shape) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _wrong_scalar(value, shape)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise _wrong_scalar(value, shape) from None
-    if not math.isfinite(number):
-        raise _wrong_scalar(value, shape)
-    return number
+def _float(value: float, shape: Shape) -> float:
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
 
 
-def _boolean(value: Any, shape: Shape) -> bool:
+def _boolean(value: bool | str, shape: Shape) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        word = value.lower()
-        if word in _TRUE_WORDS:
-            return True
-        if word in _FALSE_WORDS:
-            return False
+    if value.lower() not in _WORDS:
         # The article is AWS's.
         raise serialization_exception("STRING_VALUE can not be converted to an Boolean")
-    raise _wrong_scalar(value, shape)
+    return _WORDS[value.lower()]
 
 
-def _timestamp(value: Any, shape: Shape) -> datetime:
-    if shape.serialization.get("timestampFormat") == "iso8601" and isinstance(
-        value, str
-    ):
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            raise _wrong_scalar(value, shape) from None
-    seconds = _float(value, shape)
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        # A year that datetime does not have.
-        raise _wrong_scalar(value, shape) from None
+def _timestamp(value: float | str, shape: Shape) -> datetime:
+    form = shape.serialization.get("timestampFormat", "unixTimestamp")
+    if isinstance(value, str) and form == "unixTimestamp":
+        raise ValueError(value)
+    return read_time(value, form if isinstance(value, str) else "unixTimestamp")
 
 
-def _blob(value: Any, shape: Shape) -> bytes:
-    if not isinstance(value, str):
-        raise _wrong_scalar(value, shape)
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error:
-        raise serialization_exception() from None
+def read_time(value: float | str, form: str) -> datetime:
+    """A time in one of the model's forms, in UTC.
+
+    Raises ValueError, or OverflowError or OSError for a year that datetime has not.
+    """
+    if form == "unixTimestamp":
+        return datetime.fromtimestamp(float(value), UTC)
+    read_text = parsedate_to_datetime if form == "rfc822" else datetime.fromisoformat
+    time = read_text(value)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _wrong_scalar(value: Any, shape: Shape) -> AwsError:
+def _blob(value: str, shape: Shape) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def _refused(value: Any, kind: str) -> AwsError:
+    """The exception for a value that is not of the type `kind`."""
+    types, text = _TYPES[kind]
     if isinstance(value, list):
-        return serialization_exception(_LIST_NOT_EXPECTED)
+        return serialization_exception("Start of list found where not expected")
     if isinstance(value, dict):
-        return serialization_exception(_MAP_NOT_EXPECTED)
+        text = "Start of structure or map found where not expected."
+        return serialization_exception(text)
+    if kind in ("structure", "list", "map"):
+        return serialization_exception(text)
+    if isinstance(value, str) and types == (str,):
+        return serialization_exception()  # of the right type, but what does it say?
+    name = "STRING" if isinstance(value, str) else "NUMBER"
     if isinstance(value, bool):
-        kind = "TRUE_VALUE" if value else "FALSE_VALUE"
-    elif isinstance(value, str):
-        kind = "STRING_VALUE"
-    else:
-        kind = "NUMBER_VALUE"
-    return serialization_exception(
-        f"{kind} can not be {_CONVERTED_TO[shape.type_name]}"
-    )
+        name = str(value).upper()
+    return serialization_exception(f"{name}_VALUE can not be converted to {text}")
 
 
 _READERS: dict[str, Callable[[Any, Shape], Any]] = {

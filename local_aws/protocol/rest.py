@@ -6,7 +6,7 @@ HTTP bindings and of the protocol restJson1.
 
 import json
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -80,32 +80,19 @@ def _with_prefix(head: Head, prefix: str) -> dict[str, str]:
 
 def _from_text(text: str, shape: Shape, where: str) -> Any:
     """A value that is written as text in a URI or a header."""
-    try:
-        if shape.type_name in ("integer", "long"):
-            return int(text)
-        if shape.type_name in ("float", "double"):
-            return float(text)
-        if shape.type_name == "timestamp":
-            return _time(text, shape, where)
-    except ValueError:
-        raise serialization_exception() from None
-    if shape.type_name == "boolean":
-        if text not in ("true", "false"):
-            raise serialization_exception()
-        return text == "true"
-    if shape.type_name == "list":
+    kind = shape.type_name
+    if kind == "string":
+        return text
+    if kind == "list":
         return [_from_text(t.strip(), shape.member, where) for t in text.split(",")]
-    return text
-
-
-def _time(text: str, shape: Shape, where: str) -> datetime:
-    default = "rfc822" if where == "header" else "iso8601"
-    form = shape.serialization.get("timestampFormat", default)
-    if form == "unixTimestamp":
-        return datetime.fromtimestamp(float(text), UTC)
-    if form == "rfc822":
-        return parsedate_to_datetime(text)
-    return datetime.fromisoformat(text)
+    try:
+        if kind == "timestamp":
+            default = "rfc822" if where == "header" else "iso8601"
+            form = shape.serialization.get("timestampFormat", default)
+            return requests.read_time(text, form)
+        return requests.read(json.loads(text), shape)
+    except (ValueError, OverflowError, OSError):
+        raise serialization_exception() from None
 
 
 def serialize(
@@ -146,7 +133,7 @@ def serialize(
     if isinstance(content, str):
         return status, headers, content.encode()
     structure = shape if payload is None else shape.members[payload]
-    body = responses.write_structure(content, structure, operation.name)
+    body = responses.write(content, structure, operation.name)
     headers.append(("Content-Type", "application/json"))
     return status, headers, json.dumps(body, separators=(",", ":")).encode()
 

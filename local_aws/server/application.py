@@ -130,10 +130,10 @@ class StandIn:
             raise AwsError("AccessDenied", text, 403)
         keys = self._credentials
         claim = signature.read_claim(head, service, protocol)
-        signature.check_claim(head, claim, protocol, keys, datetime.now(UTC))
+        signature.check_claim(head, claim, keys, datetime.now(UTC))
         declared = signature.declared_hash(head, claim)
         if declared is not None:
-            signature.check_signature(head, claim, protocol, keys, declared)
+            signature.check_signature(head, claim, keys, declared)
         limit = service.largest_body if service else services.LARGEST_BODY
         if int(head.header("content-length") or 0) > limit:
             raise TooLarge
@@ -145,8 +145,8 @@ class StandIn:
                 raise errors.internal_failure() from error
             raise errors.state_unusable(service, error.strerror) from error
         if declared is None:
-            signature.check_signature(head, claim, protocol, keys, body.sha256)
-        signature.check_body(head, claim, protocol, body.sha256)
+            signature.check_signature(head, claim, keys, body.sha256)
+        signature.check_body(head, claim, body.sha256)
         return claim
 
 
