@@ -4,6 +4,7 @@ They get endpoint and keys handed in, and so depend on nothing in the environmen
 """
 
 import threading
+from functools import cached_property
 from typing import Any
 
 from local_aws.access.roles import FindRole
@@ -31,7 +32,6 @@ class Clients:
         # Clients are thread-safe, making one from a session is not (boto3 guide,
         # "Multithreading or multiprocessing with clients").
         self._lock = threading.Lock()
-        self._session: Any = None
 
     def s3(self, region: str) -> Any:
         return self._client("s3", region)
@@ -45,32 +45,30 @@ class Clients:
     def _client(self, service: str, region: str) -> Any:
         with self._lock:
             if (service, region) not in self._clients:
-                self._clients[service, region] = self._make(service, region)
+                client = self._session.client(
+                    service, region, endpoint_url=self._endpoint, config=self._config
+                )
+                # botocore makes them on first use: two threads at once would see two
+                # classes of one name, and not catch each other's.
+                _ = client.exceptions
+                self._clients[service, region] = client
             return self._clients[service, region]
 
-    def _make(self, service: str, region: str) -> Any:
-        # boto3 is not needed before the first job; importing it takes 0.1 s.
-        import boto3.session
+    @cached_property
+    def _session(self) -> Any:
+        import boto3.session  # which the process imports when it is sealed
+
+        return boto3.session.Session(
+            self._installation.access_key_id, self._installation.secret_access_key
+        )
+
+    @cached_property
+    def _config(self) -> Any:
         from botocore.config import Config
 
-        if self._session is None:
-            self._session = boto3.session.Session(
-                aws_access_key_id=self._installation.access_key_id,
-                aws_secret_access_key=self._installation.secret_access_key,
-            )
-        config = Config(
+        return Config(
             max_pool_connections=32,
             retries={"mode": "standard"},
             s3={"addressing_style": "path"},
             proxies={},
         )
-        client = self._session.client(
-            service,
-            region_name=region,
-            endpoint_url=self._endpoint,
-            config=config,
-        )
-        # botocore makes them on first use: two threads at once would see two classes of
-        # one name, and not catch each other's.
-        _ = client.exceptions
-        return client

@@ -61,7 +61,7 @@ def resources(tmp_path):
 @pytest.fixture
 def engine(stand_in, resources, tmp_path):
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    role = Role({}, [Policy("s3", "IAM Policy", {"Statement": everything})])
+    role = Role({}, [Policy("s3", {"Statement": everything})])
     clients = Clients(stand_in.installation, stand_in.endpoint, lambda arn: role)
     running = JobEngine(resources, clients, tmp_path / "jobs é ☁")
     yield running

@@ -364,7 +364,7 @@ def test_a_statement_speaks_of_what_it_says(statement, context, expected) -> Non
     for name in ("Action", "Resource"):
         if f"Not{name}" in statement:
             del whole[name]
-    policy = Policy("p", "IAM Policy", {"Statement": whole})
+    policy = Policy("p", {"Statement": whole})
     result = simulate([policy], "iam:PassRole", "arn:aws", context)
     assert result.decision == expected
 

@@ -38,7 +38,7 @@ class FakeClients:
     def __init__(self, *actions):
         self._s3 = FakeS3()
         allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-        self._role = Role({}, [Policy("s3", "IAM Policy", {"Statement": allowed})])
+        self._role = Role({}, [Policy("s3", {"Statement": allowed})])
 
     def s3(self, region):
         return self._s3

@@ -24,18 +24,15 @@ class Policy:
     """A policy document and the name under which a result refers to it."""
 
     source_id: str
-    source_type: str
     document: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The decision on one action and resource, and the policies that made it."""
+    """The decision on an action and a resource, and the policies that made it."""
 
-    action: str
-    resource: str
     decision: Decision
-    matched: tuple[Policy, ...]
+    matched: Sequence[Policy]
 
 
 def simulate(
@@ -48,31 +45,34 @@ def simulate(
             if _applies(statement, action, resource, context):
                 by_effect[statement["Effect"]].append(policy)
     if by_effect["Deny"]:
-        return Result(action, resource, "explicitDeny", tuple(by_effect["Deny"]))
-    if by_effect["Allow"]:
-        return Result(action, resource, "allowed", tuple(by_effect["Allow"]))
-    return Result(action, resource, "implicitDeny", ())
+        return Result("explicitDeny", by_effect["Deny"])
+    return Result(
+        "allowed" if by_effect["Allow"] else "implicitDeny", by_effect["Allow"]
+    )
 
 
 def _applies(
     statement: Mapping[str, Any], action: str, resource: str, context: Context
 ) -> bool:
     """Whether a statement speaks of this action, on this resource, in this context."""
-    if "NotAction" in statement:
-        if _any_match(statement["NotAction"], action, ignore_case=True):
-            return False
-    elif not _any_match(statement.get("Action", []), action, ignore_case=True):
-        return False
-    if "NotResource" in statement:
-        if _any_match(statement["NotResource"], resource):
-            return False
-    elif not _any_match(statement.get("Resource", []), resource):
-        return False
-    return all(
-        _condition_met(operator, key.lower(), _as_list(expected), context)
-        for operator, keys in statement.get("Condition", {}).items()
-        for key, expected in keys.items()
+    return (
+        _covers(statement, "Action", action, ignore_case=True)
+        and _covers(statement, "Resource", resource)
+        and all(
+            _condition_met(operator, key.lower(), _as_list(expected), context)
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, expected in keys.items()
+        )
     )
+
+
+def _covers(
+    statement: Mapping[str, Any], element: str, value: str, ignore_case: bool = False
+) -> bool:
+    """Whether the value is among a statement's Action, or not among its NotAction."""
+    negated = f"Not{element}" in statement
+    patterns = statement.get(f"Not{element}" if negated else element, [])
+    return _any_match(patterns, value, ignore_case) != negated
 
 
 def _condition_met(

@@ -30,7 +30,7 @@ def simulate_principal_policy(
         raise AwsError("InvalidInput", "ActionNames must not be empty.")
     try:
         given = [
-            Policy(f"PolicyInputList.{number}", "IAM Policy", json.loads(text))
+            Policy(f"PolicyInputList.{number}", json.loads(text))
             for number, text in enumerate(params.get("PolicyInputList", ()), start=1)
         ]
         start = int(params.get("Marker", 0))
@@ -48,7 +48,11 @@ def simulate_principal_policy(
     end = start + params.get("MaxItems", PAGE)
     page: dict[str, Any] = {
         "EvaluationResults": [
-            _described(simulate([*given, *policies], action, resource, context))
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                **_described(simulate([*given, *policies], action, resource, context)),
+            }
             for action, resource in pairs[start:end]
         ],
         "IsTruncated": end < len(pairs),
@@ -60,11 +64,9 @@ def simulate_principal_policy(
 
 def _described(result: Result) -> dict[str, Any]:
     return {
-        "EvalActionName": result.action,
-        "EvalResourceName": result.resource,
         "EvalDecision": result.decision,
         "MatchedStatements": [
-            {"SourcePolicyId": policy.source_id, "SourcePolicyType": policy.source_type}
+            {"SourcePolicyId": policy.source_id, "SourcePolicyType": "IAM Policy"}
             for policy in result.matched
         ],
         "MissingContextValues": [],

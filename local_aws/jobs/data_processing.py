@@ -19,12 +19,11 @@ from jsonpath_ng.jsonpath import Wildcard
 from local_aws.jobs.batches import FileFailed
 
 CSV = "text/csv"
-JSON_TYPES = ("application/json", "application/jsonlines")
-
+JSON_OPERATORS = (Index, Slice, Fields, Wildcard)
 OPERATORS = {
     CSV: (Index, Slice),
-    "application/json": (Index, Slice, Fields, Wildcard),
-    "application/jsonlines": (Index, Slice, Fields, Wildcard),
+    "application/json": JSON_OPERATORS,
+    "application/jsonlines": JSON_OPERATORS,
 }
 
 

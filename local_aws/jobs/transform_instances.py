@@ -66,7 +66,11 @@ class Instances:
             self._job.check()
             root = self._job.folder / stream.rpartition("/")[2]
             self._job.roots.append(root)
-            self._unpack(archive, root)
+            (root / "model").mkdir(parents=True)
+            try:
+                archives.unpack(archive, root / "model")
+            except archives.UnsafeArchive as error:
+                raise JobFailed(f"ClientError: {error}") from error
             log = self.log_stream(stream, root)
             cleanup.callback(log.close)
             image = find_image(self._record["_model"]["image"])
@@ -87,17 +91,9 @@ class Instances:
         try:
             s3.download_file(bucket, key, str(archive), Config=s3_objects.TRANSFER)
         except ClientError as error:
-            raise JobFailed(
-                f"ClientError: Model data download failed:{error}"
-            ) from error
+            text = f"ClientError: Model data download failed:{error}"
+            raise JobFailed(text) from error
         return archive
-
-    def _unpack(self, archive: Path, root: Path) -> None:
-        (root / "model").mkdir(parents=True)
-        try:
-            archives.unpack(archive, root / "model")
-        except archives.UnsafeArchive as error:
-            raise JobFailed(f"ClientError: {error}") from error
 
     def _environment(self) -> dict[str, str]:
         """The container's environment; the three limits only if the request names

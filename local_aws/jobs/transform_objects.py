@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
@@ -21,9 +21,6 @@ from local_aws.jobs.job import AccessDenied, Job, JobFailed
 from local_aws.runtime import s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
 from local_aws.runtime.model_server import ModelServer
-
-if TYPE_CHECKING:
-    from local_aws.jobs.data_processing import DataProcessing
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +48,19 @@ class ObjectTransformer:
             "InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT_SECONDS
         )
         self._tries = 1 + client.get("InvocationsMaxRetries", DEFAULT_RETRIES)
-        self._headers = {
-            name: value
-            for name, value in (
-                ("Content-Type", self._input.get("ContentType")),
-                ("Accept", self._output.get("Accept")),
-            )
-            if value is not None
+        headers = {
+            "Content-Type": self._input.get("ContentType"),
+            "Accept": self._output.get("Accept"),
         }
-        self._processing = _data_processing(record)
+        self._headers = {name: value for name, value in headers.items() if value}
+        self._processing = None
+        if record["DataProcessing"] != NO_PROCESSING:
+            # JSONPath's parser takes a while to import.
+            from local_aws.jobs.data_processing import DataProcessing
+
+            self._processing = DataProcessing(
+                record["DataProcessing"], self._input["ContentType"]
+            )
         self._written: list[tuple[str, str]] = []
         self.s3 = job.clients.s3(job.region)
 
@@ -177,14 +178,3 @@ class ObjectTransformer:
         for bucket, key in self._written:
             log.info("discarding the output %s", key)
             self.s3.delete_object(Bucket=bucket, Key=key)
-
-
-def _data_processing(record: dict) -> "DataProcessing | None":
-    """The filters and the join, None if the request has the defaults."""
-    settings = record["DataProcessing"]
-    if settings == NO_PROCESSING:
-        return None
-    # JSONPath's parser takes a while to import.
-    from local_aws.jobs.data_processing import DataProcessing
-
-    return DataProcessing(settings, record["TransformInput"]["ContentType"])

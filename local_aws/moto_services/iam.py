@@ -124,10 +124,7 @@ def _role(arn: str) -> Role:
         documents.append((policy.name, version.document))
     return Role(
         json.loads(role.assume_role_policy_document),
-        [
-            Policy(name, "IAM Policy", json.loads(document))
-            for name, document in documents
-        ],
+        [Policy(name, json.loads(document)) for name, document in documents],
     )
 
 

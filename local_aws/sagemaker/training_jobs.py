@@ -49,7 +49,7 @@ MAX_RUNTIME_SECONDS = 28 * 86400
 def create_training_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     check(request, context)
-    return create(request, context)
+    return start_job(TRAINING_JOBS, new_record(request), context)
 
 
 def check(request: dict, context: Context) -> None:
@@ -74,11 +74,6 @@ def check(request: dict, context: Context) -> None:
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
-
-
-def create(request: dict, context: Context) -> dict:
-    """Store and start the job of a request that has passed `check`."""
-    return start_job(TRAINING_JOBS, new_record(request), context)
 
 
 def new_record(request: dict) -> dict:
