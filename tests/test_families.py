@@ -8,10 +8,10 @@ from botocore.model import ServiceModel
 
 from local_aws.errors import AwsError
 from local_aws.jobs.kinds import KINDS
+from local_aws.jobs.training import new_record
 from local_aws.persistence.resources import Resources
 from local_aws.sagemaker import HANDLERS
 from local_aws.sagemaker.families import DESCRIBED, FAMILIES
-from local_aws.sagemaker.training_jobs import new_record
 
 MODEL = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
 

@@ -29,7 +29,6 @@ from local_aws.jobs.job import INTERNAL_ERROR
 from local_aws.jobs.kinds import KINDS, TRAINING, TRANSFORM
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.persistence.resources import Resources
-from local_aws.sagemaker.training_jobs import new_record
 
 REGION = "us-east-1"
 GROUPS = {
@@ -129,7 +128,10 @@ def log_lines(logs, kind, name):
 def start_training(engine, resources, bucket, hyperparameters, **changes):
     name = boston.name()
     request = boston.training_request(bucket, name, hyperparameters, **changes)
-    record = {**new_record(request), "TrainingJobArn": f"arn:aws:sagemaker:::{name}"}
+    record = {
+        **training.new_record(request),
+        "TrainingJobArn": f"arn:aws:sagemaker:::{name}",
+    }
     TRAINING.create(record)
     resources.create(REGION, TRAINING.name, name, record)
     engine.start(TRAINING.name, REGION, name)

@@ -197,6 +197,8 @@ def test_an_artifact_in_a_folder_needs_a_permission_for_each_file(
 
     job = outcome(f"{bucket}/output/*/output/model/xgboost-model")
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    folder = f"s3://{bucket}/output/{job['TrainingJobName']}/output/model/"
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == folder
     job = outcome(f"{bucket}/output/*/output/model/other")
     assert job["FailureReason"].startswith("ClientError: Artifact upload failed:")
 

@@ -46,6 +46,9 @@ MESSAGES = {
 
 TERMINAL = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded")
 
+# StoppingCondition of a request without one (botocore sagemaker service model).
+DEFAULT_LIMITS = {"MaxRuntimeInSeconds": 86400}
+
 # How much of output/failure is read: what FailureReason shows, and longer paths in it.
 MAX_FAILURE_TEXT = 4 * MAX_FAILURE_REASON
 
@@ -53,6 +56,31 @@ OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, or reduce the size "
     "of job data processed on an instance., exit code: 137"
 )
+
+
+def new_record(request: dict) -> dict:
+    """The record of a request's job: with defaults, metrics and where its model goes.
+
+    A job that makes training jobs of its own makes their records here too.
+    """
+    algorithm, output = request["AlgorithmSpecification"], request["OutputDataConfig"]
+    is_packed = output.get("CompressionType", "GZIP") == "GZIP"
+    folder = f"{output['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output"
+    artifact = f"{folder}/{'model.tar.gz' if is_packed else 'model/'}"
+    image = find_image(algorithm["TrainingImage"])
+    return {
+        "EnableNetworkIsolation": False,
+        "EnableManagedSpotTraining": False,
+        "EnableInterContainerTrafficEncryption": False,
+        **request,
+        "AlgorithmSpecification": {
+            "EnableSageMakerMetricsTimeSeries": True,
+            **algorithm,
+            "MetricDefinitions": image.metric_definitions,
+        },
+        "StoppingCondition": {**DEFAULT_LIMITS, **request.get("StoppingCondition", {})},
+        "ModelArtifacts": {"S3ModelArtifacts": artifact},
+    }
 
 
 def entered(record: dict, status: str, now: float) -> None:

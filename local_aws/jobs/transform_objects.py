@@ -15,8 +15,7 @@ from typing import BinaryIO
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
-from local_aws.jobs import batches
-from local_aws.jobs.batches import FileFailed
+from local_aws.jobs.batches import FileFailed, cut
 from local_aws.jobs.job import AccessDenied, Job, JobFailed
 from local_aws.runtime import s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
@@ -101,7 +100,7 @@ class ObjectTransformer:
             raise FileFailed("ClientError", f"ClientError: {error}") from error
         concurrent = self._limits["MaxConcurrentTransforms"]
         with body, ThreadPoolExecutor(concurrent) as pool:
-            bodies = batches.cut(
+            bodies = cut(
                 self._reader(body),
                 self._input["SplitType"],
                 self._limits["BatchStrategy"],

@@ -1,6 +1,7 @@
 """Training jobs: an algorithm's image, its input and where its model goes."""
 
 from local_aws.errors import AwsError, validation_exception
+from local_aws.jobs import training
 from local_aws.jobs.kinds import UNFINISHED
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
@@ -39,9 +40,7 @@ TRAINING_JOBS = declare(
     )
 )
 
-# StoppingCondition, botocore sagemaker service model: one day if nothing is given, 28
-# at most.
-DEFAULT_MAX_RUNTIME_SECONDS = 86400
+# StoppingCondition, botocore sagemaker service model.
 MAX_RUNTIME_SECONDS = 28 * 86400
 
 
@@ -49,7 +48,7 @@ MAX_RUNTIME_SECONDS = 28 * 86400
 def create_training_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     check(request, context)
-    return start_job(TRAINING_JOBS, new_record(request), context)
+    return start_job(TRAINING_JOBS, training.new_record(request), context)
 
 
 def check(request: dict, context: Context) -> None:
@@ -68,34 +67,12 @@ def check(request: dict, context: Context) -> None:
         )
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request.get("ResourceConfig", {}))
-    _stopping_condition(request)
+    _check_limits(request)
     if "sagemaker_program" in request.get("HyperParameters", {}):
         raise preconditions.not_built("Script mode (hyperparameter sagemaker_program)")
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
-
-
-def new_record(request: dict) -> dict:
-    """The request with its defaults and with what is known of the job at its start."""
-    algorithm = request["AlgorithmSpecification"]
-    output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-    artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"
-    return {
-        "EnableNetworkIsolation": False,
-        "EnableManagedSpotTraining": False,
-        "EnableInterContainerTrafficEncryption": False,
-        **request,
-        "AlgorithmSpecification": {
-            "EnableSageMakerMetricsTimeSeries": True,
-            **algorithm,
-            "MetricDefinitions": preconditions.check_image(
-                algorithm["TrainingImage"]
-            ).metric_definitions,
-        },
-        "StoppingCondition": _stopping_condition(request),
-        "ModelArtifacts": {"S3ModelArtifacts": artifact},
-    }
 
 
 @operation("StopTrainingJob")
@@ -146,20 +123,18 @@ def _check_resources(resources: dict) -> None:
         raise preconditions.not_built("InstanceCount above 1 (distributed training)")
 
 
-def _stopping_condition(request: dict) -> dict:
-    """The StoppingCondition in force; raises for limits that contradict each other."""
-    condition = {
-        "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS,
-        **request.get("StoppingCondition", {}),
-    }
-    if condition["MaxRuntimeInSeconds"] > MAX_RUNTIME_SECONDS:
+def _check_limits(request: dict) -> None:
+    """Raise for limits that contradict each other."""
+    condition = {**training.DEFAULT_LIMITS, **request.get("StoppingCondition", {})}
+    limit = condition["MaxRuntimeInSeconds"]
+    if limit > MAX_RUNTIME_SECONDS:
         raise validation_exception(
             f"MaxRuntimeInSeconds can't be greater than {MAX_RUNTIME_SECONDS} (28 "
-            f"days); the request has {condition['MaxRuntimeInSeconds']}."
+            f"days); the request has {limit}."
         )
     wait = condition.get("MaxWaitTimeInSeconds")
     if request.get("EnableManagedSpotTraining"):
-        if wait is None or wait < condition["MaxRuntimeInSeconds"]:
+        if wait is None or wait < limit:
             raise validation_exception(
                 "Invalid MaxWaitTimeInSeconds. It must be present and be greater than "
                 "or equal to MaxRuntimeInSeconds"
@@ -169,7 +144,6 @@ def _stopping_condition(request: dict) -> dict:
             "Invalid MaxWaitTimeInSeconds. It is only supported when "
             "EnableManagedSpotTraining is set to true"
         )
-    return condition
 
 
 def _check_channels(request: dict, context: Context) -> None:

@@ -33,19 +33,19 @@ def create_transform_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     TRANSFORM_JOBS.refuse(request)
     model = models.MODELS.get(request["ModelName"], context)
-    preconditions.check_instances(request["TransformResources"]["InstanceCount"])
-    _check_payload(request)
-    _check_input(request, model["ExecutionRoleArn"], context)
-    preconditions.split_s3_uri(request["TransformOutput"]["S3OutputPath"])
     plain = {"CompressionType": "None", "SplitType": "None"}
-    members = {
+    job = {
         **request,
         "TransformInput": {**plain, **request["TransformInput"]},
         "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
         "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
         "_model": models.deployable(model),
     }
-    return start_job(TRANSFORM_JOBS, members, context)
+    preconditions.check_instances(job["TransformResources"]["InstanceCount"])
+    _check_payload(job)
+    _check_input(job, model["ExecutionRoleArn"], context)
+    preconditions.split_s3_uri(job["TransformOutput"]["S3OutputPath"])
+    return start_job(TRANSFORM_JOBS, job, context)
 
 
 @operation("StopTransformJob")
@@ -54,9 +54,9 @@ def stop_transform_job(request: dict, context: Context) -> dict:
     return stop_job(TRANSFORM_JOBS, request, context)
 
 
-def _check_payload(request: dict) -> None:
-    payload = request.get("MaxPayloadInMB", DEFAULT_MAX_PAYLOAD_MB)
-    concurrent = request.get("MaxConcurrentTransforms", 1) or 1
+def _check_payload(job: dict) -> None:
+    payload = job.get("MaxPayloadInMB", DEFAULT_MAX_PAYLOAD_MB)
+    concurrent = job.get("MaxConcurrentTransforms") or 1
     if payload == 0:
         raise preconditions.not_built(
             "MaxPayloadInMB 0 (HTTP chunked encoding, which no built-in algorithm "
@@ -74,34 +74,33 @@ def _check_payload(request: dict) -> None:
         )
 
 
-def _check_input(request: dict, role_arn: str, context: Context) -> None:
-    transform_input = request["TransformInput"]
-    split = transform_input.get("SplitType", "None")
+def _check_input(job: dict, role_arn: str, context: Context) -> None:
+    split = job["TransformInput"]["SplitType"]
     if split not in ("None", "Line"):
         raise preconditions.not_built(f"SplitType {split}")
-    if request.get("BatchStrategy") == "SingleRecord" and split == "None":
+    if job.get("BatchStrategy") == "SingleRecord" and split == "None":
         raise validation_exception(
             "BatchStrategy SingleRecord needs a SplitType other than None: with None "
             "the whole object is one record."
         )
-    _check_data_processing(request)
-    source = transform_input["DataSource"]["S3DataSource"]
+    if job["DataProcessing"] != NO_PROCESSING:
+        _check_data_processing(
+            job["DataProcessing"], job["TransformInput"], job["TransformOutput"]
+        )
+    source = job["TransformInput"]["DataSource"]["S3DataSource"]
     if source["S3DataType"] != "S3Prefix":
         raise preconditions.not_built(f"S3DataType {source['S3DataType']}")
     preconditions.check_objects_exist(source["S3Uri"], role_arn, context)
 
 
-def _check_data_processing(request: dict) -> None:
+def _check_data_processing(settings: dict, source: dict, output: dict) -> None:
     """Filters need csv or JSON; a join needs the same on both sides.
 
     Source: AWS page "Associate Prediction Results with Input Records".
     """
-    settings = {**NO_PROCESSING, **request.get("DataProcessing", {})}
-    if settings == NO_PROCESSING:
-        return
+    # JSONPath's parser takes a while to import.
     from local_aws.jobs.data_processing import OPERATORS, BadFilter, DataProcessing
 
-    source, output = request["TransformInput"], request["TransformOutput"]
     content_type = source.get("ContentType", "none")
     if content_type not in OPERATORS:
         raise validation_exception(
@@ -112,19 +111,15 @@ def _check_data_processing(request: dict) -> None:
         DataProcessing(settings, content_type)
     except BadFilter as error:
         raise validation_exception(f"Invalid DataProcessing: {error}") from error
-    if settings["JoinSource"] == "Input":
-        _check_join(source, output)
-
-
-def _check_join(source: dict, output: dict) -> None:
-    content_type, accept = source["ContentType"], output.get("Accept", "none")
+    if settings["JoinSource"] == "None":
+        return
+    accept = output.get("Accept", "none")
     if accept != content_type:
         raise validation_exception(
             "JoinSource Input needs ContentType and Accept to be the same; the request "
             f"has {content_type} and {accept}."
         )
-    split = source.get("SplitType", "None")
-    assemble = output.get("AssembleWith", "None")
+    split, assemble = source["SplitType"], output["AssembleWith"]
     if split != assemble or (content_type == "text/csv" and split != "Line"):
         raise validation_exception(
             "JoinSource Input needs SplitType and AssembleWith to be the same, and "
