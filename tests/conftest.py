@@ -16,9 +16,16 @@ NAME = "la é ☁ "
 # With `--dist loadscope` all tests of a class, or of a module, run in one process, in
 # the order of collection. The long ones come first, so that no process is left with one
 # at the end while the others have nothing to do.
-LONG = ("test_lessons", "test_endpoint_faults", "test_waiting", "test_crash")
-LONG += ("test_lifetime", "test_transform_jobs", "test_training_jobs", "test_endpoints")
-LONG += ("test_course_runner", "test_xgboost_training", "test_linear_learner_training")
+LONG = ("test_lessons", "test_endpoint_faults", "test_endpoint_restarts")
+LONG += (
+    "test_waiting",
+    "test_lifetime",
+    "test_crash",
+    "test_interruptions",
+    "test_course_runner",
+)
+LONG += ("test_xgboost_training", "test_linear_learner_training", "test_job_ends")
+LONG += ("test_maintenance", "test_moto_services", "test_training_jobs", "test_sdk")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
