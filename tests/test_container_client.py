@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.runtime.container_client import (
-    AsyncContainerClient,
+    BlockingContainerClient,
     ConnectionLost,
     ContainerClient,
     NotReached,
@@ -94,13 +94,13 @@ class InThreads:
     """The client for threads."""
 
     def __init__(self, path):
-        self.client = ContainerClient(path)
+        self.client = BlockingContainerClient(path)
 
     def post(self, body=b"1,2\n", timeout=5.0, **headers):
         return self.client.request("POST", "/invocations", timeout, headers, body)
 
     def close(self):
-        self.client.close()
+        """Its connections end with the server."""
 
 
 class OnLoop:
@@ -108,7 +108,7 @@ class OnLoop:
 
     def __init__(self, path):
         self.runner = asyncio.Runner()
-        self.client = AsyncContainerClient(path)
+        self.client = ContainerClient(path)
 
     def post(self, body=b"1,2\n", timeout=5.0, **headers):
         async def call():
@@ -311,7 +311,7 @@ def test_a_response_in_drops_does_not_extend_the_limit(path):
     with Server(path, [[OK, *[b"A: b\r\n"] * 1000]]):
         began = time.monotonic()
         with pytest.raises(TimeoutError):
-            ContainerClient(path).request("GET", "/ping", 0.2)
+            BlockingContainerClient(path).request("GET", "/ping", 0.2)
         assert time.monotonic() - began < 0.6
 
 
@@ -361,7 +361,7 @@ def test_several_threads_share_a_client(path):
     response = OK + b"Content-Length: 2\r\n\r\nok"
     # One connection after the other: each request waits for the last one's end.
     with Server(path, [response, CLOSE], [response, CLOSE], [response, CLOSE]):
-        client = ContainerClient(path)
+        client = BlockingContainerClient(path)
         with ThreadPoolExecutor(3) as pool:
             calls = [pool.submit(client.request, "GET", "/ping", 5) for _ in range(3)]
             assert [call.result().content for call in calls] == [b"ok"] * 3

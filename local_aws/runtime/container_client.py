@@ -1,13 +1,12 @@
 """The way to a container: HTTP/1.1 over its Unix socket, connections kept open.
 
-`ContainerClient` is for threads, `AsyncContainerClient` for an event loop; both read
-responses with httptools, the parser that the servers here use too. aiohttp would take
-three times as long for a call (line 9 of `make bench`: InvokeEndpoint).
+Responses are read with httptools, the parser that the servers here use too. aiohttp
+would take three times as long for a call (line 9 of `make bench`: InvokeEndpoint).
 """
 
 import asyncio
-import socket
-import time
+import functools
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,106 +104,6 @@ def _head(method: str, path: str, headers: Mapping[str, str], body: bytes) -> by
     return "\r\n".join(lines).encode("latin-1")
 
 
-class ContainerClient:
-    """Calls one container; safe to use from several threads at once."""
-
-    def __init__(self, path: Path) -> None:
-        """`path` is the socket that the container listens at."""
-        self._path = str(path)
-        self._idle: list[socket.socket] = []
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        timeout: float,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Response:
-        """The response; raises NotReached, ConnectionLost, TimeoutError.
-
-        `timeout` is in seconds, for all of it.
-        """
-        deadline = time.monotonic() + timeout
-        head = _head(method, path, headers or {}, body)
-        while (connection := self._take_idle()) is not None:
-            try:
-                return self._exchange(connection, head, body, deadline)
-            except _NotRead:
-                continue  # the container had closed it meanwhile
-        return self._exchange(self._connect(timeout), head, body, deadline)
-
-    def _take_idle(self) -> socket.socket | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
-    def _connect(self, timeout: float) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(timeout)
-        try:
-            connection.connect(self._path)
-        except OSError as error:
-            connection.close()
-            raise NotReached(f"{error}") from error
-        return connection
-
-    def _exchange(
-        self, connection: socket.socket, head: bytes, body: bytes, deadline: float
-    ) -> Response:
-        reader = _Reader()
-        try:
-            response = _send_and_read(connection, head, body, reader, deadline)
-        except BaseException:
-            connection.close()
-            raise
-        if reader.connection_is_reusable:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return response
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        while (connection := self._take_idle()) is not None:
-            connection.close()
-
-
-def _send_and_read(
-    connection: socket.socket,
-    head: bytes,
-    body: bytes,
-    reader: _Reader,
-    deadline: float,
-) -> Response:
-    not_sent = None
-    try:
-        for part in (head, body):
-            connection.settimeout(_left(deadline))
-            connection.sendall(part)
-    except ConnectionError as error:
-        not_sent = error  # it may have responded without reading all of the request
-    try:
-        response = None
-        while response is None:
-            connection.settimeout(_left(deadline))
-            data = connection.recv(READ_BYTES)
-            response = reader.feed(data) if data else reader.end(not_sent)
-    except ConnectionError as error:
-        response = reader.end(not_sent or error)
-    if not_sent is not None:
-        reader.connection_is_reusable = False
-    return response
-
-
-def _left(deadline: float) -> float:
-    """Seconds until the deadline; raises TimeoutError."""
-    if (seconds := deadline - time.monotonic()) <= 0:
-        raise TimeoutError("timed out")
-    return seconds
-
-
 class _Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
@@ -261,7 +160,7 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-class AsyncContainerClient:
+class ContainerClient:
     """Calls one container, on one event loop.
 
     Its idle connections need no closing: they end with the container.
@@ -311,3 +210,38 @@ class AsyncContainerClient:
         else:
             connection.close()
         return response
+
+
+class BlockingContainerClient:
+    """Calls one container; safe to use from several threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is the socket that the container listens at."""
+        self._client = ContainerClient(path)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Response:
+        """The response; raises NotReached, ConnectionLost, TimeoutError.
+
+        `timeout` is in seconds, for all of it.
+        """
+
+        async def call() -> Response:
+            async with asyncio.timeout(timeout):
+                return await self._client.request(method, path, headers, body)
+
+        return asyncio.run_coroutine_threadsafe(call(), _loop()).result()
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop on which the calls of all threads are made."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True, name="calls").start()
+    return loop

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local_aws.containers.images import Image
 from local_aws.runtime.container_client import (
-    AsyncContainerClient,
+    BlockingContainerClient,
     ConnectionLost,
     ContainerClient,
     NotReached,
@@ -75,8 +75,8 @@ class ModelServer:
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
         (self._folder / OWNER).symlink_to(root)
         self.socket = self._folder / "socket"
-        self._client = ContainerClient(self.socket)
-        self._async_client = AsyncContainerClient(self.socket)
+        self._client = BlockingContainerClient(self.socket)
+        self._client_on_loop = ContainerClient(self.socket)
         self._container = ContainerProcess(
             image.module,
             "serve",
@@ -144,19 +144,15 @@ class ModelServer:
 
     async def invoke_async(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """The same on an event loop, always the same one, without a time limit."""
-        return await self._async_client.request("POST", "/invocations", headers, body)
+        return await self._client_on_loop.request("POST", "/invocations", headers, body)
 
     def stop(self) -> None:
         """End the container and remove its socket; raises what its log raised."""
         self._container.stop(SERVING_GRACE_SECONDS)
-        self._tidy()
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._container.check_output()
 
     def kill(self) -> None:
         """End the container at once and remove its socket; calls under way fail."""
         self._container.kill()
-        self._tidy()
-
-    def _tidy(self) -> None:
-        self._client.close()
         shutil.rmtree(self._folder, ignore_errors=True)
