@@ -288,8 +288,8 @@ def test_delete_lets_a_running_call_finish(service):
         time.sleep(0.3)
         service.sagemaker.delete_endpoint(EndpointName=name)
         time.sleep(0.5)
-        assert is_refused(service, name)
         os.kill(process, signal.SIGCONT)
         assert call.result() == 2.0
     service.wait_until_gone(name)
+    assert is_refused(service, name)
     service.wait_for_containers(0)

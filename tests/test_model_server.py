@@ -40,7 +40,7 @@ def test_a_container_that_is_loading_is_waited_for(serve, loading):
 
 
 def test_a_failure_now_and_then_is_not_final(serve):
-    wait(serve("500 503 500 503 500 200"))
+    wait(serve("500 503 503 500 503 503 200"))
 
 
 def test_a_ping_that_goes_on_failing_is_final(serve):
