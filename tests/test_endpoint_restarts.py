@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boston
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from conftest import start_stand_in, stop_stand_in, temporary_folder
 from hosted import Freezer, Service
 
@@ -201,23 +201,23 @@ class Load:
         self.outcomes = []
         self._stopping = threading.Event()
         self._service, self._name = service, name
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self.threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
     def _run(self):
         while not self._stopping.is_set():
             try:
                 self.outcomes.append(self._service.predict(self._name))
-            except ClientError as error:
+            except (ClientError, BotoCoreError) as error:
                 self.outcomes.append(str(error))
 
     def __enter__(self):
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
         return self
 
     def __exit__(self, *_):
         self._stopping.set()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join()
 
 
@@ -277,6 +277,20 @@ def test_metrics_survive_a_stop(start):
     service.invoke(name)
     assert service.total(name, "Invocations") == 5
     assert service.total(name, "ModelLatency", "SampleCount") == 5
+
+
+def test_metrics_of_a_stop_under_load(start):
+    service = start()
+    name = service.create_and_wait(good=1.0)
+    with Load(service, name) as load:
+        time.sleep(0.5)
+        service.stand_in.process.terminate()
+        service.stand_in.process.wait(30)
+    responses = load.outcomes.count(2.0)
+    service = start()
+    counted = service.total(name, "Invocations")
+    # A response may have been on its way when its connection was closed.
+    assert responses <= counted <= responses + len(load.threads)
 
 
 def test_delete_lets_a_running_call_finish(service):

@@ -52,8 +52,8 @@ def endpoint():
 
 
 @pytest.fixture
-def metrics():
-    return InvocationMetrics(None)
+def metrics(tmp_path):
+    return InvocationMetrics(None, tmp_path / "metrics.json")
 
 
 @pytest.fixture

@@ -44,8 +44,13 @@ def cloudwatch():
 
 
 @pytest.fixture
-def metrics(cloudwatch):
-    return InvocationMetrics(cloudwatch)
+def file(tmp_path):
+    return tmp_path / "metrics.json"
+
+
+@pytest.fixture
+def metrics(cloudwatch, file):
+    return InvocationMetrics(cloudwatch, file)
 
 
 def record(metrics, status=200, seconds=0.001, region="us-east-1", variant="A"):
@@ -105,6 +110,25 @@ def test_only_the_batch_that_failed_is_put_again(metrics, cloudwatch):
     metrics.flush()
     assert cloudwatch.sizes == [1000, 100, 1000]
     assert cloudwatch.total("Invocations") == 300
+
+
+def test_the_next_run_hands_over_what_this_one_could_not(metrics, cloudwatch, file):
+    record(metrics, seconds=0.004)
+    record(metrics, seconds=0.002, region="eu-west-1")
+    metrics.save()
+    following = InvocationMetrics(cloudwatch, file)
+    record(following, seconds=0.001)
+    following.flush()
+    assert cloudwatch.total("Invocations") == 3
+    assert cloudwatch.total("ModelLatency") == 7000
+    following.save()  # nothing is left
+    assert not InvocationMetrics(cloudwatch, file).are_pending
+
+
+def test_a_file_that_can_not_be_read_stops_nobody(cloudwatch, file):
+    file.write_text("half a ")
+    assert not InvocationMetrics(cloudwatch, file).are_pending
+    assert not file.exists()
 
 
 def test_each_region_gets_its_own(metrics, cloudwatch):

@@ -23,7 +23,7 @@ class HostingEngine:
         restart even if their artifact has been deleted.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.metrics = InvocationMetrics(clients)
+        self.metrics = InvocationMetrics(clients, folder / "metrics.json")
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="hosting")
         self._closing = threading.Event()
         self._surroundings = Surroundings(
@@ -55,8 +55,9 @@ class HostingEngine:
                 elif status == "Updating":
                     endpoint.rebalance()
         for left_over in self._surroundings.folder.iterdir():
-            if left_over.name not in known:
+            if left_over.is_dir() and left_over.name not in known:
                 shutil.rmtree(left_over)
+        self._pool.submit(self.metrics.flush)
 
     def find(self, region: str, name: str) -> Endpoint | None:
         """The endpoint of this name, if there ever was one since the start."""
@@ -92,3 +93,4 @@ class HostingEngine:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for endpoint in list(self._endpoints.values()):
             endpoint.kill()
+        self.metrics.save()

@@ -5,6 +5,7 @@ metrics. Values are collected here while requests come in, since a call to Cloud
 for each would cost more than the request, and are handed over before anybody reads.
 """
 
+import json
 import logging
 import math
 import threading
@@ -12,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,11 +36,29 @@ UNITS = {"ModelLatency": "Microseconds", "OverheadLatency": "Microseconds"}
 class InvocationMetrics:
     """Statistics per Region, endpoint, variant, metric and minute."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, file: Path) -> None:
+        """`file` has what an earlier run could not hand over any more."""
         self._clients = clients
+        self._file = file
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._values: dict[tuple, Statistics] = {}
+        self._load()
+
+    def _load(self) -> None:
+        try:
+            saved = json.loads(self._file.read_bytes())
+            self._add({tuple(key): tuple(values) for key, values in saved})
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            log.warning("endpoint metrics in %s are lost: %s", self._file, error)
+        self._file.unlink()
+
+    def save(self) -> None:
+        """Leave to the next run what has come since the last `flush`."""
+        if self._values:
+            self._file.write_text(json.dumps(list(self._values.items())))
 
     @property
     def are_pending(self) -> bool:
