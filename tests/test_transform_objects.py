@@ -130,6 +130,7 @@ def test_an_object_that_has_been_deleted_fails_alone(tmp_path, monkeypatch):
         transform(make_job(tmp_path), FakeServer(DONE))
     assert caught.value.fault == "ClientError"
     assert "NoSuchKey" in caught.value.lines[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_that_is_to_stop_tries_nothing_again(tmp_path):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local_aws.access.policy_evaluation import Policy, Result, simulate
+from local_aws.access.policy_evaluation import Context, Policy, simulate
 from local_aws.errors import AwsError
 
 # A simulation that is asked for without MaxItems gets up to 100 (IAM API Reference).
@@ -48,11 +48,7 @@ def simulate_principal_policy(
     end = start + params.get("MaxItems", PAGE)
     page: dict[str, Any] = {
         "EvaluationResults": [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": resource,
-                **_described(simulate([*given, *policies], action, resource, context)),
-            }
+            _evaluated([*given, *policies], action, resource, context)
             for action, resource in pairs[start:end]
         ],
         "IsTruncated": end < len(pairs),
@@ -62,8 +58,13 @@ def simulate_principal_policy(
     return page
 
 
-def _described(result: Result) -> dict[str, Any]:
+def _evaluated(
+    policies: Sequence[Policy], action: str, resource: str, context: Context
+) -> dict[str, Any]:
+    result = simulate(policies, action, resource, context)
     return {
+        "EvalActionName": action,
+        "EvalResourceName": resource,
         "EvalDecision": result.decision,
         "MatchedStatements": [
             {"SourcePolicyId": policy.source_id, "SourcePolicyType": "IAM Policy"}

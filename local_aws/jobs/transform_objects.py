@@ -6,11 +6,10 @@ import logging
 import uuid
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
@@ -80,11 +79,12 @@ class ObjectTransformer:
                     file.write(response)
                     if self._output["AssembleWith"] == "Line" and response:
                         file.write(b"" if response.endswith(b"\n") else b"\n")
+            self._upload(output, f"{name}.out")
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             text = f"ClientError: not a gzip file ({error})"
             raise FileFailed("ClientError", text) from error
-        self._upload(output, f"{name}.out")
-        output.unlink()
+        finally:
+            output.unlink(missing_ok=True)
 
     def _require(self, action: str, bucket: str, key: str) -> None:
         try:
@@ -93,47 +93,31 @@ class ObjectTransformer:
             raise FileFailed("ClientError", f"ClientError: {error}") from error
 
     def _responses(self, server: ModelServer, bucket: str, key: str) -> Iterator[bytes]:
-        """What the container makes of the object, batch by batch."""
+        """What the container makes of the object: batches in order, a few in flight."""
         try:
             body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
         except ClientError as error:  # it may have been deleted
             raise FileFailed("ClientError", f"ClientError: {error}") from error
-        concurrent = self._limits["MaxConcurrentTransforms"]
-        with body, ThreadPoolExecutor(concurrent) as pool:
-            bodies = cut(
-                self._reader(body),
-                self._input["SplitType"],
-                self._limits["BatchStrategy"],
-                self._limits["MaxPayloadInMB"] * MEGABYTE,
-            )
-            yield from self._in_order(server, pool, bodies, concurrent)
-
-    def _reader(self, body: object) -> BinaryIO:
         if self._input["CompressionType"] == "Gzip":
-            return gzip.GzipFile(fileobj=body)
-        return io.BufferedReader(body, MEGABYTE)
-
-    def _in_order(
-        self,
-        server: ModelServer,
-        pool: ThreadPoolExecutor,
-        bodies: Iterable[bytes],
-        concurrent: int,
-    ) -> Iterator[bytes]:
-        """The response to each body, in their order, a few in flight."""
+            reader = gzip.GzipFile(fileobj=body)
+        else:
+            reader = io.BufferedReader(body, MEGABYTE)
+        batches = cut(
+            reader,
+            self._input["SplitType"],
+            self._limits["BatchStrategy"],
+            self._limits["MaxPayloadInMB"] * MEGABYTE,
+        )
+        concurrent = self._limits["MaxConcurrentTransforms"]
         in_flight: deque[Future[bytes]] = deque()
-        try:
-            for body in bodies:
+        with body, ThreadPoolExecutor(concurrent) as pool:
+            for batch in batches:
                 self._job.check()
                 if len(in_flight) == concurrent:
                     yield in_flight.popleft().result()
-                in_flight.append(pool.submit(self._transform_batch, server, body))
+                in_flight.append(pool.submit(self._transform_batch, server, batch))
             while in_flight:
                 yield in_flight.popleft().result()
-        except BaseException:
-            for future in in_flight:
-                future.cancel()
-            raise
 
     def _transform_batch(self, server: ModelServer, batch: bytes) -> bytes:
         """Filter, call, join and filter again. Raises FileFailed."""
