@@ -309,6 +309,14 @@ def with_algorithm(**changes):
             {"InputDataConfig": [boston.channel("sagemaker-no-such-bucket", "train")]},
             "The specified bucket does not exist",
         ),
+        (
+            {"InputDataConfig": [boston.channel("no bucket", "train")]},
+            '"s3://no bucket/boston/train" names no bucket',
+        ),
+        (
+            {"OutputDataConfig": {"S3OutputPath": "s3://no bucket"}},
+            '"s3://no bucket" names no bucket',
+        ),
         ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
         (
             {

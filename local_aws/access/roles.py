@@ -29,8 +29,11 @@ class Role:
         return simulate(self.policies, action, resource, values).decision == "allowed"
 
 
-# The role with an ARN; None if there is none.
-FindRole = Callable[[str], Role | None]
+# One that does not exist: nobody may assume it, and it may do nothing.
+NO_ROLE = Role({}, ())
+
+# The role with an ARN, or NO_ROLE.
+FindRole = Callable[[str], Role]
 
 
 def bucket_arn(bucket: str, key: str | None = None) -> str:

@@ -111,7 +111,7 @@ class Job:
         """Raise AccessDenied unless the role may do this to each of the objects."""
         role = self.clients.find_role(role_arn)
         for key in keys:
-            if role is None or not role.may(action, bucket_arn(bucket, key)):
+            if not role.may(action, bucket_arn(bucket, key)):
                 raise AccessDenied(
                     f"Access denied: the role {role_arn} has no permission for "
                     f"{action} on s3://{bucket}/{key}."

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.access.policy_evaluation import Policy
-from local_aws.access.roles import Role
+from local_aws.access.roles import NO_ROLE, Role
 from local_aws.access.simulation import simulate_principal_policy
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID, REGION, ROLE_ARN, ROLE_NAME
@@ -58,14 +58,14 @@ class Iam(MotoService):
             200, list(written["headers"].items()), [written["body"].encode()]
         )
 
-    def role(self, arn: str) -> Role | None:
-        """The role with this ARN as it is now, None if there is none."""
+    def role(self, arn: str) -> Role:
+        """The role with this ARN as it is now, or NO_ROLE."""
         self.app()
         try:
             with self.lock:
                 return _role(arn)
         except AwsError:
-            return None
+            return NO_ROLE
 
 
 class Sts(MotoService):

@@ -7,8 +7,9 @@ aws/amazon-sagemaker-examples, sagemaker-python-sdk and boto3.
 from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
+from botocore.handlers import VALID_BUCKET
 
-from local_aws.access.roles import Role, bucket_arn
+from local_aws.access.roles import bucket_arn
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
 from local_aws.runtime import s3_objects
@@ -88,32 +89,32 @@ def tags_of_request(request: dict) -> dict[str, str]:
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """("bucket", "key or prefix") of s3://bucket/key; raises ValidationException."""
     try:
-        return s3_objects.split_uri(uri)
+        bucket, key = s3_objects.split_uri(uri)
     except ValueError as error:
         raise validation_exception(str(error)) from error
+    if not VALID_BUCKET.search(bucket):  # botocore would not even ask for it
+        raise validation_exception(f'The S3 URI "{uri}" names no bucket.')
+    return bucket, key
 
 
 def check_role(role_arn: str, context: Context) -> None:
     """Raise unless the role exists and SageMaker may assume it."""
-    role = context.clients.find_role(role_arn)
-    if role is None or not _trusts_sagemaker(role):
+    policy = context.clients.find_role(role_arn).trust_policy
+    if not any(map(_trusts_sagemaker, _as_list(policy.get("Statement", [])))):
         raise validation_exception(
             f"Could not assume role {role_arn}. Please ensure that the role exists "
             f"and allows principal '{SERVICE_PRINCIPAL}' to assume the role."
         )
 
 
-def _trusts_sagemaker(role: Role) -> bool:
-    return any(
+def _trusts_sagemaker(statement: dict) -> bool:
+    principal = statement.get("Principal")
+    return (
         statement.get("Effect") == "Allow"
         and "sts:AssumeRole" in _as_list(statement.get("Action", []))
-        and SERVICE_PRINCIPAL in _services(statement.get("Principal", {}))
-        for statement in _as_list(role.trust_policy.get("Statement", []))
+        and isinstance(principal, dict)
+        and SERVICE_PRINCIPAL in _as_list(principal.get("Service", []))
     )
-
-
-def _services(principal: object) -> list[str]:
-    return _as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
 
 
 def _as_list(value: object) -> list:
@@ -123,20 +124,15 @@ def _as_list(value: object) -> list:
 def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
     """Raise unless the role may list at least one object with the URI's prefix."""
     bucket, prefix = split_s3_uri(s3_uri)
-    role = context.clients.find_role(role_arn)
+    role, s3 = context.clients.find_role(role_arn), context.clients.s3(context.region)
+    may_list = role.may("s3:ListBucket", bucket_arn(bucket), {"s3:prefix": prefix})
     suffix = ""
     try:
-        found = context.clients.s3(context.region).list_objects_v2(
-            Bucket=bucket, Prefix=prefix, MaxKeys=1
-        )
-        if (
-            found.get("KeyCount")
-            and role is not None
-            and role.may("s3:ListBucket", bucket_arn(bucket), {"s3:prefix": prefix})
-        ):
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        if found["KeyCount"] and may_list:
             return
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchBucket", "404"):
+        if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
         suffix = " Error message from S3: The specified bucket does not exist"
     raise validation_exception(
@@ -163,7 +159,7 @@ def check_model_data(uri: str, role_arn: str, context: Context) -> None:
             raise
         raise validation_exception(f"Could not find model data at {uri}.") from error
     role = context.clients.find_role(role_arn)
-    if role is None or not role.may("s3:GetObject", bucket_arn(bucket, key)):
+    if not role.may("s3:GetObject", bucket_arn(bucket, key)):
         raise validation_exception(
             f"Could not access model data at {uri}. Please ensure that the role "
             f'"{role_arn}" exists and that its trust relationship policy allows the '

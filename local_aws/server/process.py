@@ -89,7 +89,7 @@ def _take(installation: Installation, is_user: bool) -> None:
 def _open_responders(installation: Installation, port: int) -> Responders:
     from local_aws.sagemaker import open_context  # after sealing: it imports boto3
 
-    def find_role(arn: str) -> Role | None:
+    def find_role(arn: str) -> Role:
         return responders.of(named("iam")).role(arn)
 
     clients = Clients(installation, f"http://{HOST}:{port}", find_role)
