@@ -1,12 +1,16 @@
 """Who imports whom inside local_aws is what CONTRIBUTING.md says."""
 
 import ast
+import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from course.install import ROOT
+from local_aws.services import Service
 
 PACKAGE = ROOT / "local_aws"
 
@@ -76,6 +80,31 @@ def test_a_container_imports_nothing_outside_its_room() -> None:
         code = path.read_text(encoding="utf-8")
         found = set(re.findall(r"(?:from|import) (local_aws(?:\.\w+)?)", code))
         assert found <= {"local_aws.containers"}, path
+
+
+def test_the_examples_are_the_code() -> None:
+    """But for the last one, which is a row that could be added."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    *examples, row = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    assert len(examples) == 2
+    for example in examples:
+        assert [module for module in code if example in module], example
+    names = {"Service": Service}
+    exec(row, names)
+    (service,) = names["SERVICES"]
+    assert service.protocols
+    assert pkgutil.resolve_name(f"local_aws.{service.responder}")
+
+
+def test_the_commands_run_something() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    commands = re.findall(r"-m (pytest .*?) +#", text)
+    assert len(commands) == 2
+    for command in commands:
+        arguments = [*command.split(), "--collect-only", "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, check=False)
+        assert done.returncode == 0, command
 
 
 def test_an_import_is_found() -> None:

@@ -358,13 +358,17 @@ def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def contributing() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
 def make_targets() -> set[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
 
 
-def test_the_commands_that_the_readme_gives_exist() -> None:
-    snippets = "\n".join(_code_of(readme()))
+def test_the_make_commands_that_readers_are_given_exist() -> None:
+    snippets = "\n".join(_code_of(readme() + contributing()))
     given = set(re.findall(r"^make ([a-z]+)\b", snippets, re.MULTILINE))
     assert {"course", "test"} <= given
     assert given <= make_targets()
@@ -397,8 +401,8 @@ def test_the_readme_lists_the_lessons() -> None:
     assert listed == there
 
 
-def test_links_of_the_readme_lead_to_files() -> None:
-    for target in re.findall(r"\]\(([^)#]+)", readme()):
+def test_links_lead_to_files() -> None:
+    for target in re.findall(r"\]\(([^)#]+)", readme() + contributing()):
         if "://" not in target:
             assert (ROOT / target).exists(), target
 
