@@ -7,6 +7,7 @@ and what AWS sends: `__type` in JSON bodies, `x-amzn-ErrorType` with REST JSON,
 """
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -120,8 +121,10 @@ def render(
     """
     request_id = request_id or str(uuid.uuid4())
     content_type, body, headers = _WRITERS[protocol](error, service, request_id)
+    id_header = "x-amz-request-id" if protocol == "rest-xml" else "x-amzn-RequestId"
     headers = [
         *headers,
+        (id_header, request_id),
         ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
     ]
@@ -131,23 +134,17 @@ def render(
 Written = tuple[str, bytes, list[tuple[str, str]]]  # content type, body, headers
 
 
-def _json(error: AwsError, service: Service | None, request_id: str) -> Written:
+def _json(error: AwsError, service: Service | None, _: str) -> Written:
     version = service.metadata.get("jsonVersion", "1.0") if service else "1.1"
-    body = {"__type": error.code, **_members(error, service)}
-    return (
-        f"application/x-amz-json-{version}",
-        json.dumps(body).encode(),
-        _ids(request_id) + _query_error_header(error, service),
-    )
+    body = json.dumps({"__type": error.code, **_members(error, service)}).encode()
+    headers = _query_error_header(error, service)
+    return f"application/x-amz-json-{version}", body, headers
 
 
-def _cbor(error: AwsError, service: Service | None, request_id: str) -> Written:
-    members = {"__type": error.code, "message": error.message}
-    body = bytes([0xA0 + len(members)])
-    body += b"".join(
-        _cbor_text(text) for name, value in members.items() for text in (name, value)
-    )
-    headers = [*_ids(request_id), ("smithy-protocol", "rpc-v2-cbor")]
+def _cbor(error: AwsError, service: Service | None, _: str) -> Written:
+    texts = ("__type", error.code, "message", error.message)
+    body = b"\xa2" + b"".join(map(_cbor_text, texts))  # a map of two
+    headers = [("smithy-protocol", "rpc-v2-cbor")]
     return "application/cbor", body, headers + _query_error_header(error, service)
 
 
@@ -157,32 +154,27 @@ def _cbor_text(text: str) -> bytes:
     return b"\x79" + len(encoded).to_bytes(2) + encoded
 
 
-def _rest_json(error: AwsError, service: Service | None, request_id: str) -> Written:
+def _rest_json(error: AwsError, service: Service | None, _: str) -> Written:
     body = json.dumps(_members(error, service)).encode()
-    headers = [*_ids(request_id), ("x-amzn-ErrorType", error.code)]
-    return "application/json", body, headers
+    return "application/json", body, [("x-amzn-ErrorType", error.code)]
 
 
 def _query(error: AwsError, service: Service | None, request_id: str) -> Written:
     namespace = service.metadata.get("xmlNamespace") if service else None
     opening = f'<ErrorResponse xmlns="{namespace}">' if namespace else "<ErrorResponse>"
     body = (
-        f"{opening}<Error><Type>{_side(error)}</Type><Code>{_xml_text(error.code)}"
-        f"</Code><Message>{_xml_text(error.message)}</Message></Error>"
+        f"{opening}<Error><Type>{_side(error)}</Type>{_xml_members(error)}</Error>"
         f"<RequestId>{_xml_text(request_id)}</RequestId></ErrorResponse>"
     )
-    return "text/xml", body.encode("utf-8", "replace"), _ids(request_id)
+    return "text/xml", body.encode("utf-8", "replace"), []
 
 
 def _rest_xml(error: AwsError, service: Service | None, request_id: str) -> Written:
     body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{_xml_text(error.code)}</Code>"
-        f"<Message>{_xml_text(error.message)}</Message>"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_xml_members(error)}'
         f"<RequestId>{_xml_text(request_id)}</RequestId></Error>"
     )
-    headers = [("x-amz-request-id", request_id)]
-    return "application/xml", body.encode("utf-8", "replace"), headers
+    return "application/xml", body.encode("utf-8", "replace"), []
 
 
 _WRITERS = {
@@ -192,10 +184,6 @@ _WRITERS = {
     "query": _query,
     "rest-xml": _rest_xml,
 }
-
-
-def _ids(request_id: str) -> list[tuple[str, str]]:
-    return [("x-amzn-RequestId", request_id)]
 
 
 def _query_error_header(
@@ -229,10 +217,11 @@ def _members(error: AwsError, service: Service | None) -> dict[str, Any]:
     return members
 
 
+def _xml_members(error: AwsError) -> str:
+    code, message = _xml_text(error.code), _xml_text(error.message)
+    return f"<Code>{code}</Code><Message>{message}</Message>"
+
+
 def _xml_text(text: str) -> str:
     """Text for an XML element; control characters that XML 1.0 forbids become '?'."""
-    legal = "".join(
-        character if character >= " " or character in "\t\n\r" else "?"
-        for character in text
-    )
-    return escape(legal)
+    return escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "?", text))

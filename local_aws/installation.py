@@ -33,6 +33,15 @@ class InstallationError(RuntimeError):
     """The state folder can't be used; the text says why."""
 
 
+def _in_home(*parts: str) -> property:
+    """The path of a file or folder in the state folder."""
+
+    def path(installation: "Installation") -> Path:
+        return installation.home.joinpath(*parts)
+
+    return property(path)
+
+
 @dataclass(frozen=True)
 class Installation:
     """One state folder and the keys that open the stand-in which uses it."""
@@ -41,45 +50,16 @@ class Installation:
     access_key_id: str
     secret_access_key: str = field(repr=False)
 
-    @property
-    def config_file(self) -> Path:
-        return self.home / "aws" / "config"
-
-    @property
-    def credentials_file(self) -> Path:
-        return self.home / "aws" / "credentials"
-
-    @property
-    def sdk_config_file(self) -> Path:
-        return self.home / "sagemaker" / "config.yaml"
-
-    @property
-    def sdk_admin_config_file(self) -> Path:
-        return self.home / "sagemaker" / "admin.yaml"
-
-    @property
-    def port_file(self) -> Path:
-        return self.home / "port"
-
-    @property
-    def log_file(self) -> Path:
-        return self.home / "server.log"
-
-    @property
-    def temporary_folder(self) -> Path:
-        return self.home / "tmp"
-
-    @property
-    def users_lock(self) -> Path:
-        return self.home / "users.lock"
-
-    @property
-    def start_lock(self) -> Path:
-        return self.home / "start.lock"
-
-    @property
-    def server_lock(self) -> Path:
-        return self.home / "server.lock"
+    config_file = _in_home("aws", "config")
+    credentials_file = _in_home("aws", "credentials")
+    sdk_config_file = _in_home("sagemaker", "config.yaml")
+    sdk_admin_config_file = _in_home("sagemaker", "admin.yaml")
+    port_file = _in_home("port")
+    log_file = _in_home("server.log")
+    temporary_folder = _in_home("tmp")
+    users_lock = _in_home("users.lock")
+    start_lock = _in_home("start.lock")
+    server_lock = _in_home("server.lock")
 
     @property
     def port(self) -> int | None:
@@ -122,8 +102,7 @@ def open_installation(home: Path | None = None) -> Installation:
     home = home.resolve()
     for name in ("aws", "sagemaker", "tmp"):
         private_folder(home / name)
-    key_id, secret = _keys(home / "aws" / "credentials")
-    return Installation(home, key_id, secret)
+    return Installation(home, *_keys(home / "aws" / "credentials"))
 
 
 def private_folder(folder: Path) -> Path:
@@ -253,17 +232,17 @@ def client_environment(
         for name, value in inherited.items()
         if not name.upper().startswith(FOREIGN_PREFIXES)
     }
-    environment[HOME_VARIABLE] = str(installation.home)
-    environment["AWS_CONFIG_FILE"] = str(installation.config_file)
-    environment["AWS_SHARED_CREDENTIALS_FILE"] = str(installation.credentials_file)
-    environment["AWS_EC2_METADATA_DISABLED"] = "true"
-    environment["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(installation.sdk_config_file)
-    environment["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"] = str(
-        installation.sdk_admin_config_file
-    )
     no_proxy = _no_proxy(inherited)
-    environment["NO_PROXY"] = environment["no_proxy"] = no_proxy
-    return environment
+    return environment | {
+        HOME_VARIABLE: str(installation.home),
+        "AWS_CONFIG_FILE": str(installation.config_file),
+        "AWS_SHARED_CREDENTIALS_FILE": str(installation.credentials_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(installation.sdk_config_file),
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(installation.sdk_admin_config_file),
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
 
 
 def _no_proxy(inherited: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_aws.installation import (
@@ -29,8 +29,10 @@ from local_aws.installation import (
     InstallationError,
     client_environment,
     open_installation,
-    require_posix,
 )
+
+if sys.platform != "win32":  # where open_installation says so
+    import fcntl
 
 # The signing name of the stand-in's own question "are you there?". Like any other
 # request it needs a valid signature.
@@ -55,7 +57,7 @@ def join(home: Path | None = None) -> dict[str, str]:
     """
     installation = open_installation(home)
     hold_users_lock(installation)
-    with _exclusive(installation.start_lock):
+    with start_lock(installation):
         _ensure_server(installation)
     return client_environment(installation, os.environ)
 
@@ -66,8 +68,6 @@ def hold_users_lock(installation: Installation) -> int:
     Waits while a stand-in that nobody uses any more shuts down.
     """
     if installation.home not in _held:
-        import fcntl
-
         descriptor = _open_lock(installation.users_lock)
         deadline = time.monotonic() + PATIENCE_S
         while not _try_lock(descriptor, fcntl.LOCK_SH):
@@ -90,8 +90,6 @@ def pass_on_to_command() -> None:
 
 def try_server_lock(installation: Installation) -> int | None:
     """Take server.lock for good; None if another server holds it."""
-    import fcntl
-
     descriptor = _open_lock(installation.server_lock)
     if _try_lock(descriptor, fcntl.LOCK_EX):
         return descriptor
@@ -99,22 +97,25 @@ def try_server_lock(installation: Installation) -> int | None:
     return None
 
 
-def start_lock(installation: Installation) -> AbstractContextManager[None]:
+@contextmanager
+def start_lock(installation: Installation) -> Iterator[None]:
     """Nobody looks for a server, or starts one, while this is held."""
-    return _exclusive(installation.start_lock)
+    descriptor = _open_lock(installation.start_lock)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class UsersWatch:
     """The server's side of users.lock."""
 
     def __init__(self, installation: Installation) -> None:
-        require_posix()
         self._descriptor = _open_lock(installation.users_lock)
 
     def nobody_left(self) -> bool:
         """True once no user holds the lock; from then on nobody new gets it."""
-        import fcntl
-
         return _try_lock(self._descriptor, fcntl.LOCK_EX)
 
 
@@ -146,6 +147,7 @@ def _ensure_server(installation: Installation) -> None:
     if is_answering(installation):
         return
     server: subprocess.Popen | None = None
+    reason = f"local_aws did not answer within {PATIENCE_S:.0f} seconds."
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server is None and _server_lock_is_free(installation):
@@ -153,18 +155,13 @@ def _ensure_server(installation: Installation) -> None:
         if is_answering(installation):
             return
         if server is not None and server.poll() is not None:
-            if not _server_lock_is_free(installation):
-                server = None  # one in the foreground was quicker
-                continue
-            raise NotStarted(
-                f"local_aws could not be started (exit code {server.returncode}).\n"
-                + _log_tail(installation)
-            )
+            if _server_lock_is_free(installation):
+                code = server.returncode
+                reason = f"local_aws could not be started (exit code {code})."
+                break
+            server = None  # one in the foreground was quicker
         time.sleep(POLL_S)
-    raise NotStarted(
-        f"local_aws did not answer within {PATIENCE_S:.0f} seconds.\n"
-        + _log_tail(installation)
-    )
+    raise NotStarted(f"{reason}\n{_log_tail(installation)}")
 
 
 def _start(installation: Installation) -> subprocess.Popen:
@@ -214,8 +211,6 @@ def _open_lock(path: Path) -> int:
 
 def _try_lock(descriptor: int, kind: int) -> bool:
     """Take the flock if that needs no waiting."""
-    import fcntl
-
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
@@ -223,16 +218,3 @@ def _try_lock(descriptor: int, kind: int) -> bool:
             return False
         raise InstallationError(f"Can't lock a state file: {error}") from error
     return True
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold an exclusive flock on `path`, waiting for it as long as it takes."""
-    import fcntl
-
-    descriptor = _open_lock(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from local_aws.persistence.blobs import Reading
+    from local_aws.server.body import Body
     from local_aws.services import Service, WireProtocol
     from local_aws.signature import Claim
 
@@ -17,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Disconnected(Exception):
-    """The client went away before it was answered."""
+    """The client left before there was a response."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,6 @@ class Head:
         return {key: values[0] for key, values in parameters.items()}
 
 
-class Content(Protocol):
-    """A request's body that has been read to its end."""
-
-    file: IO[bytes]
-    size: int
-
-    def read(self) -> bytes:
-        """All of it."""
-
-
 @dataclass(frozen=True)
 class Request:
     """A request whose signature has been checked.
@@ -76,7 +67,7 @@ class Request:
     claim: "Claim"
     service: "Service"
     protocol: "WireProtocol"
-    body: Content
+    body: "Body"  # read to its end
     disconnected: Callable[[], Awaitable[None]]
 
     @property

@@ -14,15 +14,16 @@ AWS's own order is not known. AWS lists the values of an enumeration in no order
 it is the model's.
 """
 
+import itertools
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from botocore.model import Shape
 
-from local_aws.errors import AwsError, serialization_exception, validation_exception
+from local_aws.errors import serialization_exception, validation_exception
 from local_aws.protocol.model import compile_pattern
 
 # AWS reports no more than this many; it also bounds what a hostile request costs.
@@ -41,110 +42,68 @@ def check(params: dict[str, Any], shape: Shape) -> None:
     """Check what `requests.parse_body` returned.
 
     Raises:
-        AwsError: ValidationException with every violation that was found;
+        AwsError: ValidationException with the violations that were found;
             SerializationException for a request that is nested too deep.
     """
-    violations: list[str] = []
     try:
-        _check_structure(params, shape, "", violations)
+        found = list(itertools.islice(_violations(params, shape, ""), MOST_REPORTED))
     except RecursionError:
         # Nested so deep that it could only just be read; refused as when it could not.
         raise serialization_exception() from None
-    if not violations:
-        return
-    del violations[MOST_REPORTED:]
-    raise validation_error(violations)
+    if found:
+        plural = "s" if len(found) > 1 else ""
+        raise validation_exception(
+            f"{len(found)} validation error{plural} detected: {'; '.join(found)}"
+        )
 
 
-def validation_error(violations: list[str]) -> AwsError:
-    """The ValidationException that reports these violations."""
-    plural = "s" if len(violations) > 1 else ""
-    return validation_exception(
-        f"{len(violations)} validation error{plural} detected: {'; '.join(violations)}"
-    )
+def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """What is wrong with a value; None is one that is missing."""
+    kind = shape.type_name
+    if value is None:
+        yield _violation(value, shape, path, _NOT_NULL)
+    elif kind == "structure":
+        prefix = f"{path}." if path else ""
+        for name, member in shape.members.items():
+            item = value.get(name)
+            if item is not None or name in shape.required_members:
+                yield from _violations(item, member, prefix + lower_camel(name))
+    elif kind in ("list", "map"):
+        yield from _violations_in_container(value, shape, path)
+    elif _is_constrained(shape):
+        for rule in _broken(value, shape):
+            yield _violation(value, shape, path, rule)
 
 
-def violation(value: Any, shape: Shape | None, path: str, constraint: str) -> str:
-    """One violation; value None stands for a member that is missing."""
+def _violations_in_container(
+    value: list[Any] | dict[str, Any], shape: Shape, path: str
+) -> Iterator[str]:
+    for rule in _broken_bounds(len(value), shape):
+        yield _violation(value, shape, path, rule)
+    if isinstance(value, dict):
+        element, name, items = shape.value, "Map value", dict(value)
+        if _any_broken(value, shape.key):
+            rule = f"Map keys must satisfy constraint: {_all_rules(shape.key)}"
+            yield _violation(value, shape, path, rule)
+    else:
+        element, name, items = shape.member, "Member", dict(enumerate(value, start=1))
+    if element.type_name in ("structure", "list", "map"):
+        for label, item in items.items():
+            yield from _violations(item, element, f"{path}.{label}.member")
+    elif _any_broken(items.values(), element):
+        rules = _all_rules(element, None in items.values())
+        rule = f"{name} must satisfy constraint: {rules}"
+        yield _violation(value, shape, path, rule)
+
+
+def _violation(value: Any, shape: Shape, path: str, rule: str) -> str:
     shown = "null" if value is None else f"'{_shown(value, shape)}'"
-    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"
 
 
 def lower_camel(name: str) -> str:
     """A member's name as AWS's messages spell it: 'RoleArn' becomes 'roleArn'."""
     return name[:1].lower() + name[1:]
-
-
-def _check_structure(
-    value: dict[str, Any], shape: Shape, path: str, violations: list[str]
-) -> None:
-    for name, member in shape.members.items():
-        if len(violations) >= MOST_REPORTED:
-            return
-        item = value.get(name)
-        if item is None:
-            if name in shape.required_members:
-                violations.append(
-                    violation(None, None, path + lower_camel(name), _NOT_NULL)
-                )
-        else:
-            _check_value(item, member, path + lower_camel(name), violations)
-
-
-def _check_value(value: Any, shape: Shape, path: str, violations: list[str]) -> None:
-    if value is None:
-        violations.append(violation(None, None, path, _NOT_NULL))
-    elif shape.type_name == "structure":
-        _check_structure(value, shape, path + ".", violations)
-    elif shape.type_name == "list":
-        _check_list(value, shape, path, violations)
-    elif shape.type_name == "map":
-        _check_map(value, shape, path, violations)
-    elif _is_constrained(shape):
-        violations.extend(
-            violation(value, shape, path, constraint)
-            for constraint in _broken(value, shape)
-        )
-
-
-def _check_list(
-    value: list[Any], shape: Shape, path: str, violations: list[str]
-) -> None:
-    violations.extend(
-        violation(value, shape, path, constraint)
-        for constraint in _broken_bounds(len(value), shape)
-    )
-    element = shape.member
-    if _is_container(element):
-        for number, item in enumerate(value, start=1):
-            if len(violations) >= MOST_REPORTED:
-                return
-            _check_value(item, element, f"{path}.{number}.member", violations)
-    elif _any_broken(value, element):
-        rules = _all_rules(element, None in value)
-        constraint = f"Member must satisfy constraint: {rules}"
-        violations.append(violation(value, shape, path, constraint))
-
-
-def _check_map(
-    value: dict[str, Any], shape: Shape, path: str, violations: list[str]
-) -> None:
-    violations.extend(
-        violation(value, shape, path, constraint)
-        for constraint in _broken_bounds(len(value), shape)
-    )
-    if _any_broken(value, shape.key):
-        constraint = f"Map keys must satisfy constraint: {_all_rules(shape.key)}"
-        violations.append(violation(value, shape, path, constraint))
-    if _is_container(shape.value):
-        for name, item in value.items():
-            if len(violations) >= MOST_REPORTED:
-                return
-            _check_value(item, shape.value, f"{path}.{name}.member", violations)
-    elif _any_broken(value.values(), shape.value):
-        rules = _all_rules(shape.value, None in value.values())
-        constraint = f"Map value must satisfy constraint: {rules}"
-        violations.append(violation(value, shape, path, constraint))
 
 
 def _is_constrained(shape: Shape) -> bool:
@@ -156,10 +115,6 @@ def _is_constrained(shape: Shape) -> bool:
     return shape.type_name != "blob" and not rules.isdisjoint(shape.metadata)
 
 
-def _is_container(shape: Shape) -> bool:
-    return shape.type_name in ("structure", "list", "map")
-
-
 def _any_broken(values: Collection[Any], shape: Shape) -> bool:
     if None in values:
         return True
@@ -168,26 +123,25 @@ def _any_broken(values: Collection[Any], shape: Shape) -> bool:
     return any(next(_broken(value, shape), None) is not None for value in values)
 
 
-def _broken(value: Any, shape: Shape) -> Iterable[str]:
+def _broken(value: Any, shape: Shape) -> Iterator[str]:
     """The rules that a scalar breaks, in the order in which AWS reports them."""
     if shape.type_name == "string":
         if shape.enum and value not in shape.enum:
-            yield _enum_rule(shape)
-        if "pattern" in shape.metadata and not _matches(
-            value, shape.metadata["pattern"]
-        ):
-            yield _pattern_rule(shape)
+            yield _rule("enum", shape)
+        pattern = shape.metadata.get("pattern")
+        if pattern is not None and not _matches(value, pattern):
+            yield _rule("pattern", shape)
         yield from _broken_bounds(_java_length(value), shape)
     elif shape.type_name != "boolean":
         yield from _broken_bounds(value, shape)
 
 
-def _broken_bounds(number: float, shape: Shape) -> Iterable[str]:
+def _broken_bounds(number: float, shape: Shape) -> Iterator[str]:
     """`number` is the value, or the length of a string, a list or a map."""
     if number > shape.metadata.get("max", math.inf):
-        yield _maximum_rule(shape)
+        yield _rule("max", shape)
     if number < shape.metadata.get("min", -math.inf):
-        yield _minimum_rule(shape)
+        yield _rule("min", shape)
 
 
 def _matches(value: str, pattern: str) -> bool:
@@ -222,41 +176,22 @@ def _all_rules(shape: Shape, holds_null: bool = False) -> str:
     AWS's newer messages end with the rule on nulls, SageMaker's that were seen do not;
     here it stands where a null is what is wrong.
     """
-    rules = []
-    if "max" in shape.metadata:
-        rules.append(_maximum_rule(shape))
-    if "min" in shape.metadata:
-        rules.append(_minimum_rule(shape))
-    if "pattern" in shape.metadata:
-        rules.append(_pattern_rule(shape))
-    if "enum" in shape.metadata:
-        rules.append(_enum_rule(shape))
-    if holds_null:
-        rules.append(_NOT_NULL)
-    return f"[{', '.join(rules)}]"
+    names = ("max", "min", "pattern", "enum")
+    rules = [_rule(name, shape) for name in names if name in shape.metadata]
+    return f"[{', '.join(rules + [_NOT_NULL] * holds_null)}]"
 
 
-def _measure(shape: Shape) -> str:
-    return "length" if shape.type_name in ("string", "list", "map") else "value"
-
-
-def _maximum_rule(shape: Shape) -> str:
-    maximum = shape.metadata["max"]
-    return f"Member must have {_measure(shape)} less than or equal to {maximum}"
-
-
-def _minimum_rule(shape: Shape) -> str:
-    minimum = shape.metadata["min"]
-    return f"Member must have {_measure(shape)} greater than or equal to {minimum}"
-
-
-def _pattern_rule(shape: Shape) -> str:
-    pattern = shape.metadata["pattern"]
-    return f"Member must satisfy regular expression pattern: {pattern}"
-
-
-def _enum_rule(shape: Shape) -> str:
-    return f"Member must satisfy enum value set: [{', '.join(shape.metadata['enum'])}]"
+def _rule(name: str, shape: Shape) -> str:
+    """AWS's words for a constraint, by its name in the model."""
+    limit = shape.metadata[name]
+    if name == "pattern":
+        return f"Member must satisfy regular expression pattern: {limit}"
+    if name == "enum":
+        return f"Member must satisfy enum value set: [{', '.join(limit)}]"
+    is_sized = shape.type_name in ("string", "list", "map")
+    measure = "length" if is_sized else "value"
+    comparison = "less" if name == "max" else "greater"
+    return f"Member must have {measure} {comparison} than or equal to {limit}"
 
 
 def _shown(value: Any, shape: Shape) -> str:

@@ -40,11 +40,12 @@ class SageMaker:
         return Context(region, self.resources, self.jobs, self.hosting, self.clients)
 
     def prepare_to_close(self) -> None:
-        """Called while all services still respond."""
+        """End the running jobs, while the services that they write to still respond."""
         self.hosting.prepare_to_close()
+        self.jobs.close()
 
     def close(self) -> None:
-        """End the running jobs and close the resources."""
+        """End what runs and close the resources."""
         self.hosting.close()
         self.jobs.close()
         self.resources.close()

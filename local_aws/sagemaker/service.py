@@ -24,8 +24,6 @@ class ControlPlane:
         self._threads = responders.own_threads
         self._waiting = Waiting(self._sagemaker.resources, self._threads)
         responders.on_stop(self._waiting.release)
-        # While S3 and CloudWatch Logs, which jobs write to, still respond.
-        responders.on_stop(lambda: asyncio.to_thread(self._sagemaker.jobs.close))
 
     async def respond(self, request: Request) -> Response:
         """Respond to one request; to a Describe when there is something to say."""

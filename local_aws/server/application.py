@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = MEGABYTE
 LARGEST_FORM = MEGABYTE  # of those that are not signed
+# No page of another origin may read anything; uvicorn adds its own Date.
+DROPPED = ("access-control-", "date", "status", "server")
 
 
 class StandIn:
@@ -54,20 +56,20 @@ class StandIn:
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is no part of any AWS API here")
         head = _head(scope)
-        body = Body(self._installation.temporary_folder)
+        body = Body(receive, self._installation.temporary_folder)
         try:
-            await _send(send, head, await self._response(head, receive, body))
+            await _send(send, head, await self._response(head, body))
         except Disconnected:
             return
         finally:
             body.file.close()
 
-    async def _response(self, head: Head, receive: Receive, body: Body) -> Response:
+    async def _response(self, head: Head, body: Body) -> Response:
         """Respond, with an AWS error if need be. Raises Disconnected only."""
-        service = await _service(head, receive, body)
+        service = await _service(head, body)
         protocol = services.protocol_of(service, head)
         try:
-            return await self._respond(head, receive, body, service, protocol)
+            return await self._respond(head, body, service, protocol)
         except Disconnected:
             raise
         except TooLarge:
@@ -81,44 +83,34 @@ class StandIn:
             log.exception("%s %s failed", head.method, head.raw_path)
             error = errors.internal_failure()
         response = errors.render(error, protocol, service)
-        if await body.drained(head, receive):
+        # A client that waits for "100 Continue" does not send its body at all.
+        waits = head.header("expect") and not body.is_complete
+        if not waits and await body.drained():
             return response
         # What is left of the body would be read as the next request.
         headers = [*response.headers, ("connection", "close")]
         return Response(response.status, headers, response.parts)
 
     async def _respond(
-        self,
-        head: Head,
-        receive: Receive,
-        body: Body,
-        service: Service | None,
-        protocol: WireProtocol,
+        self, head: Head, body: Body, service: Service | None, protocol: WireProtocol
     ) -> Response:
         """Raises AwsError, TooLarge, Disconnected."""
         if head.method == "OPTIONS":
             # A browser asking on behalf of a page of another origin.
             text = "CORSResponse: CORS is not enabled for this bucket."
             raise AwsError("AccessForbidden", text, 403)
-        claim = await self._checked(head, receive, body, service, protocol)
+        claim = await self._checked(head, body, service, protocol)
         if claim.service == OWN_SERVICE:
             return Response(200, [("content-type", "text/plain")], [OWN_RESPONSE])
         if service is None:
             path = f"{head.method} {head.raw_path}"
             action = head.form(body.read()).get("Action")
             raise errors.not_built(claim.service, head.target[1] or action or path)
-        request = Request(
-            head, claim, service, protocol, body, lambda: _disconnected(receive)
-        )
+        request = Request(head, claim, service, protocol, body, body.disconnected)
         return await self._responders.of(service).respond(request)
 
     async def _checked(
-        self,
-        head: Head,
-        receive: Receive,
-        body: Body,
-        service: Service | None,
-        protocol: WireProtocol,
+        self, head: Head, body: Body, service: Service | None, protocol: WireProtocol
     ) -> Claim:
         """Read the body and return the claim, if all is as it should be.
 
@@ -138,7 +130,7 @@ class StandIn:
         if int(head.header("content-length") or 0) > limit:
             raise TooLarge
         try:
-            await body.fill(receive, limit)
+            await body.fill(limit)
         except OSError as error:  # the disk is full
             log.error("%s %s: %s", head.method, head.raw_path, error)
             if service is None:
@@ -160,32 +152,25 @@ def _head(scope: Message) -> Head:
     )
 
 
-async def _service(head: Head, receive: Receive, body: Body) -> Service | None:
+async def _service(head: Head, body: Body) -> Service | None:
     """The service that a request is for, or seems to be if it is not signed."""
-    if head.method == "OPTIONS":
-        return services.S3
     name = signature.claimed_name(head)
     if name is not None:
         return services.of_signature(name, head)
     form = b""
     if head.is_form and int(head.header("content-length") or 0) <= LARGEST_FORM:
         try:
-            await body.fill(receive, LARGEST_FORM)
+            await body.fill(LARGEST_FORM)
             form = body.read()
         except TooLarge:  # one that came without its length
             pass
     return services.of_unsigned(head, form)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _send(send: Send, head: Head, response: Response) -> None:
     """Send a response; big bodies in pieces, waiting for the client between them."""
     headers = [(k.lower(), v) for k, v in response.headers]
-    headers = [(k, v) for k, v in headers if not _is_dropped(k)]
+    headers = [(k, v) for k, v in headers if not k.startswith(DROPPED)]
     parts = response.parts
     if response.status in (204, 304):
         headers = [(k, v) for k, v in headers if not k.startswith("content-")]
@@ -214,15 +199,6 @@ def _pieces(parts: Sequence[bytes | Reading]) -> Iterator[bytes | memoryview]:
         view = memoryview(part)
         for start in range(0, len(view), CHUNK):
             yield view[start : start + CHUNK]
-
-
-def _is_dropped(header: str) -> bool:
-    """No page of another origin may read anything; uvicorn adds its own Date."""
-    return header.startswith("access-control-") or header in (
-        "date",
-        "status",
-        "server",
-    )
 
 
 def _header_bytes(value: Any) -> bytes:

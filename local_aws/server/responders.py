@@ -1,10 +1,12 @@
 """Who responds for the services of the table, and what the responders share."""
 
+import asyncio
 import logging
 import pkgutil
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from local_aws.installation import Installation
@@ -55,9 +57,12 @@ class Responders:
 
     async def stop(self) -> None:
         """Let requests that wait for something end; hand over what is held back."""
-        self.sagemaker.prepare_to_close()
-        for call in self._at_stop:
-            await call()
+        last = partial(asyncio.to_thread, self.sagemaker.prepare_to_close)
+        for call in (*self._at_stop, last):
+            try:
+                await call()
+            except Exception:  # the others' turn comes all the same
+                log.exception("a service could not be stopped")
 
     def persistence(self, service: Service) -> ServicePersistence | None:
         """What has moto's state of a service on disk; imports moto."""
