@@ -146,8 +146,8 @@ class JobEngine:
         working = sum(not job.kind.coordinates for job in jobs)
         return max(1, (os.cpu_count() or 1) // max(1, working))
 
-    def close(self) -> None:
-        """End all jobs at once; those that ran become Failed."""
+    def prepare_to_close(self) -> None:
+        """End all jobs at once; the records stay as they are."""
         with self._lock:
             self._closing.set()
             running = list(self._running.values())
@@ -156,6 +156,10 @@ class JobEngine:
         for job, _ in running:
             job.end_by(ShuttingDown)
         wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
+
+    def close(self) -> None:
+        """End all jobs; those that ran become Failed."""
+        self.prepare_to_close()
         self._fail_unfinished()
 
 

@@ -42,7 +42,7 @@ class SageMaker:
     def prepare_to_close(self) -> None:
         """End the running jobs, while the services that they write to still respond."""
         self.hosting.prepare_to_close()
-        self.jobs.close()
+        self.jobs.prepare_to_close()
 
     def close(self) -> None:
         """End what runs and close the resources."""
