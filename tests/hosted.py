@@ -172,7 +172,7 @@ class Service:
         return found
 
     def wait_for_containers(self, count):
-        """Return when so many processes serve endpoints."""
+        """Return when `count` processes serve endpoints."""
         boston.wait(lambda: {"count": len(self.containers())}, "count", (count,))
 
     def sockets(self):
@@ -205,12 +205,12 @@ class Service:
         return sorted((self.stand_in.home / "endpoints").glob("*/*"))
 
     def wait_for_model_folders(self, count):
-        """Return when so many deployments' models are kept."""
+        """Return when the models of `count` deployments are there."""
         boston.wait(lambda: {"count": len(self.model_folders())}, "count", (count,))
 
 
 class Freezer:
-    """Stops containers as they come up, but for those that it is told to leave."""
+    """Stops containers as they come up, except those that it is to leave."""
 
     def __init__(self, service, leave=(), limit=1000):
         self.frozen = set()
@@ -229,7 +229,7 @@ class Freezer:
                     self.frozen.add(process)
 
     def wait_for(self, count):
-        """Return when so many are frozen."""
+        """Return when `count` are frozen."""
         boston.wait(lambda: {"count": len(self.frozen)}, "count", (count,))
 
     def thaw(self):

@@ -12,7 +12,7 @@ UNREACHABLE = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
 
 class CloudWatch:
-    """Takes data, but for the calls that are to fail; each Region has its own."""
+    """Takes data, except in the calls that are to fail; each Region has its own."""
 
     def __init__(self):
         self.failing = []

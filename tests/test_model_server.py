@@ -102,6 +102,11 @@ def test_left_overs_of_a_home_are_removed(serve, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
         model_server.remove_left_overs(other)
         assert servers[1].socket.parent.exists()
+        # A container whose folder is gone has ended.
+        monkeypatch.undo()
+        other.rmdir()
+        model_server.remove_left_overs(mine)
+        assert not servers[1].socket.parent.exists()
     finally:
         (somebody_elses / "container").unlink()
         somebody_elses.rmdir()

@@ -135,8 +135,10 @@ class Instance:
         with self._lock:
             self._leaving.set()
             self._drained.wait_for(lambda: not self._in_flight, DRAIN_SECONDS)
-        if (server := self._server or self._starting) is not None:
-            server.stop()
+        if self._server is not None:
+            self._server.stop()
+        elif self._starting is not None:
+            self._starting.kill()
         self._log.close()
 
     def kill(self) -> None:

@@ -46,14 +46,16 @@ OWNER = "container"
 def remove_left_overs(home: Path) -> None:
     """Remove the sockets of containers below `home` that an earlier run has left.
 
-    None of them may be running: the caller holds the server lock of `home`.
+    None of them may be running: the caller holds the server lock of `home`. Those of
+    containers whose folder is gone go too: nobody else would remove them.
     """
     for folder in SOCKETS.glob(f"{PREFIX}*"):
         try:
             owner = Path(os.readlink(folder / OWNER))
         except OSError:
             continue  # somebody else's
-        if owner.is_relative_to(home) and folder.lstat().st_uid == os.getuid():
+        is_left_over = owner.is_relative_to(home) or not owner.exists()
+        if is_left_over and folder.lstat().st_uid == os.getuid():
             shutil.rmtree(folder, ignore_errors=True)
 
 
