@@ -53,9 +53,10 @@ def test_what_is_refused_is_in_the_model(family):
             shape = shape.members[member]
 
 
-def test_every_kind_of_job_has_a_family():
+def test_every_kind_of_job_has_a_family_and_every_family_of_jobs_a_kind():
     for name, kind in KINDS.items():
         assert FAMILIES[name].status_member == kind.status
+    assert {name for name in FAMILIES if name.endswith("-job")} == set(KINDS)
 
 
 def test_a_training_job_can_be_made_by_another_resource():

@@ -26,10 +26,11 @@ from local_aws.installation import CHECKOUT, ROLE_ARN
 from local_aws.jobs import training
 from local_aws.jobs.engine import CLOSE_SECONDS, JobEngine
 from local_aws.jobs.job import INTERNAL_ERROR
-from local_aws.jobs.kinds import KINDS, TRAINING, TRANSFORM
+from local_aws.jobs.kinds import KINDS
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.persistence.resources import Resources
 
+TRAINING, TRANSFORM = KINDS["training-job"], KINDS["transform-job"]
 REGION = "us-east-1"
 GROUPS = {
     TRAINING.name: "/aws/sagemaker/TrainingJobs",

@@ -11,10 +11,11 @@ import pytest
 from local_aws.jobs import attempts
 from local_aws.jobs.engine import CLOSE_SECONDS, MAX_RUNNING, JobEngine
 from local_aws.jobs.job import INTERNAL_ERROR, JobFailed, JobStopped, NotInProgress
-from local_aws.jobs.kinds import KINDS, TRAINING, JobKind
+from local_aws.jobs.kinds import KINDS, JobKind
 from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 
+TRAINING = KINDS["training-job"]
 REGION = "us-east-1"
 PATIENCE_S = 20
 

@@ -94,21 +94,22 @@ class JobKind:
         self.end(record, "Failed", INTERNAL_ERROR)
 
 
-TRAINING = JobKind(
-    name="training-job",
-    run=training.run,
-    status="TrainingJobStatus",
-    start_time="TrainingStartTime",
-    end_time="TrainingEndTime",
-    entered=training.entered,
+_ROWS = (
+    JobKind(
+        name="training-job",
+        run=training.run,
+        status="TrainingJobStatus",
+        start_time="TrainingStartTime",
+        end_time="TrainingEndTime",
+        entered=training.entered,
+    ),
+    JobKind(
+        name="transform-job",
+        run=transform.run,
+        status="TransformJobStatus",
+        start_time="TransformStartTime",
+        end_time="TransformEndTime",
+    ),
 )
 
-TRANSFORM = JobKind(
-    name="transform-job",
-    run=transform.run,
-    status="TransformJobStatus",
-    start_time="TransformStartTime",
-    end_time="TransformEndTime",
-)
-
-KINDS = {kind.name: kind for kind in (TRAINING, TRANSFORM)}
+KINDS = {kind.name: kind for kind in _ROWS}
