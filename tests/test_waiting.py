@@ -32,7 +32,6 @@ from local_aws.installation import ROLE_ARN
 from local_aws.messages import Head
 from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
-from local_aws.sagemaker.training_jobs import TRAINING_JOBS
 from local_aws.sagemaker.waiting import Described, Waiting
 
 ENDLESS = {"num_round": "1000000", "max_depth": "2"}
@@ -285,7 +284,7 @@ def hold(resources: Resources, shown: float, meanwhile: Callable | None) -> floa
             waiting = Waiting(resources, threads)
             head = Head("POST", "/", "", [("user-agent", "Boto3/1 m/B")])
             request = SimpleNamespace(head=head, disconnected=asyncio.Event().wait)
-            described = Described(TRAINING_JOBS, KEY, shown, "InProgress")
+            described = Described(KEY, shown, "InProgress", is_transitional=True)
             began = time.monotonic()
             held = asyncio.create_task(waiting.hold(request, described))
             await asyncio.sleep(0.3)

@@ -59,10 +59,14 @@ def _steps(expression: str, content_type: str) -> list[JSONPath]:
     allowed = OPERATORS[content_type]
     for step in steps:
         if not isinstance(step, allowed) or getattr(step, "step", None) is not None:
+            why = (
+                ": a csv record has no names, only indexes"
+                if content_type == CSV
+                else ""
+            )
             raise BadFilter(
                 f"{expression} uses an operator that batch transform does not support "
-                f"for {content_type}"
-                + (": a csv record has no names, only indexes." * (content_type == CSV))
+                f"for {content_type}{why}."
             )
     if content_type == CSV and len(steps) > 1:
         raise BadFilter(f"{expression} goes deeper than a csv record is.")

@@ -51,9 +51,10 @@ def _described(request: Request, handled: Handled) -> Described | None:
     family = DESCRIBED.get(handled.operation)
     if family is None:
         return None
+    shown = handled.result
     return Described(
-        family,
         family.key(handled.params, request.region),
-        handled.result["CreationTime"],
-        handled.result.get(family.status_member),
+        shown["CreationTime"],
+        shown.get(family.status_member),
+        family.is_transitional(shown),
     )

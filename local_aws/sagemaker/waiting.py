@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from local_aws.messages import Disconnected, Request
 from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import NotFound, Resources
-from local_aws.sagemaker.families import FAMILIES, Family
+from local_aws.sagemaker.families import FAMILIES
 
 WAITER_S = 50.0
 # A little less than ten, which some set as their read timeout.
@@ -47,14 +47,10 @@ Poller = tuple[object, ...]
 class Described:
     """A resource as a Describe operation has just shown it."""
 
-    family: Family
     key: Key
     created: float
     status: str | None
-
-    @property
-    def is_transitional(self) -> bool:
-        return self.status in self.family.transitional
+    is_transitional: bool
 
 
 class Waiting:
@@ -78,7 +74,7 @@ class Waiting:
         Raises Disconnected when the client leaves.
         """
         seconds = self._seconds(request, shown)
-        if not seconds or self._is_over:
+        if not seconds:
             return False
         released = self._loop.create_future()
         held = self._held.setdefault(shown.key, {})
@@ -126,9 +122,9 @@ class Waiting:
 
     def _seconds(self, request: Request, shown: Described) -> float:
         """For how long to hold a request at most."""
-        poller = _poller(request, shown)
-        if not shown.is_transitional:
+        if not shown.is_transitional or self._is_over:
             return 0.0
+        poller = _poller(request, shown)
         if _is_waiter(request):
             seconds = WAITER_S
         elif (
