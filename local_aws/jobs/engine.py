@@ -116,7 +116,7 @@ class JobEngine:
             return stopped.outcome, None
         except Exception as error:
             if job.ended_by is ShuttingDown:
-                raise ShuttingDown from error  # nothing that it needs responds any more
+                raise ShuttingDown from error  # what it fails of is the end
             return "Failed", _reason(job, error)
         finally:
             shutil.rmtree(job.folder, ignore_errors=True)

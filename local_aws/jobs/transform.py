@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from local_aws.jobs.batches import FileFailed
-from local_aws.jobs.job import Job, JobFailed, JobStopped
+from local_aws.jobs.job import Job, JobFailed, JobStopped, ShuttingDown
 from local_aws.jobs.transform_instances import SEE_LOGS, Instances, settings_line
 from local_aws.jobs.transform_objects import ObjectTransformer
 from local_aws.runtime import s3_objects
@@ -37,7 +37,7 @@ def run(job: Job) -> None:
         try:
             _transform_all(record, instances, transformer, say)
             job.check()
-        except JobStopped:
+        except (JobStopped, ShuttingDown):
             transformer.discard_outputs()
             raise
 
