@@ -186,9 +186,7 @@ _WRITERS = {
 }
 
 
-def _query_error_header(
-    error: AwsError, service: Service | None
-) -> list[tuple[str, str]]:
+def _query_error_header(error: AwsError, service: Service | None) -> list:
     """The code that clients of the query protocol used to get, where they look for it.
 
     Only for services that moved from it (botocore's metadata awsQueryCompatible).

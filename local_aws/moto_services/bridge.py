@@ -1,6 +1,7 @@
 """A request as a WSGI application gets it (PEP 3333), and its response."""
 
-import logging
+import contextlib
+import sys
 from collections.abc import Callable
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -8,8 +9,6 @@ from urllib.parse import unquote_to_bytes
 from local_aws.installation import HOST
 from local_aws.messages import Request, Response
 from local_aws.signature import ALGORITHM
-
-log = logging.getLogger(__name__)
 
 
 def call(app: Callable, environ: dict[str, Any]) -> Response:
@@ -19,11 +18,8 @@ def call(app: Callable, environ: dict[str, Any]) -> Response:
     def start_response(status: str, headers: list, _: object = None) -> None:
         started[:] = [int(status.split(" ", 1)[0]), headers]
 
-    parts = app(environ, start_response)
-    try:
+    with contextlib.closing(app(environ, start_response)) as parts:
         chunks = [chunk for chunk in parts if chunk]
-    finally:
-        parts.close()
     return Response(*started, chunks)
 
 
@@ -50,7 +46,7 @@ def environ_of(request: Request) -> dict[str, Any]:
         "wsgi.url_scheme": "http",
         "wsgi.input": _ReadOnly(request.body.file),
         "wsgi.input_terminated": True,
-        "wsgi.errors": _LogErrors(),
+        "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
@@ -95,14 +91,3 @@ class _ReadOnly:
 def _wsgi_name(header: str) -> str:
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
-
-
-class _LogErrors:
-    """wsgi.errors as a log."""
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            log.warning("%s", text.rstrip())
-
-    def flush(self) -> None:
-        """Nothing is held back."""

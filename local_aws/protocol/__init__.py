@@ -71,28 +71,6 @@ def failure(error: Exception, request: Request, request_id: str) -> Response:
     return errors.render(error, request.protocol, request.service, request_id)
 
 
-def find(
-    request: Request, built: Collection[str]
-) -> tuple[OperationModel, dict[str, str]]:
-    """The operation that is asked for, and the values in the request's path.
-
-    `built` holds the names of the operations that are here. Raises AwsError.
-    """
-    model, head = request.service.model, request.head
-    if request.protocol == "rest-json":
-        found = model.find_operation(head.method, head.raw_path)
-    else:
-        prefix, name = head.target
-        known = prefix == request.service.target_prefix
-        operation = model.operation(name) if known else None
-        found = operation and (operation, {})
-    if found is None:
-        raise errors.unknown_operation()
-    if found[0].name not in built:
-        raise errors.operation_not_built(request.service, found[0].name)
-    return found
-
-
 def read(
     request: Request, built: Collection[str]
 ) -> tuple[OperationModel, dict[str, Any]]:
@@ -100,7 +78,11 @@ def read(
 
     `built` holds the names of the operations that are here. Raises AwsError.
     """
-    operation, labels = find(request, built)
+    operation, labels = _find(request)
+    if operation is None:
+        raise errors.unknown_operation()
+    if operation.name not in built:
+        raise errors.operation_not_built(request.service, operation.name)
     body = request.body.read()
     if request.protocol == "rest-json":
         params = rest.parse(request.head, labels, body, operation.input_shape)
@@ -109,6 +91,16 @@ def read(
     if operation.input_shape is not None:
         constraints.check(params, operation.input_shape)
     return operation, params
+
+
+def _find(request: Request) -> tuple[OperationModel | None, dict[str, str]]:
+    """The operation and the values in the request's path."""
+    model, head = request.service.model, request.head
+    if request.protocol == "rest-json":
+        return model.find_operation(head.method, head.raw_path) or (None, {})
+    prefix, name = head.target
+    is_ours = prefix == request.service.target_prefix
+    return model.operation(name) if is_ours else None, {}
 
 
 def write(

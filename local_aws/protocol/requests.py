@@ -21,23 +21,6 @@ from botocore.model import Shape
 from local_aws.errors import AwsError, serialization_exception
 from local_aws.protocol.model import location, wire_name
 
-_NUMBER = (int, float)
-
-# What JSON may have for a type, and what AWS says when it has something else.
-_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
-    "structure": ((dict,), "Expected null"),
-    "list": ((list,), "Expected list or null"),
-    "map": ((dict,), "Expected map or null"),
-    "string": ((str,), "a String"),
-    "integer": (_NUMBER, "an Integer"),
-    "long": (_NUMBER, "a Long"),
-    "float": (_NUMBER, "a Float"),
-    "double": (_NUMBER, "a Double"),
-    "boolean": ((bool, str), "a Boolean"),
-    "timestamp": ((*_NUMBER, str), "milliseconds since epoch"),
-    "blob": ((str,), "Blob"),
-}
-
 _WORDS = dict.fromkeys(("true", "yes", "y", "t", "1"), True)
 _WORDS |= dict.fromkeys(("false", "no", "n", "f", "0"), False)
 
@@ -75,11 +58,11 @@ def _refuse_constant(name: str) -> NoReturn:
 def read(value: Any, shape: Shape) -> Any:
     """A value as JSON has it in the shape's type. Raises AwsError."""
     kind = shape.type_name
-    types, _ = _TYPES[kind]
+    types, reader, _ = _TYPES[kind]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise _refused(value, kind)
     try:
-        return _READERS[kind](value, shape)
+        return reader(value, shape)
     except (ValueError, OverflowError, OSError):
         raise _refused(value, kind) from None
 
@@ -166,7 +149,7 @@ def _blob(value: str, shape: Shape) -> bytes:
 
 def _refused(value: Any, kind: str) -> AwsError:
     """The exception for a value that is not of the type `kind`."""
-    types, text = _TYPES[kind]
+    types, _, text = _TYPES[kind]
     if isinstance(value, list):
         return serialization_exception("Start of list found where not expected")
     if isinstance(value, dict):
@@ -182,16 +165,20 @@ def _refused(value: Any, kind: str) -> AwsError:
     return serialization_exception(f"{name}_VALUE can not be converted to {text}")
 
 
-_READERS: dict[str, Callable[[Any, Shape], Any]] = {
-    "structure": _structure,
-    "list": _list,
-    "map": _map,
-    "string": _string,
-    "integer": _integer,
-    "long": _integer,
-    "float": _float,
-    "double": _float,
-    "boolean": _boolean,
-    "timestamp": _timestamp,
-    "blob": _blob,
+_NUMBER = (int, float)
+
+# By type: what JSON may have for it, how that is read, and what AWS says when it has
+# something else.
+_TYPES: dict[str, tuple[tuple[type, ...], Callable[[Any, Shape], Any], str]] = {
+    "structure": ((dict,), _structure, "Expected null"),
+    "list": ((list,), _list, "Expected list or null"),
+    "map": ((dict,), _map, "Expected map or null"),
+    "string": ((str,), _string, "a String"),
+    "integer": (_NUMBER, _integer, "an Integer"),
+    "long": (_NUMBER, _integer, "a Long"),
+    "float": (_NUMBER, _float, "a Float"),
+    "double": (_NUMBER, _float, "a Double"),
+    "boolean": ((bool, str), _boolean, "a Boolean"),
+    "timestamp": ((*_NUMBER, str), _timestamp, "milliseconds since epoch"),
+    "blob": ((str,), _blob, "Blob"),
 }

@@ -18,6 +18,8 @@ from local_aws.protocol import requests, responses
 from local_aws.protocol.model import location, wire_name
 from local_aws.protocol.responses import ResultError
 
+_JSON = [("Content-Type", "application/json")]
+
 
 def parse(
     head: Head, labels: dict[str, str], body: bytes, shape: Shape | None
@@ -102,40 +104,35 @@ def serialize(
 
     Raises ResultError when it does not fit the operation's output shape.
     """
-    result = result or {}
     status = operation.http.get("responseCode", 200)
     shape = operation.output_shape
-    if shape is None:
-        if result:
-            raise ResultError(f"{operation.name} has no output, got {sorted(result)}")
-        return status, [], b""
-    if unknown := result.keys() - shape.members.keys():
-        raise ResultError(f"{operation.name}: {shape.name} has no {sorted(unknown)}")
+    members = shape.members if shape else {}
     headers = []
     in_body = {}
-    for member, value in result.items():
-        if value is None:
+    for member, value in (result or {}).items():
+        where = location(members[member]) if member in members else ""
+        if not where:
+            in_body[member] = value
+        elif value is None:
             continue
-        where = location(shape.members[member])
-        name = wire_name(member, shape.members[member])
-        if where == "statusCode":
+        elif where == "statusCode":
             status = value
         elif where == "header":
-            headers.append((name, _to_text(value)))
-        elif where == "headers":
+            headers.append((wire_name(member, members[member]), _to_text(value)))
+        else:  # all that begin with the name
+            name = wire_name(member, members[member])
             headers += [(name + key, text) for key, text in value.items()]
-        else:
-            in_body[member] = value
-    payload = shape.serialization.get("payload")
-    content = in_body if payload is None else in_body.get(payload, b"")
-    if isinstance(content, bytes):
-        return status, headers, content
-    if isinstance(content, str):
-        return status, headers, content.encode()
-    structure = shape if payload is None else shape.members[payload]
-    body = responses.write(content, structure, operation.name)
-    headers.append(("Content-Type", "application/json"))
-    return status, headers, json.dumps(body, separators=(",", ":")).encode()
+    payload = shape.serialization.get("payload") if shape else None
+    if payload is None:
+        body = responses.serialize(in_body, operation)
+        return status, headers + (_JSON if body else []), body
+    content = in_body.pop(payload, None) or b""
+    if in_body:
+        raise ResultError(f"{operation.name}: {shape.name} has no {sorted(in_body)}")
+    if isinstance(content, dict):
+        written = responses.write(content, members[payload], operation.name)
+        return status, headers + _JSON, json.dumps(written).encode()
+    return status, headers, content.encode() if isinstance(content, str) else content
 
 
 def _to_text(value: Any) -> str:
