@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 Decision = Literal["allowed", "explicitDeny", "implicitDeny"]
-Context = Mapping[str, Sequence[str]]  # condition key in lower case -> its values
+ConditionKeys = Mapping[str, Sequence[str]]  # condition key in lower case -> its values
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Result:
 
 
 def simulate(
-    policies: Sequence[Policy], action: str, resource: str, context: Context
+    policies: Sequence[Policy], action: str, resource: str, context: ConditionKeys
 ) -> Result:
     """Evaluate identity policies: an explicit Deny wins, then an Allow, else no."""
     by_effect: dict[str, list[Policy]] = {"Allow": [], "Deny": []}
@@ -52,7 +52,7 @@ def simulate(
 
 
 def _applies(
-    statement: Mapping[str, Any], action: str, resource: str, context: Context
+    statement: Mapping[str, Any], action: str, resource: str, context: ConditionKeys
 ) -> bool:
     """Whether a statement speaks of this action, on this resource, in this context."""
     return (
@@ -76,7 +76,7 @@ def _covers(
 
 
 def _condition_met(
-    operator: str, key: str, expected: list[Any], context: Context
+    operator: str, key: str, expected: list[Any], context: ConditionKeys
 ) -> bool:
     quantifier, _, name = operator.rpartition(":")
     if_exists = name.endswith("IfExists")

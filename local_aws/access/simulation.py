@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local_aws.access.policy_evaluation import Context, Policy, simulate
+from local_aws.access.policy_evaluation import ConditionKeys, Policy, simulate
 from local_aws.errors import AwsError
 
 # A simulation that is asked for without MaxItems gets up to 100 (IAM API Reference).
@@ -59,7 +59,7 @@ def simulate_principal_policy(
 
 
 def _evaluated(
-    policies: Sequence[Policy], action: str, resource: str, context: Context
+    policies: Sequence[Policy], action: str, resource: str, context: ConditionKeys
 ) -> dict[str, Any]:
     result = simulate(policies, action, resource, context)
     return {

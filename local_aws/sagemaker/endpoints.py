@@ -7,7 +7,7 @@ from local_aws.hosting import transitions
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.endpoint_configs import ENDPOINT_CONFIGS
 from local_aws.sagemaker.families import Family, declare
-from local_aws.sagemaker.models import MODELS, deployable
+from local_aws.sagemaker.models import MODELS, snapshot
 from local_aws.sagemaker.operations import Context, operation
 
 ENDPOINTS = declare(
@@ -78,7 +78,7 @@ def _deployment(request: dict, context: Context) -> tuple[dict, dict[str, dict]]
         sum(variant["InitialInstanceCount"] for variant in variants)
     )
     deployed = {
-        variant["VariantName"]: deployable(MODELS.get(variant["ModelName"], context))
+        variant["VariantName"]: snapshot(MODELS.get(variant["ModelName"], context))
         for variant in variants
     }
     return configuration, deployed

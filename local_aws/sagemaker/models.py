@@ -53,7 +53,7 @@ def delete_model(request: dict, context: Context) -> dict:
     return MODELS.delete(request, context)
 
 
-def deployable(model: dict) -> dict:
+def snapshot(model: dict) -> dict:
     """Role, image, artifact and environment of a model as they are now.
 
     Jobs and endpoints note them: the model may be deleted while they work.

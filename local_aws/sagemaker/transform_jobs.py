@@ -39,7 +39,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
         "TransformInput": {**plain, **request["TransformInput"]},
         "TransformOutput": {"AssembleWith": "None", **request["TransformOutput"]},
         "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
-        "_model": models.deployable(model),
+        "_model": models.snapshot(model),
     }
     preconditions.check_instances(job["TransformResources"]["InstanceCount"])
     _check_payload(job)
