@@ -108,7 +108,7 @@ def start_stand_in(
             stderr=printed,
         )
     deadline = time.monotonic() + PATIENCE_S
-    while not lifetime.is_answering(installation):
+    while not lifetime.is_responding(installation):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()

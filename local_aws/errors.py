@@ -23,8 +23,8 @@ class AwsError(Exception):
     Args:
         code: AWS's error code, for example "ValidationException".
         message: AWS's text; may be empty, as AWS's own is for a few codes.
-        status: the HTTP status. AWS's JSON services answer nearly all client errors
-            with 400.
+        status: the HTTP status. AWS's JSON services use 400 for nearly all
+            client errors.
         members: what the error's shape has besides the message.
     """
 

@@ -129,11 +129,15 @@ def private_folder(folder: Path) -> Path:
 def write_private(path: Path, text: str) -> None:
     """Write `text` to `path` at one go (never half a file), mode 0600."""
     private_folder(path.parent)
-    # mkstemp makes the file with mode 0600.
+    os.replace(_written(path, text), path)
+
+
+def _written(path: Path, text: str) -> str:
+    """A new file beside `path` with this text, mode 0600 as mkstemp makes it."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-    os.replace(name, path)
+    return name
 
 
 def _keys(path: Path) -> tuple[str, str]:
@@ -166,9 +170,7 @@ def _generate_keys(path: Path) -> None:
         f"aws_access_key_id = {key_id}\n"
         f"aws_secret_access_key = {secrets.token_urlsafe(30)}\n"
     )
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".credentials.")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    name = _written(path, text)
     try:
         os.link(name, path)  # fails if the file exists: the first writer wins
     except FileExistsError:

@@ -119,8 +119,8 @@ class UsersWatch:
         return _try_lock(self._descriptor, fcntl.LOCK_EX)
 
 
-def is_answering(installation: Installation, timeout_s: float = 2.0) -> bool:
-    """Whether a stand-in that knows this installation's keys answers at its port."""
+def is_responding(installation: Installation, timeout_s: float = 2.0) -> bool:
+    """Whether a stand-in that knows this installation's keys responds at its port."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -143,16 +143,16 @@ def is_answering(installation: Installation, timeout_s: float = 2.0) -> bool:
 
 
 def _ensure_server(installation: Installation) -> None:
-    """Return once a stand-in answers. The caller holds start.lock."""
-    if is_answering(installation):
+    """Return once a stand-in responds. The caller holds start.lock."""
+    if is_responding(installation):
         return
     server: subprocess.Popen | None = None
-    reason = f"local_aws did not answer within {PATIENCE_S:.0f} seconds."
+    reason = f"local_aws did not respond within {PATIENCE_S:.0f} seconds."
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server is None and _server_lock_is_free(installation):
             server = _start(installation)
-        if is_answering(installation):
+        if is_responding(installation):
             return
         if server is not None and server.poll() is not None:
             if _server_lock_is_free(installation):
@@ -187,14 +187,9 @@ def _start(installation: Installation) -> subprocess.Popen:
 
 def _log_tail(installation: Installation, lines: int = 15) -> str:
     """The end of the server's log, where the reason of a failure stands."""
-    try:
-        text = installation.log_file.read_text(errors="replace").strip()
-    except FileNotFoundError:
-        text = ""
-    if not text:
-        return f"Its log {installation.log_file} is empty."
-    tail = "\n".join(text.splitlines()[-lines:])
-    return f"The end of its log {installation.log_file}:\n{tail}"
+    log = installation.log_file  # of one in the foreground there is none
+    text = log.read_text(errors="replace").strip() if log.exists() else "(empty)"
+    return "\n".join([f"The end of its log {log}:", *text.splitlines()[-lines:]])
 
 
 def _server_lock_is_free(installation: Installation) -> bool:

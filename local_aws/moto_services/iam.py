@@ -16,16 +16,12 @@ from local_aws.services import named
 
 MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 SESSION_NAME = "SageMaker"
-TRUST_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
+ALLOW_SAGEMAKER = {
+    "Effect": "Allow",
+    "Principal": {"Service": "sagemaker.amazonaws.com"},
+    "Action": "sts:AssumeRole",
 }
+TRUST_POLICY = {"Version": "2012-10-17", "Statement": [ALLOW_SAGEMAKER]}
 
 
 class Iam(MotoService):
@@ -49,14 +45,13 @@ class Iam(MotoService):
         form = request.head.form(request.body.read())
         try:
             params = QueryParser(model).parse({"values": form})
-        except ValueError as error:  # a number that does not read
+        except ValueError as error:  # what should be a number is none
             raise AwsError("InvalidInput", str(error)) from error
         policies = _role(params.get("PolicySourceArn", "")).policies
         result = simulate_principal_policy(params, policies)
         written = QuerySerializer(model).serialize(result)
-        return Response(
-            200, list(written["headers"].items()), [written["body"].encode()]
-        )
+        headers = list(written["headers"].items())
+        return Response(200, headers, [written["body"].encode()])
 
     def role(self, arn: str) -> Role:
         """The role with this ARN as it is now, or NO_ROLE."""
@@ -114,10 +109,8 @@ def _role(arn: str) -> Role:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn}", 400)
     role = next((role for role in _backend().get_roles() if role.arn == arn), None)
     if role is None:
-        name = match.group(1)
-        raise AwsError(
-            "NoSuchEntity", f"The role with name {name} cannot be found.", 404
-        )
+        text = f"The role with name {match.group(1)} cannot be found."
+        raise AwsError("NoSuchEntity", text, 404)
     documents = list(role.policies.items())
     for policy in role.managed_policies.values():
         version = next(v for v in policy.versions if v.is_default)

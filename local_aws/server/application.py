@@ -118,7 +118,8 @@ class StandIn:
         declares the body's hash in a header). Raises AwsError, TooLarge, Disconnected.
         """
         if head.header("host") not in self._hosts:
-            text = f"This stand-in answers at {' and '.join(sorted(self._hosts))} only."
+            hosts = " and ".join(sorted(self._hosts))
+            text = f"This stand-in responds at {hosts} only."
             raise AwsError("AccessDenied", text, 403)
         keys = self._credentials
         claim = signature.read_claim(head, service, protocol)
