@@ -30,9 +30,9 @@ def test_the_exit_code_is_the_commands(stand_in, code) -> None:
 
 
 def test_a_signal_reaches_a_shell_as_128_plus_n(stand_in) -> None:
-    command = f"{sys.executable} -m local_aws exec -- sh -c 'kill -TERM $$'; echo $?"
+    command = "\"$0\" -m local_aws exec -- sh -c 'kill -TERM $$'; echo $?"
     result = subprocess.run(
-        ["sh", "-c", command],
+        ["sh", "-c", command, sys.executable],
         cwd=CHECKOUT,
         env=os.environ | {HOME_VARIABLE: str(stand_in.home)},
         capture_output=True,
