@@ -231,8 +231,9 @@ def test_a_time_that_is_none_is_the_clients_fault(text) -> None:
     assert caught.value.code == "SerializationException"
 
 
-def test_a_number_in_a_uri_has_the_limits_of_its_type() -> None:
-    head = Head("GET", "/2015-03-31/functions/", f"MaxItems={2**31}", [])
+@pytest.mark.parametrize("text", [str(2**31), "NaN", "one", "null", "[" * 50_000])
+def test_a_number_in_a_uri_has_the_limits_of_its_type(text) -> None:
+    head = Head("GET", "/2015-03-31/functions/", f"MaxItems={text}", [])
     request = Request(head, None, LAMBDA, "rest-json", Body(b""), None)
     with pytest.raises(AwsError) as caught:
         protocol.read(request, {"ListFunctions"})

@@ -93,7 +93,7 @@ def _from_text(text: str, shape: Shape, where: str) -> Any:
             form = shape.serialization.get("timestampFormat", default)
             return requests.read_time(text, form)
         return requests.read(json.loads(text), shape)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError, RecursionError):
         raise serialization_exception() from None
 
 
@@ -126,13 +126,15 @@ def serialize(
     if payload is None:
         body = responses.serialize(in_body, operation)
         return status, headers + (_JSON if body else []), body
-    content = in_body.pop(payload, None) or b""
+    content = in_body.pop(payload, None)
     if in_body:
         raise ResultError(f"{operation.name}: {shape.name} has no {sorted(in_body)}")
     if isinstance(content, dict):
         written = responses.write(content, members[payload], operation.name)
         return status, headers + _JSON, json.dumps(written).encode()
-    return status, headers, content.encode() if isinstance(content, str) else content
+    if isinstance(content, str):
+        content = content.encode()
+    return status, headers, content or b""
 
 
 def _to_text(value: Any) -> str:
