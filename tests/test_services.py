@@ -1,10 +1,14 @@
 """The table of services holds together with botocore's models and with the rooms."""
 
+import asyncio
 import pkgutil
+from types import SimpleNamespace
 
 import pytest
 
+from local_aws.installation import open_installation
 from local_aws.messages import Head
+from local_aws.server.responders import Responders
 from local_aws.services import (
     SERVICES,
     Service,
@@ -78,3 +82,17 @@ def test_a_service_that_is_not_here_is_answered_in_its_protocol(
     head = Head("POST", "/", "", headers)
     assert of_signature("unknown", head) is None
     assert protocol_of(None, head) == protocol
+
+
+def test_a_service_that_can_not_stop_does_not_hold_up_the_others(home, caplog) -> None:
+    stopped = []
+
+    async def fail() -> None:
+        raise OSError("the disk is full")
+
+    sagemaker = SimpleNamespace(prepare_to_close=lambda: stopped.append("sagemaker"))
+    responders = Responders(open_installation(home), sagemaker)
+    responders.on_stop(fail)
+    asyncio.run(responders.stop())
+    assert stopped == ["sagemaker"]
+    assert "the disk is full" in caplog.text
