@@ -99,6 +99,7 @@ def start_stand_in(
     installation = open_installation(home)
     # Not a pipe: nobody would read it, and a full pipe stops the writer.
     with _printed(home).open("ab") as printed:
+        begin = printed.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=CHECKOUT,
@@ -108,7 +109,8 @@ def start_stand_in(
             stderr=printed,
         )
     deadline = time.monotonic() + PATIENCE_S
-    while not lifetime.is_responding(installation):
+    # Another one, whose last user has just gone, may still respond at the port.
+    while b"until Ctrl-C" not in _printed(home).read_bytes()[begin:]:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()

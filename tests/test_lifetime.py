@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -155,6 +156,13 @@ def test_a_second_server_on_one_folder_is_refused(home) -> None:
     assert f"endpoint_url = {stand_in.endpoint}\n" in printed
     assert not (home / "server.log").exists()
     stop_stand_in(stand_in)
+
+
+def test_a_server_in_front_waits_for_one_that_is_about_to_end(home) -> None:
+    """One whose last user has just gone takes a moment to notice."""
+    its_lock = lifetime.try_server_lock(open_installation(home))
+    threading.Timer(2, os.close, [its_lock]).start()
+    stop_stand_in(start_stand_in(home))
 
 
 def test_the_port_is_kept_if_it_is_free(home) -> None:

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from local_aws.installation import (
     private_folder,
     write_client_files,
 )
-from local_aws.lifetime import UsersWatch, hold_users_lock, try_server_lock
+from local_aws.lifetime import POLL_S, UsersWatch, hold_users_lock, try_server_lock
 from local_aws.maintenance import finish_reset
 from local_aws.moto_services.switches import set_switches
 from local_aws.server.application import StandIn
@@ -34,6 +35,8 @@ KEEP_ALIVE_S = 75
 SHUTDOWN_S = 2
 EXIT_S = 3.0
 WATCH_S = 0.5
+# What a stand-in whose last user has just gone takes to notice that and to end.
+LEAVING_S = 3.0
 # Each connection takes a descriptor; macOS gives a process 256 unless it asks for more.
 DESCRIPTORS = 10_240
 
@@ -75,14 +78,17 @@ def serve(until_unused: bool) -> int:
 
 def _take(installation: Installation, is_user: bool) -> None:
     """Make this process the one server of the state folder, until it ends."""
+    deadline = time.monotonic() + (LEAVING_S if is_user else 0)
+    while try_server_lock(installation) is None:
+        if time.monotonic() > deadline:
+            raise InstallationError(
+                f"a stand-in already serves {installation.home} at "
+                f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses "
+                "it; set LOCAL_AWS_HOME to another folder to run a second one."
+            )
+        time.sleep(POLL_S)
     if is_user:
         hold_users_lock(installation)
-    if try_server_lock(installation) is None:
-        raise InstallationError(
-            f"a stand-in already serves {installation.home} at "
-            f"{installation.endpoint}. `python -m local_aws exec -- COMMAND` uses it; "
-            "set LOCAL_AWS_HOME to another folder to run a second one."
-        )
     finish_reset(installation)
 
 
