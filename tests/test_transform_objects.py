@@ -9,10 +9,11 @@ from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import Role
 from local_aws.jobs.batches import FileFailed
 from local_aws.jobs.job import Job, JobStopped
-from local_aws.jobs.kinds import TRANSFORM
+from local_aws.jobs.kinds import KINDS
 from local_aws.jobs.transform_objects import NO_PROCESSING, ObjectTransformer
 from local_aws.runtime.container_client import ConnectionLost, NotReached, Response
 
+TRANSFORM = KINDS["transform-job"]
 LIMITS = {
     "MaxConcurrentTransforms": 1,
     "BatchStrategy": "MultiRecord",
