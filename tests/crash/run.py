@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from course.stand_in import StandIn, start_stand_in
 from local_aws.installation import CHECKOUT
@@ -104,7 +104,7 @@ def run(
 def _check(actor: Actor) -> list[str]:
     try:
         return actor.check()
-    except ClientError as error:  # the bucket is gone, for example
+    except (ClientError, BotoCoreError) as error:  # the bucket is gone, for example
         return [f"{actor.label}: {error}"]
 
 
