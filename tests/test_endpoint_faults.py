@@ -135,6 +135,20 @@ def test_a_disk_without_room_does_not_leave_it_in_progress(service):
     assert service.predict(name) == 1.0
 
 
+def test_a_disk_without_room_does_not_leave_instances_behind(service):
+    name = service.create_and_wait(count=2, good=1.0)
+    before = service.containers()
+    with Freezer(service, leave=before) as freezer:
+        service.rebalance(name, "Only", DesiredInstanceCount=3)
+        freezer.wait_for(1)
+        with largest_file(service, 0):
+            freezer.thaw()
+            service.wait_for_containers(3)
+            time.sleep(1)
+    (variant,) = service.settled(name)["ProductionVariants"]
+    service.wait_for_containers(variant["CurrentInstanceCount"])
+
+
 def test_a_container_that_hangs_at_its_start_fails_the_ping(service):
     with Freezer(service):
         endpoint = service.settled(service.create(good=1.0))

@@ -12,9 +12,9 @@ from pathlib import Path
 from local_aws.clients import Clients
 from local_aws.containers.images import find_image
 from local_aws.hosting import model_data, transitions
-from local_aws.hosting.fleet import Fleet, Variant, VariantNotHealthy
+from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.hosting.instance import Deployment, Instance, startup_seconds
-from local_aws.hosting.model_data import ModelDataError
+from local_aws.hosting.transitions import DeploymentFailed
 from local_aws.persistence.resources import NotFound, Resources
 from local_aws.runtime.log_stream import LogStream
 
@@ -24,10 +24,6 @@ LOG_GROUP = "/aws/sagemaker/Endpoints"
 
 # How often a failure that can't be written down is tried again.
 RETRY_SECONDS = 2
-
-
-class DeploymentFailed(Exception):
-    """A fleet can't be brought up; the text is the endpoint's FailureReason."""
 
 
 class Closing(Exception):
@@ -80,19 +76,21 @@ class Endpoint:
 
     def delete(self) -> None:
         """End the containers, after the calls under way, and forget the endpoint."""
-        if (starting := self._starting) is not None:
-            starting.kill()  # nobody waits for it any more
         self._send(self._delete)
 
     def kill(self) -> None:
         """End all containers at once; the record stays as it is."""
-        for fleet in (self._starting, self.fleet, *list(self._leaving)):
+        with self._lock:
+            starting = self._starting
+        for fleet in (starting, self.fleet, *list(self._leaving)):
             if fleet is not None:
                 fleet.kill()
 
     def _send(self, message: Callable[[], None]) -> None:
         with self._lock:
             self._messages.append(message)
+            if message == self._delete and self._starting is not None:
+                self._starting.kill()  # nobody waits for it any more
             if len(self._messages) > 1:
                 return  # a thread is at work: a message stays until it is done
         self._surroundings.pool.submit(self._work_off)
@@ -108,6 +106,9 @@ class Endpoint:
     def _work(self, message: Callable[[], None]) -> None:
         try:
             message()
+        except DeploymentFailed as error:
+            reason = str(error)
+            self._insist(lambda: self._fail(reason))
         except Exception:
             if not self._surroundings.closing.is_set():
                 log.exception("endpoint %s broke", self._name)
@@ -183,10 +184,9 @@ class Endpoint:
                 {v["VariantName"]: v["InitialVariantWeight"] for v in variants},
                 {v["VariantName"]: v["InitialInstanceCount"] for v in variants},
             )
-        except DeploymentFailed as error:
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            self._fail(str(error))
-            return
+            raise
         old, self.fleet = self.fleet, fleet
         try:
             self._update(
@@ -207,15 +207,11 @@ class Endpoint:
             self._fail(record.get("FailureReason", transitions.INTERNAL_ERROR))
             return
         fleet, variants = self.fleet, record["ProductionVariants"]
-        try:
-            leaving = fleet.scale(
-                {v["VariantName"]: v["DesiredInstanceCount"] for v in variants}
-            )
-        except VariantNotHealthy as error:
-            self._fail(transitions.ping_failure(error.variant))
-            return
+        leaving = fleet.scale(
+            {v["VariantName"]: v["DesiredInstanceCount"] for v in variants}
+        )
         fleet.set_weights({v["VariantName"]: v["DesiredWeight"] for v in variants})
-        self._update(transitions.finish_rebalancing)
+        self._insist(lambda: self._update(transitions.finish_rebalancing))
         if leaving:
             self._drain(fleet, leaving)
 
@@ -265,7 +261,7 @@ class Endpoint:
         needed = {str(record["_serving"]), str(record["_generation"])}
         for folder in (self._surroundings.folder / record["_id"]).glob("*"):
             if folder.name not in needed:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _start_fleet(
         self,
@@ -284,21 +280,20 @@ class Endpoint:
             name = variant["VariantName"]
             deployment = self._deployment(variant, models[name], folder / name)
             variants[name] = Variant(deployment, weights[name])
-        fleet = self._starting = Fleet(variants)
+        fleet = Fleet(variants)
+        with self._lock:
+            if self._surroundings.closing.is_set() or self._delete in self._messages:
+                raise DeploymentFailed("Nobody waits for it any more.")
+            self._starting = fleet
         try:
             fleet.scale(counts)
-        except VariantNotHealthy as error:
-            raise DeploymentFailed(transitions.ping_failure(error.variant)) from error
         finally:
             self._starting = None
         return fleet
 
     def _deployment(self, variant: dict, model: dict, folder: Path) -> Deployment:
         clients, region = self._surroundings.clients, self._region
-        try:
-            model_data.provide(clients.s3(region), model["uri"], folder)
-        except ModelDataError as error:
-            raise DeploymentFailed(str(error)) from error
+        model_data.provide(clients.s3(region), model["uri"], folder)
 
         def open_log(stream: str) -> LogStream:
             group = f"{LOG_GROUP}/{self._name}"

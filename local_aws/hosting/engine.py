@@ -56,7 +56,7 @@ class HostingEngine:
                     endpoint.rebalance()
         for left_over in self._surroundings.folder.iterdir():
             if left_over.is_dir() and left_over.name not in known:
-                shutil.rmtree(left_over)
+                shutil.rmtree(left_over, ignore_errors=True)
         self._pool.submit(self.metrics.flush)
 
     def find(self, region: str, name: str) -> Endpoint | None:

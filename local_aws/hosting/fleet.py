@@ -8,17 +8,10 @@ from dataclasses import dataclass, field
 
 from local_aws.hosting.instance import Deployment, Instance
 from local_aws.hosting.router import Router
+from local_aws.hosting.transitions import DeploymentFailed, ping_failure
 from local_aws.runtime.model_server import ModelServer, NotHealthy
 
 log = logging.getLogger(__name__)
-
-
-class VariantNotHealthy(Exception):
-    """An instance of the variant of this name did not become healthy."""
-
-    def __init__(self, variant: str) -> None:
-        super().__init__(variant)
-        self.variant = variant
 
 
 @dataclass
@@ -53,12 +46,13 @@ class Fleet:
         self.variants = variants
         self._router = Router({name: v.weight for name, v in variants.items()})
         self._living: set[Instance] = set()
+        self._is_killed = False
 
     def scale(self, counts: dict[str, int]) -> list[Instance]:
         """Change the variants' numbers of instances; returns those that leave, which
         the caller stops.
 
-        Raises VariantNotHealthy, and all is as before.
+        Raises DeploymentFailed, and all is as before.
         """
         new = {
             name: [
@@ -76,10 +70,12 @@ class Fleet:
         return leaving
 
     def _start(self, instances: list[Instance]) -> None:
-        """Return when all are healthy; raises VariantNotHealthy and leaves none."""
+        """Return when all are healthy; raises DeploymentFailed and leaves none."""
         if not instances:
             return
         self._living.update(instances)
+        if self._is_killed:  # when these were not yet among the living
+            self.kill()
         with ThreadPoolExecutor(len(instances)) as pool:
             starts = {pool.submit(instance.start): instance for instance in instances}
             try:
@@ -87,7 +83,8 @@ class Fleet:
                     try:
                         started.result()
                     except NotHealthy as error:
-                        raise VariantNotHealthy(starts[started].variant) from error
+                        failure = ping_failure(starts[started].variant)
+                        raise DeploymentFailed(failure) from error
             except BaseException:
                 for instance in instances:
                     instance.kill()
@@ -119,6 +116,7 @@ class Fleet:
         self._living.discard(instance)
 
     def kill(self) -> None:
-        """End all instances at once."""
+        """End all instances at once, those too that are only about to start."""
+        self._is_killed = True
         for instance in list(self._living):
             instance.kill()

@@ -127,6 +127,8 @@ class Instance:
                 return self._start_once(self._deployment.startup_seconds)
             except NotHealthy as error:
                 log.warning("instance %s does not come up: %s", self.id, error)
+            except Exception:  # no process, no file or no room, for the moment
+                log.exception("instance %s can't be started", self.id)
             self._leaving.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -143,8 +145,10 @@ class Instance:
 
     def kill(self) -> None:
         """End the container at once; the calls under way fail."""
-        self._leaving.set()
-        if (server := self._server or self._starting) is not None:
+        with self._lock:  # a container that is just found healthy changes its place
+            self._leaving.set()
+            server = self._server or self._starting
+        if server is not None:
             server.kill()
 
 

@@ -6,18 +6,15 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from local_aws.hosting import transitions
+from local_aws.hosting.transitions import DeploymentFailed
 from local_aws.runtime import archives, s3_objects
-
-
-class ModelDataError(Exception):
-    """The artifact can't be had or not be used; the text is a FailureReason."""
 
 
 def provide(s3: object, uri: str, folder: Path) -> None:
     """Unpack the artifact into `folder`/model, unless that has been done before.
 
     It then comes back after a restart even if the artifact has been deleted. Raises
-    ModelDataError.
+    DeploymentFailed.
     """
     if (folder / "model").is_dir():
         return
@@ -31,8 +28,8 @@ def provide(s3: object, uri: str, folder: Path) -> None:
         archive.unlink()
         unpacked.rename(folder / "model")  # whole or not at all
     except ClientError as error:
-        raise ModelDataError(transitions.download_failure(uri)) from error
+        raise DeploymentFailed(transitions.download_failure(uri)) from error
     except archives.UnsafeArchive as error:
-        raise ModelDataError(transitions.unpack_failure(uri, error)) from error
+        raise DeploymentFailed(transitions.unpack_failure(uri, error)) from error
     except OSError as error:
-        raise ModelDataError(transitions.disk_failure(uri, error)) from error
+        raise DeploymentFailed(transitions.disk_failure(uri, error)) from error

@@ -16,6 +16,10 @@ INTERNAL_ERROR = (
 )
 
 
+class DeploymentFailed(Exception):
+    """A fleet can't be brought up; the text is the endpoint's FailureReason."""
+
+
 def set_status(record: dict, status: str) -> None:
     """Enter a status now."""
     record["EndpointStatus"] = status
