@@ -16,6 +16,11 @@ from xml.sax.saxutils import escape
 from local_aws.messages import Response
 from local_aws.services import Service, WireProtocol
 
+# FailureReason of a job or an endpoint when the fault is on the service's side.
+INTERNAL_ERROR = (
+    "InternalServerError: We encountered an internal error. Please try again."
+)
+
 
 class AwsError(Exception):
     """An error that the client is meant to read.

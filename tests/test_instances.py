@@ -22,6 +22,7 @@ class Server:
     """
 
     error = None
+    code_at_health = None
     made = ()
 
     def __init__(self, image, folder, environment, on_output, on_exit):
@@ -34,6 +35,7 @@ class Server:
     def wait_until_healthy(self, given_up, seconds):
         if given_up():
             raise NotHealthy("given up")
+        self.exit_code = self.code_at_health
 
     def die(self):
         self.exit_code = 1
@@ -65,6 +67,15 @@ def test_it_comes_up_again_once_the_machine_has_room(servers, monkeypatch):
         time.sleep(0.01)
     assert len(servers) == 3
     one.kill()
+
+
+def test_one_that_dies_at_once_is_not_started_over_and_over(servers, monkeypatch):
+    monkeypatch.setattr(Server, "code_at_health", 1)
+    one = Instance(deployment())
+    one.start()
+    time.sleep(0.35)
+    one.kill()
+    assert 2 <= len(servers) <= 5
 
 
 def test_a_fleet_that_is_killed_before_it_starts_does_not_come_up(servers):

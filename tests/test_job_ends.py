@@ -22,10 +22,10 @@ from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import Role
 from local_aws.clients import Clients
 from local_aws.containers.images import find_image
+from local_aws.errors import INTERNAL_ERROR
 from local_aws.installation import CHECKOUT, ROLE_ARN
 from local_aws.jobs import training
 from local_aws.jobs.engine import CLOSE_SECONDS, JobEngine
-from local_aws.jobs.job import INTERNAL_ERROR
 from local_aws.jobs.kinds import KINDS
 from local_aws.jobs.transform_objects import NO_PROCESSING
 from local_aws.persistence.resources import Resources

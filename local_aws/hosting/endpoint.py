@@ -11,6 +11,7 @@ from pathlib import Path
 
 from local_aws.clients import Clients
 from local_aws.containers.images import find_image
+from local_aws.errors import INTERNAL_ERROR
 from local_aws.hosting import model_data, transitions
 from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.hosting.instance import Deployment, Instance, startup_seconds
@@ -112,7 +113,7 @@ class Endpoint:
         except Exception:
             if not self._surroundings.closing.is_set():
                 log.exception("endpoint %s broke", self._name)
-                self._insist(lambda: self._fail(transitions.INTERNAL_ERROR))
+                self._insist(lambda: self._fail(INTERNAL_ERROR))
 
     def _insist(self, change: Callable[[], None]) -> None:
         """Change the record even if the disk is full now: the endpoint must not stay
@@ -148,7 +149,7 @@ class Endpoint:
             record = self._get()
             if record["EndpointStatus"] == "Deleting":
                 return
-            self._forget_other_models(record)
+            self._remove_other_models(record)
             variants = record["ProductionVariants"]
             self.fleet = self._start_fleet(
                 record["_configuration"],
@@ -163,7 +164,7 @@ class Endpoint:
         except DeploymentFailed as error:
             self._fail_restoring(str(error))
         except Exception:
-            self._fail_restoring(transitions.INTERNAL_ERROR)
+            self._fail_restoring(INTERNAL_ERROR)
             log.exception("endpoint %s does not come back", self._name)
         finally:
             self.is_returning = False
@@ -204,7 +205,7 @@ class Endpoint:
     def _rebalance(self) -> None:
         record = self._get()
         if self.fleet is None:  # it could not be restored
-            self._fail(record.get("FailureReason", transitions.INTERNAL_ERROR))
+            self._fail(record.get("FailureReason", INTERNAL_ERROR))
             return
         fleet, variants = self.fleet, record["ProductionVariants"]
         leaving = fleet.scale(
@@ -256,7 +257,7 @@ class Endpoint:
         """Where the unpacked models of one deployment of the endpoint are."""
         return self._surroundings.folder / record["_id"] / str(generation)
 
-    def _forget_other_models(self, record: dict) -> None:
+    def _remove_other_models(self, record: dict) -> None:
         """Remove what deployments have left that an earlier run did not finish."""
         needed = {str(record["_serving"]), str(record["_generation"])}
         for folder in (self._surroundings.folder / record["_id"]).glob("*"):

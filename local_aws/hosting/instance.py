@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_aws.containers.images import Image
 from local_aws.runtime.log_stream import LogStream
-from local_aws.runtime.model_server import ModelServer, NotHealthy
+from local_aws.runtime.model_server import STARTUP_SECONDS, ModelServer, NotHealthy
 
 log = logging.getLogger(__name__)
 
@@ -122,14 +122,13 @@ class Instance:
 
     def _start_again(self) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while not self._leaving.is_set():
+        while not self._leaving.wait(pause):
             try:
                 return self._start_once(self._deployment.startup_seconds)
             except NotHealthy as error:
                 log.warning("instance %s does not come up: %s", self.id, error)
             except Exception:  # no process, no file or no room, for the moment
                 log.exception("instance %s can't be started", self.id)
-            self._leaving.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def drain_and_stop(self) -> None:
@@ -158,5 +157,7 @@ def startup_seconds(variant: dict) -> float:
 
     The environment variable LOCAL_AWS_STARTUP_SECONDS sets another limit.
     """
-    seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", 8 * 60)
+    seconds = variant.get(
+        "ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS
+    )
     return float(os.environ.get("LOCAL_AWS_STARTUP_SECONDS", seconds))

@@ -30,8 +30,6 @@ MAX_DATA = 1000
 Statistics = tuple[int, float, float, float]
 NOTHING: Statistics = (0, 0.0, math.inf, -math.inf)
 
-UNITS = {"ModelLatency": "Microseconds", "OverheadLatency": "Microseconds"}
-
 
 class InvocationMetrics:
     """Statistics per Region, endpoint, variant, metric and minute."""
@@ -155,5 +153,5 @@ def _datum(
             "Minimum": least,
             "Maximum": most,
         },
-        "Unit": UNITS.get(metric, "None"),
+        "Unit": "Microseconds" if metric.endswith("Latency") else "None",
     }

@@ -10,11 +10,6 @@ import time
 
 KIND = "endpoint"
 
-# FailureReason when the fault is on our side.
-INTERNAL_ERROR = (
-    "InternalServerError: We encountered an internal error. Please try again."
-)
-
 
 class DeploymentFailed(Exception):
     """A fleet can't be brought up; the text is the endpoint's FailureReason."""

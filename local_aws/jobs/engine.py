@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from local_aws.clients import Clients
+from local_aws.errors import INTERNAL_ERROR
 from local_aws.jobs.job import (
-    INTERNAL_ERROR,
     Job,
     JobFailed,
     JobStopped,

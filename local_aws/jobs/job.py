@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from local_aws.jobs.engine import JobEngine
     from local_aws.jobs.kinds import JobKind
 
-# CreateTrainingJob and others name this text for a fault on the service's side.
-INTERNAL_ERROR = (
-    "InternalServerError: We encountered an internal error. Please try again."
-)
-
 # FailureReason, botocore sagemaker service model.
 MAX_FAILURE_REASON = 1024
 

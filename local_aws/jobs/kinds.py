@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from local_aws.errors import INTERNAL_ERROR
 from local_aws.jobs import attempts, training, transform
 from local_aws.jobs.job import (
-    INTERNAL_ERROR,
     MAX_FAILURE_REASON,
     Job,
     JobStopped,
