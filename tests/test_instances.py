@@ -13,6 +13,7 @@ from local_aws.hosting.fleet import Fleet, Variant
 from local_aws.hosting.instance import Deployment, Instance
 from local_aws.hosting.transitions import DeploymentFailed
 from local_aws.persistence.resources import Resources
+from local_aws.runtime.log_stream import LogStream
 from local_aws.runtime.model_server import NotHealthy
 
 
@@ -31,11 +32,15 @@ class Server:
             raise self.error
         self.exit_code = None
         self.on_exit = on_exit
+        self.on_output = on_output
 
     def wait_until_healthy(self, given_up, seconds):
         if given_up():
             raise NotHealthy("given up")
         self.exit_code = self.code_at_health
+
+    def print(self, output):
+        self.on_output(output)
 
     def die(self):
         self.exit_code = 1
@@ -52,7 +57,7 @@ def servers(monkeypatch):
     return Server.made
 
 
-def deployment(open_log=lambda stream: SimpleNamespace(write=None, close=None)):
+def deployment(open_log=lambda stream: SimpleNamespace(write=None, close=bool)):
     return Deployment("Only", None, {}, None, 5.0, open_log)
 
 
@@ -66,6 +71,16 @@ def test_it_comes_up_again_once_the_machine_has_room(servers, monkeypatch):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert len(servers) == 3
+    one.kill()
+
+
+def test_a_last_line_without_an_end_is_in_the_log(servers):
+    logs = _Logs("us-east-1")
+    one = Instance(deployment(lambda stream: LogStream(logs, "group", stream)))
+    one.start()
+    servers[0].print(b"out of mem")
+    servers[0].die()
+    assert logs.lines == ["out of mem"]
     one.kill()
 
 
@@ -83,7 +98,7 @@ def test_a_fleet_that_is_killed_before_it_starts_does_not_come_up(servers):
 
     def open_log(stream):
         fleets[0].kill()
-        return SimpleNamespace(write=None)
+        return SimpleNamespace(write=None, close=bool)
 
     fleets.append(Fleet({"Only": Variant(deployment(open_log), 1.0)}))
     with pytest.raises(DeploymentFailed):
@@ -141,7 +156,10 @@ class _Logs:
     exceptions = SimpleNamespace(ResourceAlreadyExistsException=OSError)
 
     def __init__(self, region):
-        pass
+        self.lines = []
+
+    def put_log_events(self, logGroupName, logStreamName, logEvents):
+        self.lines += [event["message"] for event in logEvents]
 
     def create_log_group(self, **request):
         pass

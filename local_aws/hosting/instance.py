@@ -112,6 +112,10 @@ class Instance:
 
     def _on_exit(self, server: ModelServer) -> None:
         """Start another container if a healthy one has ended unasked."""
+        try:
+            self._log.close()  # its last line may have no end
+        except Exception:
+            log.exception("the log of instance %s", self.id)
         with self._lock:
             if self._server is not server or self._leaving.is_set():
                 return

@@ -51,9 +51,9 @@ class LogStream:
 
     def close(self) -> None:
         """Send what is left of a last line without an end."""
-        if self._rest:
-            self._send([self._text(self._rest)])
-            self._rest = b""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._send([self._text(rest)])
 
     def write_line(self, line: str) -> None:
         """Send one line of the platform's own."""
