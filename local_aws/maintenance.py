@@ -218,7 +218,11 @@ def _confirmed(installation: Installation) -> bool:
             "without being asked."
         )
     print("\n".join(describe_state(installation)))
-    said = input("Remove all of this? There is no way back. [y/N] ")
+    try:
+        said = input("Remove all of this? There is no way back. [y/N] ")
+    except (KeyboardInterrupt, EOFError):
+        print("\nNothing has been removed.")
+        return False
     return said.strip().lower() in ("y", "yes")
 
 

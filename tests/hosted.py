@@ -115,6 +115,11 @@ class Service:
             DesiredWeightsAndCapacities=[{"VariantName": variant, **desired}],
         )
 
+    def listed_status(self, name):
+        """The endpoint's status now: a list is not held as a description is."""
+        (endpoint,) = self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        return endpoint["EndpointStatus"]
+
     def settled(self, name):
         """The endpoint's description, once it is in service or failed."""
         return boston.wait(

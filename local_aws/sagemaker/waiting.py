@@ -1,11 +1,12 @@
 """Long polling: a Describe of what is on its way is held open until it has arrived.
 
 Clients find out that a job has ended, or that an endpoint serves, by asking again and
-again, with pauses of up to two minutes. Here the first Describe gets its response at
-once and those that follow when there is news, so that a client's pauses hardly matter:
+again, with pauses of up to two minutes. Here the first Describe after a Create gets its
+response at once and those that follow when there is news, so that a client's pauses
+hardly matter:
 
-- A waiter of botocore says in its User-Agent that it is one. It is held for as long as
-  its own read timeout (60 s by default) lets it be.
+- A waiter of botocore says in its User-Agent that it is one. It is held from its first
+  request on, for as long as its own read timeout (60 s by default) lets it be.
 - A client that has seen the resource on its way and asks again is held for 10 s at
   most.
 - So is one that asks after a delete, a stop or an update, to which it is no news that
