@@ -126,11 +126,11 @@ def test_a_disk_without_room_does_not_leave_it_in_progress(service):
         with Freezer(service, leave=service.containers()) as freezer:
             service.update(name, poor=1.0)
             freezer.wait_for(1)
-            if service.listed_status(name) == "Updating":
-                with largest_file(service, 0):
+            with largest_file(service, 0):
+                if service.listed_status(name) == "Updating":
                     freezer.thaw()
                     service.wait_for_containers(1)  # what can't be recorded is undone
-                break
+                    break
         service.settled(name)
         service.update(name, good=1.0)
         service.settled(name)
