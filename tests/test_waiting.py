@@ -206,9 +206,9 @@ def test_the_first_describe_after_a_stop_is_held(stand_in, train) -> None:
 def test_a_client_with_a_user_agent_of_its_own(stand_in, train) -> None:
     """Its waiter does not say that it is one, so it is a poller like any other."""
     own = Client(stand_in, user_agent=boston.name("own"), user_agent_extra="")
-    job = train()
+    # Made before the job begins, since that takes as long as a short job.
     waiter = own.sagemaker.get_waiter("training_job_completed_or_stopped")
-    waiter.wait(TrainingJobName=job, WaiterConfig={"Delay": 0})
+    waiter.wait(TrainingJobName=train(), WaiterConfig={"Delay": 0})
     assert own.calls == {"DescribeTrainingJob": 2}
 
 
