@@ -2,8 +2,9 @@
 # Every recipe is one plain `python -m ...` command, which works without make too.
 
 PYTHON ?= python3
-# Lessons or tests at the same time.
+# Lessons at the same time, and tests, which often wait: three keep two cores busy.
 WORKERS ?= 2
+TEST_WORKERS ?= 3
 # Some lessons only: make course LESSONS="01 02"
 LESSONS ?=
 
@@ -16,7 +17,7 @@ course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
 
 test: install ## run all tests, lessons included
-	@$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lab: install ## open JupyterLab with the stand-in for AWS running
 	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \
