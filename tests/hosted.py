@@ -117,7 +117,9 @@ class Service:
 
     def listed_status(self, name):
         """The endpoint's status now: a list is not held as a description is."""
-        (endpoint,) = self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        pages = self.sagemaker.get_paginator("list_endpoints")
+        found = pages.paginate(NameContains=name).build_full_result()
+        (endpoint,) = found["Endpoints"]
         return endpoint["EndpointStatus"]
 
     def settled(self, name):

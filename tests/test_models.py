@@ -38,7 +38,7 @@ def refused(call, **request):
 def test_a_model_is_what_was_asked_for(sagemaker, request_for_model):
     name = request_for_model["ModelName"]
     arn = sagemaker.create_model(**request_for_model)["ModelArn"]
-    assert arn == f"{ARN}:model/{name.lower()}"
+    assert arn == f"{ARN}:model/{name}"
     described = sagemaker.describe_model(ModelName=name)
     assert {key: described[key] for key in request_for_model} == request_for_model
     assert described["ModelArn"] == arn
@@ -130,8 +130,24 @@ def test_regions_are_apart(stand_in, sagemaker, request_for_model):
     ) == (
         "ValidationException",
         f'Could not find model "arn:aws:sagemaker:eu-west-1:{ACCOUNT_ID}:model/'
-        f'{request_for_model["ModelName"].lower()}".',
+        f'{request_for_model["ModelName"]}".',
     )
+
+
+def test_an_arn_keeps_the_case_of_the_name(sagemaker, request_for_model):
+    """So names that differ in nothing else have ARNs, and tags, of their own."""
+    name = request_for_model["ModelName"]
+    tags = [{"Key": "team", "Value": "blue"}]
+    arn = sagemaker.create_model(**request_for_model, Tags=tags)["ModelArn"]
+    assert refused(sagemaker.list_tags, ResourceArn=arn.lower()) == (
+        "ValidationException",
+        f'Could not find resource "{arn.lower()}".',
+    )
+    other = {**request_for_model, "ModelName": name.lower()}
+    assert sagemaker.create_model(**other)["ModelArn"] == arn.lower()
+    assert sagemaker.list_tags(ResourceArn=arn.lower())["Tags"] == []
+    sagemaker.delete_model(ModelName=name.lower())
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == tags
 
 
 def test_tags_come_and_go_with_the_model(sagemaker, request_for_model):

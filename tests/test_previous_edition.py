@@ -157,7 +157,16 @@ def go_on(stand_in: StandIn) -> None:
         )
         float(invoked["Body"].read())
         sagemaker.delete_endpoint(EndpointName=name)
-    model_arn = sagemaker.describe_model(ModelName="Model")["ModelArn"]
+    model = sagemaker.describe_model(ModelName="Model")
+    model_arn = model["ModelArn"]
+    assert model_arn.endswith(":model/model")  # that edition lower-cased names
+    sagemaker.add_tags(ResourceArn=model_arn, Tags=[{"Key": "new", "Value": ""}])
+    members = ("PrimaryContainer", "ExecutionRoleArn")
+    same = {member: model[member] for member in members}
+    with pytest.raises(ClientError, match=f'already existing model "{model_arn}"'):
+        sagemaker.create_model(ModelName="model", **same)
+    other_arn = sagemaker.create_model(ModelName="moDEL", **same)["ModelArn"]
+    assert other_arn.endswith(":model/moDEL")
     sagemaker.delete_model(ModelName="Model")
     with pytest.raises(ClientError, match="Could not find"):
         sagemaker.list_tags(ResourceArn=model_arn)

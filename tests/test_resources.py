@@ -140,6 +140,19 @@ def test_a_resource_is_found_by_its_arn(resources):
         resources.find("arn:a")
 
 
+def test_an_arn_of_an_earlier_edition_is_not_given_away(resources):
+    """It lower-cased names: what is called so now would have the same tags."""
+    resources.create(REGION, "model", "A", {"n": 1}, "arn:a", {"k": "v"})
+    with pytest.raises(AlreadyExists) as caught:
+        resources.create(REGION, "model", "a", {"n": 2}, "arn:a", {"k": "lost"})
+    assert caught.value.record == {"n": 1}
+    assert resources.tags("arn:a") == {"k": "v"}
+    with pytest.raises(NotFound):
+        resources.get(REGION, "model", "a")
+    resources.delete(REGION, "model", "A")
+    resources.create(REGION, "model", "a", {"n": 2}, "arn:a")
+
+
 def test_only_its_owner_can_read_it(tmp_path):
     Resources(tmp_path / "state.sqlite").close()
     assert (tmp_path / "state.sqlite").stat().st_mode & 0o077 == 0

@@ -396,7 +396,12 @@ def test_lists_come_in_pages_without_a_gap(sagemaker, data):
         assert found == sorted(names, reverse=order == "Descending")
     for name in names:
         boston.wait_for_training(sagemaker, name)
-    listed = sagemaker.list_training_jobs(NameContains=prefix, StatusEquals="Completed")
+    listed = sagemaker.list_training_jobs(
+        NameContains=prefix,
+        StatusEquals="Completed",
+        SortOrder="Descending",
+        MaxResults=5,
+    )
     assert len(listed["TrainingJobSummaries"]) == 5
     code, message = refused(sagemaker.list_training_jobs, NextToken="nonsense")
     assert (code, message) == ("ValidationException", "Invalid NextToken.")

@@ -86,7 +86,8 @@ def train(stand_in, data):
         return names[-1]
 
     yield start
-    running = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)
+    pages = sagemaker.get_paginator("list_training_jobs")
+    running = pages.paginate(StatusEquals="InProgress").build_full_result()
     for job in running["TrainingJobSummaries"]:
         if job["TrainingJobName"] in names:
             sagemaker.stop_training_job(TrainingJobName=job["TrainingJobName"])

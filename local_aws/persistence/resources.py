@@ -8,7 +8,7 @@ acknowledged request survives the death of the process.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from types import MappingProxyType
@@ -44,7 +44,7 @@ CREATE INDEX resources_by_arn ON resources (arn)
 
 
 class AlreadyExists(Exception):
-    """A resource of this kind and name is there already; `record` is it."""
+    """A resource of this kind and name, or ARN, is there already; `record` is it."""
 
     def __init__(self, record: dict) -> None:
         super().__init__("already exists")
@@ -92,9 +92,16 @@ class Resources:
         arn: str = "",
         tags: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Add a resource and its tags; raises AlreadyExists."""
+        """Add a resource and its tags.
+
+        Raises AlreadyExists when the name is taken, or the ARN: in state of an earlier
+        edition, which lower-cased names in it, it may be that of another name.
+        """
         with self._change(region, kind, name) as connection:
             existing = self._read(region, kind, name)
+            if existing is None and arn:
+                with suppress(NotFound):
+                    existing = self.find(arn)
             if existing is not None:
                 raise AlreadyExists(existing)
             connection.execute(

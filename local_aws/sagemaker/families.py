@@ -81,9 +81,10 @@ class Family:
         return page, frozenset(members[page].member.members)
 
     def arn(self, name: str, context: Context) -> str:
-        """The ARN of a resource; AWS lower-cases the name inside it."""
-        start = f"arn:aws:sagemaker:{context.region}:{ACCOUNT_ID}"
-        return f"{start}:{self.kind}/{name.lower()}"
+        """The ARN of a new resource; one made by an earlier edition has another: that
+        lower-cased names, and what has an ARN keeps it.
+        """
+        return f"arn:aws:sagemaker:{context.region}:{ACCOUNT_ID}:{self.kind}/{name}"
 
     def is_transitional(self, record: dict) -> bool:
         """Whether the resource is on its way to another status."""
@@ -117,7 +118,7 @@ class Family:
         try:
             context.resources.create(context.region, self.kind, name, record, arn, tags)
         except AlreadyExists as error:
-            text = self.already_exists.format(arn=arn)
+            text = self.already_exists.format(arn=error.record[self.arn_member])
             raise AwsError(self.already_exists_code, text) from error
         return {self.arn_member: arn}
 

@@ -1,4 +1,4 @@
-"""The part that every List operation shares: filter, sort, cut into pages."""
+"""The part that every List operation shares: sort, cut into pages, filter."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from local_aws.errors import validation_exception
+from local_aws.errors import AwsError, validation_exception
 from local_aws.sagemaker import preconditions
 
 # ListTransformJobs documents 10 as its default page; the others name none.
@@ -18,10 +18,15 @@ SORTED_BY = {"Name": str, "CreationTime": float, "Status": str}
 # How the members of a List request that filter end, and when a value passes.
 FILTERS: dict[str, Callable[[Any, Any], bool]] = {
     "Contains": lambda value, text: text.lower() in value.lower(),
-    "Equals": operator.eq,
+    "Equals": lambda value, asked: (
+        asked in value if isinstance(value, list) else value == asked
+    ),
     "After": lambda seconds, time: seconds > time.timestamp(),
     "Before": lambda seconds, time: seconds <= time.timestamp(),
 }
+
+# Members of a record that are called otherwise in the filter.
+FILTERED_AS = {"AdditionalCodeRepository": "AdditionalCodeRepositories"}
 
 
 def page(
@@ -34,8 +39,13 @@ def page(
 ) -> tuple[list[dict], str | None]:
     """One page of `records` as a List request asks for it, and the next token.
 
-    A token names the last record shown and the order, whatever the next request says:
-    so what is created or deleted between two pages neither hides nor repeats another.
+    As on AWS the page is cut first, and then the filters apply: a page may be empty
+    and have a next token all the same (ListTrainingJobs, botocore sagemaker service
+    model; boto3 issues 2521, 2838 and 4020, the last one of ListModels).
+
+    A token names the last record of its page and the order, whatever the next request
+    says: so what is created or deleted between two pages neither hides nor repeats
+    another.
 
     Args:
         records: all that there are.
@@ -62,22 +72,25 @@ def page(
     last = None
     if "NextToken" in request:
         sort_by, descending, last = _read_token(request["NextToken"], noun)
-    shown = list(records)
-    for member, passes, asked in _filters(request):
+    filters = list(_filters(request))
+    for member, _, _ in filters:
         if not {member, noun + member} & set(summary):
             raise preconditions.not_built(f"Listing by {member}")
+    ordered = sorted(records, key=position, reverse=descending)
+    if last is not None:
+        is_later = operator.lt if descending else operator.gt
+        ordered = [record for record in ordered if is_later(position(record), last)]
+    size = request.get("MaxResults", DEFAULT_PAGE)
+    shown = ordered[:size]
+    token = None
+    if len(ordered) > size:
+        token = _token(noun, sort_by, descending, position(shown[-1]))
+    for member, passes, asked in filters:
         found = ((record, value(record, member)) for record in shown)
         shown = [
             record for record, has in found if has is not None and passes(has, asked)
         ]
-    shown.sort(key=position, reverse=descending)
-    if last is not None:
-        is_later = operator.lt if descending else operator.gt
-        shown = [record for record in shown if is_later(position(record), last)]
-    size = request.get("MaxResults", DEFAULT_PAGE)
-    if len(shown) <= size:
-        return shown, None
-    return shown[:size], _token(noun, sort_by, descending, position(shown[size - 1]))
+    return shown, token
 
 
 def _filters(request: dict) -> Iterator[tuple[str, Callable[[Any, Any], bool], Any]]:
@@ -85,7 +98,13 @@ def _filters(request: dict) -> Iterator[tuple[str, Callable[[Any, Any], bool], A
     for name, asked in request.items():
         for ending, passes in FILTERS.items():
             if name.endswith(ending):
-                yield name.removesuffix(ending), passes, asked
+                member = name.removesuffix(ending)
+                yield FILTERED_AS.get(member, member), passes, asked
+
+
+def invalid_token() -> AwsError:
+    """The error for a NextToken that the operation has not given."""
+    return validation_exception("Invalid NextToken.")
 
 
 def _token(*content: object) -> str:
@@ -102,5 +121,5 @@ def _read_token(token: str, noun: str) -> tuple[str, bool, list]:
         if made_for != noun or [type(part) for part in last] != types:
             raise ValueError(token)
     except (ValueError, TypeError, KeyError) as error:
-        raise validation_exception("Invalid NextToken.") from error
+        raise invalid_token() from error
     return sort_by, descending, last

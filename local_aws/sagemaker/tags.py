@@ -3,10 +3,8 @@
 from contextlib import suppress
 
 from local_aws.errors import AwsError, validation_exception
-from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.resources import NotFound
-from local_aws.sagemaker import preconditions
-from local_aws.sagemaker.families import FAMILIES
+from local_aws.sagemaker import pagination, preconditions
 from local_aws.sagemaker.operations import Context, operation
 
 MAX_TAGS = 50  # AddTags, botocore sagemaker service model
@@ -33,6 +31,8 @@ def add_tags(request: dict, context: Context) -> dict:
 @operation("ListTags")
 def list_tags(request: dict, context: Context) -> dict:
     """All tags of a resource: 50 at most, which is the smallest page."""
+    if "NextToken" in request:
+        raise pagination.invalid_token()
     return _listed(context.resources.tags(_find(request["ResourceArn"], context)))
 
 
@@ -49,13 +49,9 @@ def _listed(tags: dict[str, str]) -> dict:
 
 
 def _find(arn: str, context: Context) -> str:
-    """The ARN as it is stored; raises ValidationException if nothing has it."""
-    _, _, _, region, account, resource = arn.split(":", 5)
-    resource_type, _, name = resource.partition("/")
-    family = FAMILIES.get(resource_type)
-    if family and account == ACCOUNT_ID and region == context.region:
-        stored = family.arn(name, context)
+    """The ARN, if there is such a resource; raises ValidationException."""
+    if arn.split(":")[3] == context.region:
         with suppress(NotFound):
-            context.resources.find(stored)
-            return stored
+            context.resources.find(arn)
+            return arn
     raise validation_exception(f'Could not find resource "{arn}".')
