@@ -52,6 +52,37 @@ def models(stand_in, sagemaker):
     return names, test
 
 
+@pytest.fixture(scope="module")
+def uncompressed(stand_in, sagemaker, models):
+    """An uncompressed artifact, trained as the good model: its URI, and its keys."""
+    bucket, name = boston.name("sagemaker-uncompressed"), boston.name("files")
+    s3 = stand_in.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    boston.upload(s3, bucket)
+    output = {"S3OutputPath": f"s3://{bucket}/output", "CompressionType": "NONE"}
+    sagemaker.create_training_job(
+        **boston.training_request(bucket, name, OutputDataConfig=output)
+    )
+    job = boston.wait_for_training(sagemaker, name)
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"output/{name}")["Contents"]
+    return uri, [one["Key"] for one in found]
+
+
+def model_of_files(sagemaker, uri):
+    """The name of a model, given as the one element of Containers."""
+    source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+    name = boston.name("Files")
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE_ARN,
+        Containers=[
+            {"Image": boston.IMAGE, "ModelDataSource": {"S3DataSource": source}}
+        ],
+    )
+    return name
+
+
 def create_model(sagemaker, name, uri):
     sagemaker.create_model(
         ModelName=name,
@@ -180,6 +211,109 @@ def test_a_body_over_the_limit_is_the_true_413(deploy, runtime, models, megabyte
         "Received client error (413) from primary and could not load the entire "
         "response body. See https://" in str(caught.value)
     )
+
+
+def test_a_model_that_is_not_compressed_is_served(
+    sagemaker, deploy, runtime, models, uncompressed
+):
+    names, test = models
+    uri, keys = uncompressed
+    prefix = uri.removeprefix("s3://").partition("/")[2]
+    assert prefix.endswith("/output/model/")
+    assert keys == [f"{prefix}xgboost-model"]
+    model = model_of_files(sagemaker, uri)
+    endpoint = deploy(variant("Files", model), variant("Archive", names["good"]))
+    assert endpoint["EndpointStatus"] == "InService", endpoint
+    said = {
+        name: invoke(
+            runtime, endpoint["EndpointName"], rows(test, 9), TargetVariant=name
+        )["Body"].read()
+        for name in ("Files", "Archive")
+    }
+    assert said["Files"] == said["Archive"]
+
+
+def test_files_that_are_gone_are_named(
+    stand_in, sagemaker, deploy, models, uncompressed
+):
+    uri, keys = uncompressed
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    s3 = stand_in.client("s3")
+    s3.copy_object(
+        Bucket=bucket, Key="gone/a", CopySource={"Bucket": bucket, "Key": keys[0]}
+    )
+    model = model_of_files(sagemaker, f"s3://{bucket}/gone/")
+    s3.delete_object(Bucket=bucket, Key="gone/a")
+    endpoint = deploy(variant("Gone", model))
+    assert endpoint["EndpointStatus"] == "Failed"
+    assert f'from URL: "s3://{bucket}/gone/"' in endpoint["FailureReason"]
+
+
+def test_files_are_not_for_batch_transform(sagemaker, uncompressed):
+    bucket = uncompressed[0].removeprefix("s3://").partition("/")[0]
+    model = model_of_files(sagemaker, uncompressed[0])
+    name = boston.name()
+    code, message = refused(
+        sagemaker.create_transform_job,
+        **boston.transform_request(bucket, name, model),
+    )
+    assert (code, "batch transform" in message) == ("ValidationException", True)
+    refused(sagemaker.describe_transform_job, TransformJobName=name)
+
+
+def capture(**changes):
+    return {
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": "s3://sagemaker-bucket/captured",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, {"EnableCapture": True}])
+def test_data_capture_is_refused(sagemaker, models, changes):
+    name = boston.name("config")
+    code, message = refused(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName=name,
+        ProductionVariants=[variant("Only", models[0]["good"])],
+        DataCaptureConfig=capture(**changes),
+    )
+    assert (code, "DataCaptureConfig" in message) == ("ValidationException", True)
+    refused(sagemaker.describe_endpoint_config, EndpointConfigName=name)
+
+
+def test_data_capture_that_is_off_is_taken(sagemaker, models):
+    name = boston.name("config")
+    off = capture(EnableCapture=False)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[variant("Only", models[0]["good"])],
+        DataCaptureConfig=off,
+    )
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    assert described["DataCaptureConfig"] == off
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "operation"),
+    [
+        (
+            "invoke_endpoint_async",
+            {"InputLocation": "s3://bucket/key"},
+            "InvokeEndpointAsync",
+        ),
+        (
+            "invoke_endpoint_with_response_stream",
+            {"Body": b"1"},
+            "InvokeEndpointWithResponseStream",
+        ),
+    ],
+)
+def test_what_is_not_built_is_named(runtime, call, request_, operation):
+    code, message = refused(getattr(runtime, call), EndpointName="any", **request_)
+    assert code == "NotImplementedException"
+    assert f"has not built {operation}." in message
 
 
 def test_an_unknown_endpoint_and_an_unknown_variant(deploy, runtime, models):

@@ -86,10 +86,100 @@ def test_model_data_source_is_another_spelling(sagemaker, request_for_model):
     assert described["PrimaryContainer"] == container
 
 
+def test_one_container_in_a_list_is_the_primary_one(sagemaker, request_for_model):
+    container = request_for_model.pop("PrimaryContainer")
+    container["ContainerHostname"] = "only"
+    containers = [container]
+    sagemaker.create_model(**request_for_model, Containers=containers)
+    described = sagemaker.describe_model(ModelName=request_for_model["ModelName"])
+    assert described["Containers"] == containers
+    assert "PrimaryContainer" not in described
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dict.clear, "Image is required in Containers"),
+        (lambda container: container.pop("ModelDataUrl"), "ModelDataUrl"),
+        (lambda container: container.update(Mode="MultiModel"), "MultiModel"),
+        (
+            lambda container: container.update(
+                ImageConfig={"RepositoryAccessMode": "Vpc"}
+            ),
+            "ImageConfig",
+        ),
+    ],
+)
+def test_one_container_in_a_list_is_checked_like_it(
+    sagemaker, request_for_model, change, words
+):
+    container = request_for_model.pop("PrimaryContainer")
+    change(container)
+    request_for_model["Containers"] = [container]
+    code, message = refused(sagemaker.create_model, **request_for_model)
+    assert (code, words in message) == ("ValidationException", True), message
+
+
+def test_several_containers_are_a_pipeline(sagemaker, request_for_model):
+    container = request_for_model.pop("PrimaryContainer")
+    request_for_model["Containers"] = [container] * 3
+    code, message = refused(sagemaker.create_model, **request_for_model)
+    assert code == "ValidationException"
+    assert message.startswith("Containers with 3 elements (an inference pipeline)")
+
+
+def uncompressed(bucket, prefix):
+    return {
+        "S3DataSource": {
+            "S3Uri": f"s3://{bucket}/{prefix}",
+            "S3DataType": "S3Prefix",
+            "CompressionType": "None",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("none/", "Could not find model data at s3://{bucket}/none/."),
+        ("empty/", "Could not find model data at s3://{bucket}/empty/."),
+        ("model", "Invalid model data url s3://{bucket}/model: a prefix"),
+    ],
+)
+def test_uncompressed_model_data_must_be_below_a_prefix(
+    stand_in, sagemaker, request_for_model, bucket, prefix, message
+):
+    stand_in.client("s3").put_object(Bucket=bucket, Key="empty/", Body=b"")
+    container = request_for_model["PrimaryContainer"]
+    del container["ModelDataUrl"]
+    container["ModelDataSource"] = uncompressed(bucket, prefix)
+    code, said = refused(sagemaker.create_model, **request_for_model)
+    assert (code, said[: len(message.format(bucket=bucket))]) == (
+        "ValidationException",
+        message.format(bucket=bucket),
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda request: request.pop("PrimaryContainer"), "PrimaryContainer"),
+        (
+            lambda request: request.update(Containers=[request["PrimaryContainer"]]),
+            "not both",
+        ),
+        (
+            lambda request: request["PrimaryContainer"].update(
+                Environment={"SAGEMAKER_PROGRAM": "inference.py"}
+            ),
+            "an inference script of your own",
+        ),
+        (
+            lambda request: request["PrimaryContainer"].update(
+                ModelDataUrl="s3://bucket/model/"
+            ),
+            "S3DataType S3Prefix and CompressionType None",
+        ),
         (lambda request: request.pop("ExecutionRoleArn"), "ExecutionRoleArn"),
         (
             lambda request: request.update(ExecutionRoleArn=ROLE_ARN + "x"),

@@ -248,6 +248,32 @@ def test_model_data_of_another_job(sagemaker, bucket, role, role_with):
     create_model(sagemaker, uri, role_with(allow("s3:GetObject", key)))
 
 
+def test_model_data_in_a_folder(stand_in, sagemaker, bucket, role_with):
+    """It is listed, and read object by object."""
+    for name in ("a", "b"):
+        stand_in.client("s3").put_object(Bucket=bucket, Key=f"files/{name}", Body=b"1")
+    source = {
+        "S3Uri": f"s3://{bucket}/files/",
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    container = {"Image": boston.IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    listing = allow("s3:ListBucket", bucket)
+
+    def create(*statements):
+        sagemaker.create_model(
+            ModelName=boston.name("model"),
+            PrimaryContainer=container,
+            ExecutionRoleArn=role_with(*statements),
+        )
+
+    reading = allow("s3:GetObject", f"{bucket}/files/*")
+    for missing in ([reading], [listing, allow("s3:GetObject", f"{bucket}/files/a")]):
+        with pytest.raises(ClientError, match="Could not access model data at"):
+            create(*missing)
+    create(listing, reading)
+
+
 def test_a_transform_where_each_object_needs_a_permission(
     stand_in, sagemaker, bucket, role, role_with
 ):

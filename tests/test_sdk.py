@@ -1,5 +1,6 @@
 """The SageMaker Python SDK v3 against the stand-in: train, model, batch transform."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -85,13 +86,55 @@ PROGRAM = """
 """
 
 
-def test_train_and_batch_transform(stand_in):
+SOURCE_CODE = """
+    import pathlib, sys, tempfile
+    import boto3
+    sys.path.insert(0, "tests")
+    import boston
+    from botocore.exceptions import ClientError
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.training.configs import InputData, OutputDataConfig, SourceCode
+    from sagemaker.train import ModelTrainer
+
+    session = Session()
+    bucket = session.default_bucket()
+    boston.upload(boto3.client("s3"), bucket)
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "train.py").write_text("print('hello')")
+        trainer = ModelTrainer(
+            training_image=boston.IMAGE,
+            sagemaker_session=session,
+            source_code=SourceCode(source_dir=folder, entry_script="train.py"),
+            output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/out"),
+        )
+        channel = InputData(
+            channel_name="train", data_source=f"s3://{bucket}/boston/train"
+        )
+        try:
+            trainer.train(input_data_config=[channel], wait=False)
+        except ClientError as error:
+            print("refused:", error.response["Error"]["Message"])
+"""
+
+
+def run(program, stand_in):
     result = subprocess.run(
-        [sys.executable, "-W", "error::SyntaxWarning", "-c", textwrap.dedent(PROGRAM)],
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", textwrap.dedent(program)],
         env=stand_in.environment,
         capture_output=True,
         text=True,
         timeout=180,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "rows 106" in result.stdout
+    return result.stdout
+
+
+def test_train_and_batch_transform(stand_in):
+    assert "rows 106" in run(PROGRAM, stand_in)
+
+
+def test_source_code_is_refused_as_what_it_is(stand_in):
+    (said,) = re.findall("refused: (.*)", run(SOURCE_CODE, stand_in))
+    assert said.startswith("SourceCode(...) (a training script of your own, ")
+    assert "command" not in said
+    assert "Container" not in said

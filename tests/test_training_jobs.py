@@ -358,6 +358,24 @@ def with_algorithm(**changes):
             {"HyperParameters": {"sagemaker_program": "train.py"}},
             "Script mode",
         ),
+        (with_algorithm(TrainingInputMode="Pipe"), "TrainingInputMode Pipe"),
+        (
+            {
+                "InputDataConfig": [
+                    boston.channel("sagemaker-bucket", "train", InputMode="Pipe")
+                ]
+            },
+            "Channel train: InputMode Pipe",
+        ),
+        (
+            {
+                "DebugHookConfig": {
+                    "S3OutputPath": "s3://sagemaker-bucket/debug",
+                    "CollectionConfigurations": [{"CollectionName": "metrics"}],
+                }
+            },
+            "SageMaker Debugger",
+        ),
     ],
 )
 def test_what_is_refused_leaves_no_job(sagemaker, data, changes, words):
@@ -367,6 +385,16 @@ def test_what_is_refused_leaves_no_job(sagemaker, data, changes, words):
     assert code == "ValidationException"
     assert words in message
     refused(sagemaker.describe_training_job, TrainingJobName=request["TrainingJobName"])
+
+
+def test_what_the_estimator_sends_for_the_debugger_is_taken(sagemaker, data):
+    hook = {"S3OutputPath": f"s3://{data[0]}/debug"}
+    name = boston.name()
+    request = boston.training_request(data[0], name, DebugHookConfig=hook)
+    sagemaker.create_training_job(**request)
+    described = boston.wait_for_training(sagemaker, name)
+    assert described["TrainingJobStatus"] == "Completed"
+    assert described["DebugHookConfig"] == hook
 
 
 def test_two_channels_of_one_name_are_refused(sagemaker, data):

@@ -1,4 +1,8 @@
-"""An endpoint's model: its artifact fetched and unpacked, once for each deployment."""
+"""An endpoint's model: its artifact fetched and unpacked, once for each deployment.
+
+Source for files that are not compressed: S3ModelDataSource, botocore sagemaker service
+model.
+"""
 
 import shutil
 from pathlib import Path
@@ -13,6 +17,8 @@ from local_aws.runtime import archives, s3_objects
 def provide(s3: object, uri: str, folder: Path) -> None:
     """Unpack the artifact into `folder`/model, unless that has been done before.
 
+    A `uri` that ends in a slash is a prefix: what lies below it is the model.
+
     It then comes back after a restart even if the artifact has been deleted. Raises
     DeploymentFailed.
     """
@@ -23,13 +29,19 @@ def provide(s3: object, uri: str, folder: Path) -> None:
     try:
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir(parents=True)
-        s3.download_file(bucket, key, str(archive))
-        archives.unpack(archive, unpacked)
-        archive.unlink()
+        if uri.endswith("/"):
+            objects = list(s3_objects.keys_under(s3, uri))
+            if not objects:
+                raise DeploymentFailed(transitions.download_failure(uri))
+            s3_objects.download(s3, bucket, objects, unpacked)
+        else:
+            s3.download_file(bucket, key, str(archive))
+            archives.unpack(archive, unpacked)
+            archive.unlink()
         unpacked.rename(folder / "model")  # whole or not at all
     except ClientError as error:
         raise DeploymentFailed(transitions.download_failure(uri)) from error
-    except archives.UnsafeArchive as error:
+    except ValueError as error:  # UnsafeArchive, or a key that is no file name
         raise DeploymentFailed(transitions.unpack_failure(uri, error)) from error
     except OSError as error:
         raise DeploymentFailed(transitions.disk_failure(uri, error)) from error

@@ -15,7 +15,6 @@ ENDPOINT_CONFIGS = declare(
         refused={
             "AsyncInferenceConfig": "asynchronous inference",
             "CrossRegionTrafficConfig": "traffic to other Regions",
-            "DataCaptureConfig": "data capture",
             "ExplainerConfig": "SageMaker Clarify's explanations",
             "MetricsConfig": "more detailed metrics",
             "ShadowProductionVariants": "shadow variants",
@@ -36,6 +35,11 @@ ENDPOINT_CONFIGS = declare(
 def create_endpoint_config(request: dict, context: Context) -> dict:
     """Record a configuration whose models are there."""
     ENDPOINT_CONFIGS.refuse(request)
+    # Without a word it is enabled (EndpointConfig's reference of boto3).
+    if request.get("DataCaptureConfig", {"EnableCapture": False}).get(
+        "EnableCapture", True
+    ):
+        raise preconditions.not_built("DataCaptureConfig with EnableCapture")
     variants = [_variant(given, context) for given in request["ProductionVariants"]]
     preconditions.check_unique(
         "Production variant names", [variant["VariantName"] for variant in variants]

@@ -5,6 +5,17 @@ from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.operations import Context, operation
 
+REFUSED_IN_A_CONTAINER = {
+    "AdditionalModelDataSources": "more model data",
+    "ImageConfig": "an image in a private registry",
+    "InferenceSpecificationName": "a model package",
+    "ModelPackageName": "a model package",
+    "MultiModelConfig": "several models in one container",
+}
+
+# The variable by which the SDK names a program that the container is to load.
+PROGRAM = "SAGEMAKER_PROGRAM"
+
 MODELS = declare(
     Family(
         noun="Model",
@@ -12,13 +23,12 @@ MODELS = declare(
         not_found='Could not find model "{arn}".',
         already_exists='Cannot create already existing model "{arn}".',
         refused={
-            "Containers": "an inference pipeline of several containers",
             "InferenceExecutionConfig": "how several containers are called",
-            "PrimaryContainer.AdditionalModelDataSources": "more model data",
-            "PrimaryContainer.ImageConfig": "an image in a private registry",
-            "PrimaryContainer.InferenceSpecificationName": "a model package",
-            "PrimaryContainer.ModelPackageName": "a model package",
-            "PrimaryContainer.MultiModelConfig": "several models in one container",
+            **{
+                f"{container}.{member}": feature
+                for container in ("PrimaryContainer", "Containers")
+                for member, feature in REFUSED_IN_A_CONTAINER.items()
+            },
         },
     )
 )
@@ -28,11 +38,7 @@ MODELS = declare(
 def create_model(request: dict, context: Context) -> dict:
     """Record a model whose image and artifact are there."""
     MODELS.refuse(request)
-    container = request.get("PrimaryContainer")
-    if not container:
-        raise validation_exception(
-            "You must provide either PrimaryContainer or Containers in the request."
-        )
+    member, container = _container(request)
     if "ExecutionRoleArn" not in request:
         raise validation_exception(
             "ExecutionRoleArn is required: SageMaker reads the model data with it."
@@ -41,10 +47,39 @@ def create_model(request: dict, context: Context) -> dict:
     preconditions.check_role(role_arn, context)
     if container.get("Mode", "SingleModel") != "SingleModel":
         raise preconditions.not_built("Mode MultiModel (several models in a container)")
-    preconditions.check_present(container, "PrimaryContainer", "Image")
+    if container.get("Environment", {}).get(PROGRAM):
+        raise preconditions.not_built(
+            f"Environment {PROGRAM} (an inference script of your own: entry_point or "
+            "SourceCode of the SDK)"
+        )
+    preconditions.check_present(container, member, "Image")
     preconditions.check_image(container["Image"])
     preconditions.check_model_data(model_data_uri(container), role_arn, context)
     return MODELS.create({"EnableNetworkIsolation": False, **request}, context)
+
+
+def _container(request: dict) -> tuple[str, dict]:
+    """The member of a request that describes the one container, and that container.
+
+    Raises ValidationException when there is none, or more than one.
+    """
+    primary, containers = request.get("PrimaryContainer"), request.get("Containers", [])
+    if primary and containers:
+        raise validation_exception(
+            "You must provide either PrimaryContainer or Containers in the request, "
+            "not both."
+        )
+    if len(containers) > 1:
+        raise preconditions.not_built(
+            f"Containers with {len(containers)} elements (an inference pipeline)"
+        )
+    if primary:
+        return "PrimaryContainer", primary
+    if containers:
+        return "Containers", containers[0]
+    raise validation_exception(
+        "You must provide either PrimaryContainer or Containers in the request."
+    )
 
 
 @operation("DeleteModel")
@@ -58,7 +93,7 @@ def snapshot(model: dict) -> dict:
 
     Jobs and endpoints note them: the model may be deleted while they work.
     """
-    container = model["PrimaryContainer"]
+    _, container = _container(model)
     return {
         "role": model["ExecutionRoleArn"],
         "image": container["Image"],
@@ -68,10 +103,11 @@ def snapshot(model: dict) -> dict:
 
 
 def model_data_uri(container: dict) -> str:
-    """Where the container's model.tar.gz is, however the request says it.
+    """Where the container's model.tar.gz is, however the request says it; or the
+    prefix, with a slash at its end, below which the files of the model are.
 
-    Raises ValidationException when the request names none, two, or a form of model
-    data other than one compressed archive.
+    Raises ValidationException when the request names none, two, or another form of
+    model data.
     """
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     uri = container.get("ModelDataUrl")
@@ -80,15 +116,33 @@ def model_data_uri(container: dict) -> str:
             "Specify either ModelDataUrl or ModelDataSource, not both."
         )
     if source:
-        if (source["S3DataType"], source["CompressionType"]) != ("S3Object", "Gzip"):
+        form = source["S3DataType"], source["CompressionType"]
+        if form == ("S3Prefix", "None"):
+            return _prefix(source["S3Uri"])
+        if form != ("S3Object", "Gzip"):
             raise preconditions.not_built(
                 "ModelDataSource other than one gzip archive (S3DataType S3Object, "
-                "CompressionType Gzip)"
+                "CompressionType Gzip) or the files below a prefix (S3Prefix, None)"
             )
         uri = source["S3Uri"]
     if not uri:
         raise validation_exception(
             "ModelDataUrl is required for a built-in algorithm: the model.tar.gz that "
             "its training job wrote."
+        )
+    if not uri.endswith(".tar.gz"):
+        raise validation_exception(
+            f"Invalid model data url {uri}: it must name one object whose key ends in "
+            ".tar.gz. Files that are not compressed are a ModelDataSource with "
+            "S3DataType S3Prefix and CompressionType None."
+        )
+    return uri
+
+
+def _prefix(uri: str) -> str:
+    if not uri.endswith("/"):
+        raise validation_exception(
+            f"Invalid model data url {uri}: a prefix (S3DataType S3Prefix) must end "
+            "with a forward slash."
         )
     return uri

@@ -145,21 +145,25 @@ def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
 
 
 def check_model_data(uri: str, role_arn: str, context: Context) -> None:
-    """Raise unless `uri` names one .tar.gz object that the role may read."""
+    """Raise unless the role may read the object of this URI, or all those below it."""
     bucket, key = split_s3_uri(uri)
-    if not key.endswith(".tar.gz"):
-        raise validation_exception(
-            f"Invalid model data url {uri}: it must name one object whose key ends "
-            "in .tar.gz."
-        )
+    s3 = context.clients.s3(context.region)
+    role = context.clients.find_role(role_arn)
+    keys, may_list = [key], True
     try:
-        context.clients.s3(context.region).head_object(Bucket=bucket, Key=key)
+        if uri.endswith("/"):
+            keys = [found for found, _ in s3_objects.keys_under(s3, uri)]
+            may_list = role.may("s3:ListBucket", bucket_arn(bucket), {"s3:prefix": key})
+        else:
+            s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
-        raise validation_exception(f"Could not find model data at {uri}.") from error
-    role = context.clients.find_role(role_arn)
-    if not role.may("s3:GetObject", bucket_arn(bucket, key)):
+        keys = []
+    if not keys:
+        raise validation_exception(f"Could not find model data at {uri}.")
+    readable = (role.may("s3:GetObject", bucket_arn(bucket, key)) for key in keys)
+    if not (may_list and all(readable)):
         raise validation_exception(
             f"Could not access model data at {uri}. Please ensure that the role "
             f'"{role_arn}" exists and that its trust relationship policy allows the '

@@ -20,7 +20,11 @@ TRAINING_JOBS = declare(
         already_exists_code="ResourceInUse",
         refused={
             "CheckpointConfig": "checkpoints in S3",
-            "DebugHookConfig": "SageMaker Debugger",
+            # With S3OutputPath alone, as the SDK's Estimator sends it, it is taken: it
+            # is for programs that call the Debugger's library, which no image here has.
+            "DebugHookConfig.CollectionConfigurations": "SageMaker Debugger",
+            "DebugHookConfig.HookParameters": "SageMaker Debugger",
+            "DebugHookConfig.LocalPath": "SageMaker Debugger",
             "DebugRuleConfigurations": "SageMaker Debugger",
             "MlflowConfig": "tracking with MLflow",
             "ModelPackageConfig": "the model registry",
@@ -39,6 +43,9 @@ TRAINING_JOBS = declare(
         sort_order="Ascending",
     )
 )
+
+# The channel in which the SDK v3 sends what starts the script of a SourceCode.
+SDK_DRIVERS = "sm_drivers"
 
 # StoppingCondition, botocore sagemaker service model.
 MAX_RUNTIME_SECONDS = 28 * 86400
@@ -59,6 +66,7 @@ def check(request: dict, context: Context) -> None:
             job's definition.
         context: the operation's context.
     """
+    _check_code(request)
     TRAINING_JOBS.refuse(request)
     if "AlgorithmSpecification" not in request:
         raise validation_exception(
@@ -68,8 +76,6 @@ def check(request: dict, context: Context) -> None:
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request.get("ResourceConfig", {}))
     _check_limits(request)
-    if "sagemaker_program" in request.get("HyperParameters", {}):
-        raise preconditions.not_built("Script mode (hyperparameter sagemaker_program)")
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
@@ -97,6 +103,21 @@ def _check_has_ended(record: dict) -> None:
         )
 
 
+def _check_code(request: dict) -> None:
+    """Raise for code of the user's own, by the name under which the user gave it."""
+    channels = [one["ChannelName"] for one in request.get("InputDataConfig", [])]
+    if SDK_DRIVERS in channels:
+        raise preconditions.not_built(
+            "SourceCode(...) (a training script of your own, which the SageMaker "
+            "Python SDK runs in the container)"
+        )
+    if "sagemaker_program" in request.get("HyperParameters", {}):
+        raise preconditions.not_built(
+            "Script mode (a training script of your own: entry_point of the SDK, "
+            "hyperparameter sagemaker_program)"
+        )
+
+
 def _check_algorithm(algorithm: dict) -> None:
     if "TrainingImage" not in algorithm:
         raise validation_exception(
@@ -110,6 +131,14 @@ def _check_algorithm(algorithm: dict) -> None:
             "definitions."
         )
     preconditions.check_image(algorithm["TrainingImage"])
+    _check_input_mode("TrainingInputMode", algorithm["TrainingInputMode"])
+
+
+def _check_input_mode(member: str, mode: str) -> None:
+    if mode == "Pipe":
+        raise preconditions.not_built(
+            f"{member} Pipe (input that is streamed; File and FastFile work here)"
+        )
 
 
 def _check_resources(resources: dict) -> None:
@@ -152,10 +181,12 @@ def _check_channels(request: dict, context: Context) -> None:
         "Channel names", [channel["ChannelName"] for channel in channels]
     )
     for channel in channels:
+        name = channel["ChannelName"]
+        _check_input_mode(f"Channel {name}: InputMode", channel.get("InputMode", ""))
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             raise preconditions.not_built(
-                f"A data source other than S3 (channel {channel['ChannelName']})"
+                f"A data source other than S3 (channel {name})"
             )
         if source["S3DataType"] != "S3Prefix":
             raise preconditions.not_built(f"S3DataType {source['S3DataType']}")

@@ -33,6 +33,11 @@ def create_transform_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     TRANSFORM_JOBS.refuse(request)
     model = models.MODELS.get(request["ModelName"], context)
+    if models.snapshot(model)["uri"].endswith("/"):
+        raise validation_exception(
+            "ModelDataSource of files that are not compressed can't be used with batch "
+            "transform: create the model from a model.tar.gz."
+        )
     plain = {"CompressionType": "None", "SplitType": "None"}
     job = {
         **request,
