@@ -1,11 +1,8 @@
 """What the tests of endpoints' faults share: two models, endpoints, their processes."""
 
-import contextlib
 import io
 import os
-import signal
 import tarfile
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,12 +12,17 @@ import boston
 import numpy as np
 import xgboost
 from botocore.exceptions import ClientError
+from conftest import StandIn, start_stand_in
+from gated import VARIABLE, Gate
 
-from local_aws.installation import ROLE_ARN
+from local_aws.installation import CHECKOUT, ROLE_ARN
 
 THREADS = 32
 SETTLED = ("InService", "Failed")
 ROW = b"1,2\n"
+
+# States of a Unix socket in /proc/net/unix.
+CONNECTING, CONNECTED = "02", "03"
 
 
 @cache
@@ -42,11 +44,19 @@ def archive(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def start_gated(home: Path, **environment: str) -> StandIn:
+    """Start a stand-in whose new servers can be held up."""
+    folders = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])
+    environment |= {"PYTHONPATH": folders, VARIABLE: str(home / "gate")}
+    return start_stand_in(home, "gated", **environment)
+
+
 class Service:
-    """A stand-in of its own with the models "good" (2.0) and "poor" (1.0)."""
+    """A stand-in with a gate, with the models "good" (2.0) and "poor" (1.0)."""
 
     def __init__(self, stand_in, models=True):
         self.stand_in = stand_in
+        self.gate = Gate(stand_in.home / "gate")
         self.sagemaker = stand_in.client("sagemaker")
         self.runtime = stand_in.client(
             "sagemaker-runtime", max_pool_connections=THREADS, read_timeout=90
@@ -178,9 +188,35 @@ class Service:
                     found.append(int(entry))
         return found
 
+    def wait_for_line(self, name, line, count):
+        """Return when the log of the variant "Only" has this line so many times."""
+        logs, group = self.stand_in.client("logs"), f"/aws/sagemaker/Endpoints/{name}"
+
+        def lines():
+            return {"count": boston.log_lines(logs, group, "Only/").count(line)}
+
+        boston.wait(lines, "count", (count,))
+
     def wait_for_containers(self, count):
         """Return when `count` processes serve endpoints."""
         boston.wait(lambda: {"count": len(self.containers())}, "count", (count,))
+
+    def connections(self):
+        """How many connections to containers there are, idle or with a call.
+
+        A container has answered its ping by one; a call that is under way when there
+        has been none before has another.
+        """
+        folders = [str(folder) for folder in self.sockets()]
+        lines = Path("/proc/net/unix").read_text().splitlines()[1:]
+        fields = [line.split() for line in lines]
+        # A container that is stopped accepts nothing: then it is still "connecting".
+        ours = [one for one in fields if one[5] in (CONNECTING, CONNECTED) and one[7:]]
+        return sum(str(Path(one[7]).parent) in folders for one in ours)
+
+    def wait_for_connections(self, count):
+        """Return when there are `count`."""
+        boston.wait(lambda: {"count": self.connections()}, "count", (count,))
 
     def sockets(self):
         """The folders of the sockets at which these containers listen."""
@@ -189,6 +225,10 @@ class Service:
             for folder in Path("/tmp").glob("sagemaker-*")
             if str(self.stand_in.home) in str((folder / "container").resolve())
         ]
+
+    def wait_for_sockets(self, count):
+        """Return when there are `count`."""
+        boston.wait(lambda: {"count": len(self.sockets())}, "count", (count,))
 
     def total(self, name, metric, statistic="Sum", variant="Only"):
         """What CloudWatch knows of the endpoint's variant."""
@@ -214,43 +254,3 @@ class Service:
     def wait_for_model_folders(self, count):
         """Return when the models of `count` deployments are there."""
         boston.wait(lambda: {"count": len(self.model_folders())}, "count", (count,))
-
-
-class Freezer:
-    """Stops containers as they come up, except those that it is to leave."""
-
-    def __init__(self, service, leave=(), limit=1000):
-        self.frozen = set()
-        self._service = service
-        self._leave = set(leave)
-        self._limit = limit
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self._done.is_set():
-            new = set(self._service.containers()) - self._leave - self.frozen
-            for process in sorted(new)[: self._limit - len(self.frozen)]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGSTOP)
-                    self.frozen.add(process)
-
-    def wait_for(self, count):
-        """Return when `count` are frozen."""
-        boston.wait(lambda: {"count": len(self.frozen)}, "count", (count,))
-
-    def thaw(self):
-        """Let all go on."""
-        self._done.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        for process in self.frozen:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.thaw()

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import boston
 import pytest
 from botocore.exceptions import ClientError
-from conftest import start_stand_in, stop_stand_in, temporary_folder
-from hosted import THREADS, Freezer, Service, archive
+from conftest import stop_stand_in, temporary_folder
+from gated import REACHED
+from hosted import THREADS, Service, archive, start_gated
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc"), reason="finds the containers in /proc"
@@ -31,8 +32,8 @@ PING_FAILURE = (
 def own():
     """A stand-in with short limits."""
     with temporary_folder() as folder:
-        stand_in = start_stand_in(
-            folder, LOCAL_AWS_STARTUP_SECONDS="4", LOCAL_AWS_INVOCATION_SECONDS="4"
+        stand_in = start_gated(
+            folder, LOCAL_AWS_STARTUP_SECONDS="10", LOCAL_AWS_INVOCATION_SECONDS="4"
         )
         service = Service(stand_in)
         service.create(good=1.0)  # in service, or not yet
@@ -122,19 +123,12 @@ def test_a_disk_without_room_is_named_as_the_reason(service):
 
 def test_a_disk_without_room_does_not_leave_it_in_progress(service):
     name = service.create_and_wait(good=1.0)
-    for _ in range(5):  # on a busy machine a container may be up before it is frozen
-        with Freezer(service, leave=service.containers()) as freezer:
-            service.update(name, poor=1.0)
-            freezer.wait_for(1)
-            with largest_file(service, 0):
-                if service.listed_status(name) == "Updating":
-                    freezer.thaw()
-                    service.wait_for_containers(1)  # what can't be recorded is undone
-                    break
-        service.settled(name)
-        service.update(name, good=1.0)
-        service.settled(name)
-        service.wait_for_containers(1)
+    with service.gate.closed():
+        service.update(name, poor=1.0)
+        service.wait_for_line(name, REACHED, 2)
+        with largest_file(service, 0):
+            service.gate.open()
+            service.wait_for_sockets(1)  # what can't be recorded is undone
     assert service.settled(name)["FailureReason"].startswith("InternalServerError")
     assert service.predict(name) == 2.0
     service.update(name, poor=1.0)
@@ -144,12 +138,11 @@ def test_a_disk_without_room_does_not_leave_it_in_progress(service):
 
 def test_a_disk_without_room_does_not_leave_instances_behind(service):
     name = service.create_and_wait(count=2, good=1.0)
-    before = service.containers()
-    with Freezer(service, leave=before) as freezer:
+    with service.gate.closed():
         service.rebalance(name, "Only", DesiredInstanceCount=3)
-        freezer.wait_for(1)
+        service.gate.wait_for(1)
         with largest_file(service, 0):
-            freezer.thaw()
+            service.gate.open()
             service.wait_for_containers(3)
             time.sleep(1)
     (variant,) = service.settled(name)["ProductionVariants"]
@@ -157,7 +150,7 @@ def test_a_disk_without_room_does_not_leave_instances_behind(service):
 
 
 def test_a_container_that_hangs_at_its_start_fails_the_ping(service):
-    with Freezer(service):
+    with service.gate.closed():
         endpoint = service.settled(service.create(good=1.0))
     assert endpoint["EndpointStatus"] == "Failed"
     assert endpoint["FailureReason"] == PING_FAILURE
@@ -205,7 +198,7 @@ def test_no_reply_is_lost_or_from_the_wrong_model(service):
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_endpoints_come_back_after_a_restart(home, end):
-    first = start_stand_in(home)
+    first = start_gated(home)
     service = Service(first)
     name = service.create(good=1.0, poor=1.0)
     service.settled(name)
@@ -219,7 +212,7 @@ def test_endpoints_come_back_after_a_restart(home, end):
     getattr(first.process, end)()
     first.process.wait(timeout=30)
 
-    second = start_stand_in(home)
+    second = start_gated(home)
     try:
         again = Service(second, models=False)
         # The artifact is not read again, whether it has survived or not.

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import boston
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from conftest import start_stand_in, stop_stand_in, temporary_folder
-from hosted import Freezer, Service
+from conftest import stop_stand_in, temporary_folder
+from hosted import Service, start_gated
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc"), reason="finds the containers in /proc"
@@ -27,9 +27,9 @@ def start(home):
             process = running.pop().stand_in.process
             getattr(process, end)()
             process.wait(timeout=30)
-            service = Service(start_stand_in(home), models=False)
+            service = Service(start_gated(home), models=False)
         else:
-            service = Service(start_stand_in(home))
+            service = Service(start_gated(home))
         running.append(service)
         return service
 
@@ -42,7 +42,7 @@ def start(home):
 def own():
     """A stand-in that is not restarted."""
     with temporary_folder() as folder:
-        stand_in = start_stand_in(folder)
+        stand_in = start_gated(folder)
         yield Service(stand_in)
         stop_stand_in(stand_in)
 
@@ -66,9 +66,9 @@ def test_changed_while_they_come_back(start):
     rebalanced = service.create(good=1.0, poor=1.0)
     for name in (deleted, updated, rebalanced):
         assert service.settled(name)["EndpointStatus"] == "InService"
-    service = start("kill")
-    with Freezer(service, limit=4) as freezer:
-        freezer.wait_for(4)
+    with service.gate.closed():
+        service = start("kill")
+        service.gate.wait_for(4)
         service.sagemaker.delete_endpoint(EndpointName=deleted)
         configuration = service.update(updated, poor=1.0)
         service.rebalance(rebalanced, "good", DesiredWeight=0.0)
@@ -122,11 +122,11 @@ def test_what_was_cut_off_is_taken_up_again(start, end):
     updated, rebalanced = (service.create(good=1.0) for _ in range(2))
     for name in (updated, rebalanced):
         service.settled(name)
-    with Freezer(service, leave=service.containers()) as freezer:
+    with service.gate.closed():
         configuration = service.update(updated, poor=1.0)
         service.rebalance(rebalanced, "Only", DesiredInstanceCount=2)
         created = service.create(poor=1.0)
-        freezer.wait_for(3)
+        service.gate.wait_for(3)
         service = start(end)
     endpoint = service.settled(created)
     assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
@@ -170,8 +170,9 @@ def test_two_deployments_that_end_together(service):
             (process,) = set(service.containers()) - set(frozen)
             os.kill(process, signal.SIGSTOP)
             frozen.append(process)
+            before = service.connections()
             calls.append(pool.submit(service.predict, name))
-            time.sleep(0.2)
+            service.wait_for_connections(before + 1)
             service.update(name, **{model: 1.0})
             service.settled(name)
             for folder in service.model_folders():
@@ -240,8 +241,9 @@ def test_scale_in_lets_a_running_call_finish(service):
         frozen = service.containers()
         for process in frozen:
             os.kill(process, signal.SIGSTOP)
+        before = service.connections()
         calls = [pool.submit(service.predict, name) for _ in range(4)]
-        time.sleep(0.3)
+        service.wait_for_connections(before + 4)
         service.rebalance(name, "Only", DesiredInstanceCount=1)
         time.sleep(0.5)
         for process in frozen:
@@ -293,8 +295,9 @@ def test_delete_lets_a_running_call_finish(service):
     (process,) = service.containers()
     with ThreadPoolExecutor(1) as pool:
         os.kill(process, signal.SIGSTOP)
+        before = service.connections()
         call = pool.submit(service.predict, name)
-        time.sleep(0.3)
+        service.wait_for_connections(before + 1)
         service.sagemaker.delete_endpoint(EndpointName=name)
         time.sleep(0.5)
         os.kill(process, signal.SIGCONT)

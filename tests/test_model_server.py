@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from local_aws.runtime import model_server
+from local_aws.runtime.container_client import ConnectionLost
 from local_aws.runtime.model_server import ModelServer, NotHealthy
 
 IMAGE = SimpleNamespace(module="odd_container", tag="1")
@@ -18,8 +19,9 @@ def serve(tmp_path):
     """A function that starts a container with these statuses of /ping."""
     started = []
 
-    def serve(ping, root=tmp_path):
-        server = ModelServer(IMAGE, root, {"PING": ping}, lambda chunk: None)
+    def serve(ping, root=tmp_path, on_output=lambda chunk: None, **environment):
+        environment["PING"] = ping
+        server = ModelServer(IMAGE, root, environment, on_output)
         started.append(server)
         return server
 
@@ -40,7 +42,8 @@ def test_a_container_that_is_loading_is_waited_for(serve, loading):
 
 
 def test_a_failure_now_and_then_is_not_final(serve):
-    wait(serve("500 503 503 500 503 503 200"))
+    """Though a whole second of failures is, and the machine may be slow."""
+    wait(serve("500 503 " * 150 + "200", EACH_PING="yes"))
 
 
 def test_a_ping_that_goes_on_failing_is_final(serve):
@@ -86,11 +89,25 @@ def test_its_end_leaves_no_socket(serve, end):
     assert not server.socket.parent.exists()
 
 
+def die(server):
+    """Have the container end by itself: it leaves its socket."""
+    wait(server)
+    with pytest.raises(ConnectionLost):
+        server.invoke(b"die", {}, 30)
+    deadline = time.monotonic() + 30
+    while server.exit_code is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert server.socket.exists()
+
+
 def test_left_overs_of_a_home_are_removed(serve, tmp_path, monkeypatch):
     mine, other = tmp_path / "mine", tmp_path / "mine-too"
     for folder in (mine, other):
         folder.mkdir()
     servers = [serve("200", folder) for folder in (mine, other)]
+    for server in servers:
+        die(server)
     somebody_elses = model_server.SOCKETS / f"sagemaker-test-{os.getpid()}"
     somebody_elses.mkdir()
     try:

@@ -1,5 +1,10 @@
-"""PING is "STATUS STATUS ...", one for each half second; the last one stays."""
+"""A container of somebody else's, whose /ping responds as its environment says.
 
+PING is "STATUS STATUS ...", one for each half second, or one for each request if there
+is EACH_PING; the last one stays. It ends when it is sent "die".
+"""
+
+import itertools
 import os
 import socketserver
 import time
@@ -11,14 +16,19 @@ class Handler(BaseHTTPRequestHandler):
 
     statuses = ()
     began = 0.0
+    pings = itertools.count()
 
     def do_GET(self) -> None:
         number = int((time.monotonic() - self.began) / 0.5)
+        if "EACH_PING" in os.environ:
+            number = next(self.pings)
         self.send_response(self.statuses[min(number, len(self.statuses) - 1)])
         self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if body == b"die":
+            os._exit(1)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body[::-1])
