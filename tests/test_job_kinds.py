@@ -242,17 +242,57 @@ def test_coordinators_take_no_threads(engine, resources, kind, monkeypatch):
 
 
 def test_one_attempt_is_billed_from_its_start_to_its_end(monkeypatch):
-    record, clock = {}, iter([10.0, 12.0, 15.5])
-    monkeypatch.setattr(time, "time", lambda: next(clock))
-    TRAINING.create(record)
-    TRAINING.begin_attempt(record, "Downloading")
-    TRAINING.end(record, "Completed")
+    record = trained(monkeypatch, wall=[10.0, 12.0, 15.5], steady=[2.0, 5.5])
     assert (record["TrainingStartTime"], record["TrainingEndTime"]) == (12.0, 15.5)
     assert record["TrainingTimeInSeconds"] == record["BillableTimeInSeconds"] == 4
 
 
-def test_what_lies_between_two_attempts_is_not_billed():
-    record = {}
+def trained(monkeypatch, wall: list[float], steady: list[float]) -> dict:
+    """The record of a job that was created, began and ended at these times."""
+    record, times, ticks = {}, iter(wall), iter(steady)
+    monkeypatch.setattr(time, "time", lambda: next(times))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    TRAINING.create(record)
+    TRAINING.begin_attempt(record, "Downloading")
+    TRAINING.end(record, "Completed")
+    return record
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 86400.0, -86400.0, -3.0])
+def test_a_clock_that_is_set_while_a_job_runs_is_not_billed(monkeypatch, step):
+    record = trained(
+        monkeypatch, wall=[1e9, 1e9 + 1, 1e9 + 3.5 + step], steady=[5.0, 7.5]
+    )
+    assert record["TrainingTimeInSeconds"] == record["BillableTimeInSeconds"] == 3
+    assert (
+        record["CreationTime"]
+        <= record["TrainingStartTime"]
+        <= record["TrainingEndTime"]
+        <= record["LastModifiedTime"]
+    )
+    for transition in record["SecondaryStatusTransitions"]:
+        assert transition["StartTime"] <= transition["EndTime"]
+
+
+def test_a_job_of_no_time_at_all_is_billed_a_second(monkeypatch):
+    """The least that the service model allows."""
+    record = trained(monkeypatch, wall=[10.0, 10.0, 10.0], steady=[2.0, 2.0])
+    assert record["TrainingTimeInSeconds"] == record["BillableTimeInSeconds"] == 1
+
+
+def test_the_time_in_which_the_stand_in_did_not_run_is_not_billed(monkeypatch):
+    record, clock = {}, iter([1e9, 1e9 + 1, 1e9 + 4, 1e9 + 300_000])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    TRAINING.create(record)
+    TRAINING.begin_attempt(record, "Downloading")
+    TRAINING.advance(record, "Training")
+    TRAINING.fail_internally(record)  # by the stand-in that starts three days later
+    assert record["BillableTimeInSeconds"] == record["TrainingTimeInSeconds"] == 3
+
+
+def test_what_lies_between_two_attempts_is_not_billed(monkeypatch):
+    record, ticks = {}, iter([0.0, 10.5, 30.0, 40.2])
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
     attempts.begin(record, 100.0)
     attempts.end(record, 110.5)
     attempts.end(record, 111.0)  # the first end counts

@@ -1,5 +1,7 @@
 """A container's output becomes log events, as AWS's log agent writes them."""
 
+import itertools
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +43,8 @@ class Logs:
         assert sum(sizes) <= MAX_BATCH_BYTES
         assert max(sizes) <= MAX_EVENT_BYTES
         assert all(messages)
+        times = [event["timestamp"] for event in logEvents]
+        assert times == sorted(times)
         self.batches.append(messages)
 
     @property
@@ -76,6 +80,15 @@ def test_a_line_goes_out_once_it_is_whole(logs, stream):
 def test_lines_that_come_together_travel_together(logs, stream):
     stream.write(b"one\ntwo\nthree\n")
     assert logs.batches == [["one", "two", "three"]]
+
+
+def test_a_clock_that_is_set_back_between_two_lines(logs, stream, monkeypatch):
+    """A request whose events are not in order would be refused, and the job fail."""
+    clock = itertools.count(1e9, -3600)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    stream.write(b"one\ntwo\n")
+    stream.write(b"three\n")
+    assert logs.batches == [["one", "two"], ["three"]]
 
 
 def test_the_last_line_may_have_no_end(logs, stream):

@@ -18,7 +18,8 @@ class DeploymentFailed(Exception):
 def set_status(record: dict, status: str) -> None:
     """Enter a status now."""
     record["EndpointStatus"] = status
-    record["LastModifiedTime"] = time.time()
+    # Never earlier than before, even if the system's clock has been set back.
+    record["LastModifiedTime"] = max(time.time(), record.get("LastModifiedTime", 0.0))
 
 
 def begin_deployment(

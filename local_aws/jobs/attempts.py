@@ -1,24 +1,45 @@
 """When a job had its instances: the attempts of its run, each with a start and an end.
 
 What lies between two attempts is not billed. The attempts are kept in the record, under
-a key of ours: [[start, end], ...] in epoch seconds, an end of None while one runs.
+a key of ours: [[start, end], ...] in epoch seconds, an end of None while one runs. How
+long one took is measured by a clock that nobody sets, since the system's may be set
+back or forward, or the machine may sleep, while a job runs.
 """
 
 import math
+import time
 
 _KEY = "_attempts"
+_STEADY = "_attempt_began"  # as time.monotonic() says it
+# Apart from rounding, and small corrections, both clocks run alike.
+STEP_S = 0.5
 
 
 def begin(record: dict, now: float) -> None:
     """Another attempt begins."""
     record.setdefault(_KEY, []).append([now, None])
+    record[_STEADY] = time.monotonic()
+
+
+def running_for(record: dict) -> float:
+    """For how many seconds the present attempt has run, in the process that began it."""
+    return time.monotonic() - record[_STEADY]
 
 
 def end(record: dict, now: float) -> None:
     """The attempt that runs ends, if there is one."""
     attempts = record.get(_KEY, [])
     if attempts and attempts[-1][1] is None:
-        attempts[-1][1] = now
+        start, measured = attempts[-1][0], running_for(record)
+        was_set = abs(now - start - measured) > STEP_S
+        attempts[-1][1] = start + measured if was_set else now
+
+
+def cut_off(record: dict, last_seen: float) -> None:
+    """The process in which the attempt ran has ended, some time after `last_seen`."""
+    attempts = record.get(_KEY, [])
+    if attempts and attempts[-1][1] is None:
+        attempts[-1][1] = max(last_seen, attempts[-1][0])
 
 
 def were_made(record: dict) -> bool:
@@ -29,9 +50,9 @@ def were_made(record: dict) -> bool:
 def seconds(record: dict) -> tuple[int, int]:
     """(from the first start to the last end, billed) of attempts that have all ended.
 
-    A second that has begun counts in full.
+    A second that has begun counts in full, and there is one at least.
     """
     attempts = record[_KEY]
-    whole = attempts[-1][1] - attempts[0][0]
     billed = sum(end - start for start, end in attempts)
-    return math.ceil(whole), math.ceil(billed)
+    whole = max(billed, attempts[-1][1] - attempts[0][0])
+    return max(1, math.ceil(whole)), max(1, math.ceil(billed))

@@ -41,7 +41,9 @@ class JobKind:
     coordinates: bool = False
 
     def _enter(self, record: dict, status: str) -> float:
-        now = record["LastModifiedTime"] = time.time()
+        # Also where the system's clock has been set back meanwhile.
+        now = max(time.time(), record.get("LastModifiedTime", 0.0))
+        record["LastModifiedTime"] = now
         self.entered(record, status, now)
         return now
 
@@ -80,7 +82,7 @@ class JobKind:
             outcome = "Stopped"
         ended = outcome if outcome in ("Completed", "Failed") else "Stopped"
         record[self.status] = ended
-        now = time.time()
+        now = max(time.time(), record.get("LastModifiedTime", 0.0))
         attempts.end(record, now)
         if self.start_time in record:
             record[self.end_time] = now
@@ -90,7 +92,8 @@ class JobKind:
         self.entered(record, outcome, now)
 
     def fail_internally(self, record: dict) -> None:
-        """The end of a job whose run was cut off, or broke, on our side."""
+        """The end of a job whose process is gone; when it went is not known."""
+        attempts.cut_off(record, record.get("LastModifiedTime", 0.0))
         self.end(record, "Failed", INTERNAL_ERROR)
 
 

@@ -7,7 +7,6 @@ and "How Amazon SageMaker Processes Training Output".
 
 import contextlib
 import json
-import time
 from pathlib import Path
 
 from boto3.exceptions import S3UploadFailedError
@@ -244,9 +243,8 @@ def _wait_for_end(
 
     job.interrupt = end_at_once
     limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
-    deadline = record["TrainingStartTime"] + limit
     stopped = None
-    if not job.woken.wait(max(0.0, deadline - time.time())):
+    if not job.woken.wait(max(0.0, limit - attempts.running_for(record))):
         stopped = JobStopped("MaxRuntimeExceeded")
         with contextlib.suppress(NotInProgress):
             job.update(job.kind.request_stop)

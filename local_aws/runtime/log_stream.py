@@ -65,6 +65,8 @@ class LogStream:
 
     def _send(self, lines: list[str]) -> None:
         batch, size = [], 0
+        # One time for all: within a request none may be earlier than the one before.
+        now = int(time.time() * 1000)
         for line in lines:
             self._on_line(line)
             if not line:
@@ -73,7 +75,7 @@ class LogStream:
             if len(batch) == MAX_EVENTS or size + cost > MAX_BATCH_BYTES:
                 self._put(batch)
                 batch, size = [], 0
-            batch.append({"timestamp": int(time.time() * 1000), "message": line})
+            batch.append({"timestamp": now, "message": line})
             size += cost
         if batch:
             self._put(batch)

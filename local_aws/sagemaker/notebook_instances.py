@@ -72,7 +72,7 @@ def _move(
     def change(record: dict) -> None:
         _check(record, allowed, target)
         record["NotebookInstanceStatus"] = reached
-        record["LastModifiedTime"] = time.time()
+        record["LastModifiedTime"] = max(time.time(), record["LastModifiedTime"])
 
     NOTEBOOK_INSTANCES.update(request["NotebookInstanceName"], context, change)
     return {}
