@@ -22,7 +22,7 @@ def begin(record: dict, now: float) -> None:
 
 
 def running_for(record: dict) -> float:
-    """For how many seconds the present attempt has run, in the process that began it."""
+    """How long the present attempt has run; asked in the process that began it."""
     return time.monotonic() - record[_STEADY]
 
 
