@@ -124,7 +124,7 @@ def test_an_error_that_nobody_foresaw_is_logged_and_gets_500(
     scope = {"path": "/invocations", "method": "POST", "headers": []}
     asyncio.run(served[0](scope, receive, send))
     assert sent[0]["status"] == 500
-    assert sent[1]["body"] == b"Internal Server Error"
+    assert b"<h1>Internal Server Error</h1>" in sent[1]["body"]
     log = capsys.readouterr().out
     assert log.endswith("RuntimeError: no None for model\n\n")
     assert 'File "container/contract.py"' in log

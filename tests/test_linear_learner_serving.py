@@ -335,12 +335,13 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
     assert "Traceback" not in output
 
 
-def test_a_server_without_a_model_says_so(serve):
-    _, connection = serve()
-    assert request(connection, "GET", "/ping")[0] == 500
-    status, text = request(connection, "POST", "/invocations", "1,2,3")
-    assert status == 500
-    assert text.startswith("Unable to load model: There is no file model_algo-1")
+def test_without_a_model_there_is_no_server(tmp_path):
+    process = start("serve", tmp_path)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert reason == f"There is no file model_algo-1 in {tmp_path}/model"
+    assert f"Unable to load model: {reason}\n" in output
 
 
 def test_a_transform_jobs_server_on_a_port(tmp_path):

@@ -2,8 +2,10 @@
 
 import csv
 import gzip
+import io
 import json
 import re
+import tarfile
 
 import boston
 import numpy as np
@@ -312,6 +314,45 @@ def test_a_filter_alone_needs_no_accept(sagemaker, s3, model, whole):
         DataProcessing={"InputFilter": "$[1:]"},
     )
     assert output(s3, job, "ids.csv.out") == whole
+
+
+@pytest.mark.parametrize(
+    ("content", "way_out"),
+    [
+        (b"binf\0\0\0?\4\0\0\0", "re-saving it with XGBoost"),
+        (
+            b"\x80\x03cxgboost.core\nBooster\n",
+            "Booster.save_model('xgboost-model.json')",
+        ),
+    ],
+)
+def test_a_model_of_an_old_version_says_what_can_convert_it(
+    stand_in, sagemaker, s3, model, content, way_out
+):
+    bucket, _, test = model
+    name = boston.name("old")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("xgboost-model")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    s3.put_object(Bucket=bucket, Key=f"{name}.tar.gz", Body=packed.getvalue())
+    data = f"s3://{bucket}/{name}.tar.gz"
+    container = {"Image": boston.IMAGE, "ModelDataUrl": data}
+    sagemaker.create_model(
+        ModelName=name, ExecutionRoleArn=ROLE_ARN, PrimaryContainer=container
+    )
+    job = run(sagemaker, (bucket, name, test))
+    assert job["TransformJobStatus"] == "Failed"
+    reason = job["FailureReason"]
+    assert reason.startswith(
+        "AlgorithmError: See job logs for more information. "
+        "Model /opt/ml/model/xgboost-model cannot be loaded:\n"
+    )
+    assert way_out in " ".join(reason.split())
+    logs = stand_in.client("logs")
+    lines = boston.log_lines(logs, GROUP, job["TransformJobName"] + "/")
+    assert any("ERROR] Unable to load model: Model /opt/ml/model/" in x for x in lines)
 
 
 def test_a_plain_file_that_is_said_to_be_gzip(stand_in, sagemaker, model):

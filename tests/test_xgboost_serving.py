@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import stat
@@ -75,6 +76,19 @@ def as_the_image_reads(text, delimiter=","):
     fields = [line.split(delimiter) for line in text.strip().split("\n")]
     rows = [["nan" if field == "" else field for field in row] for row in fields]
     return xgboost.DMatrix(np.array(rows, dtype=float))
+
+
+# A message of xgboost's native part: time, source line, text, and its own stack.
+NATIVE = re.compile(
+    r"\[\d\d:\d\d:\d\d\] (?:\S*/)?(\w+\.\w+):\d+: (.*?)\nStack trace:\n"
+    r"(?:  \[bt\] \(\d\) .*\n)+\n*",
+    re.DOTALL,
+)
+
+
+def told(text):
+    """A text with `<source file> message` for what xgboost's native part said."""
+    return NATIVE.sub(r"<\1> \2", text)
 
 
 FEATURES = csv_text(table(50, seed=7)[:, 1:])
@@ -149,7 +163,7 @@ def outcome(text):
     try:
         return str(decoder.parse(text.encode(), "text/csv").tolist())
     except decoder.UnreadablePayload as error:
-        return str(error).partition("Error'>\n ")[2]
+        return told(str(error)).partition("Error'>\n ")[2]
 
 
 def expected_outcome(text):
@@ -159,7 +173,7 @@ def expected_outcome(text):
     fields = [line.split("," if comma else sniffed(lines[0])) for line in lines]
     rows = [["nan" if field == "" else field for field in row] for row in fields]
     try:
-        table = np.array(rows, dtype=float)
+        table = np.array(rows).astype(float)
     except ValueError as error:
         return str(error)
     with np.errstate(over="ignore"):
@@ -173,8 +187,8 @@ def sniffed(line):
 
 
 INFINITE = (
-    "Check failed: valid: Input data contains `inf` or a value too large, while "
-    "`missing` is not set to `inf`"
+    "<data.cc> Check failed: valid: Input data contains `inf` or a value too large, "
+    "while `missing` is not set to `inf`"
 )
 
 
@@ -297,7 +311,7 @@ LIBSVM_ADVICE = (
             "text/csv",
             None,
             415,
-            CSV_ADVICE + "could not convert string to float: 'a'",
+            CSV_ADVICE + "could not convert string to float: np.str_('a')",
         ),
         ("1,2,3,4\n1,2,3", "text/csv", None, 415, CSV_ADVICE + RAGGED),
         (
@@ -321,16 +335,14 @@ LIBSVM_ADVICE = (
             None,
             415,
             "Loading csv data failed with Exception, please ensure data is in csv "
-            "format:\n <class 'xgboost.core.XGBoostError'>\n Check failed: valid: "
-            "Input data contains `inf` or a value too large, while `missing` is not "
-            "set to `inf`",
+            "format:\n <class 'xgboost.core.XGBoostError'>\n " + INFINITE,
         ),
         (
             "1,2,3,4,5",
             "text/csv",
             None,
             400,
-            "Unable to evaluate payload provided: Check failed: "
+            "Unable to evaluate payload provided: <learner.cc> Check failed: "
             "learner_model_param_.num_feature >= p_fmat->Info().num_col_ (4 vs. 5) : "
             "Number of columns does not match number of features in booster.",
         ),
@@ -341,13 +353,6 @@ LIBSVM_ADVICE = (
             "text/plain",
             406,
             f"Accept type text/plain is not supported. {ACCEPTS}",
-        ),
-        (
-            "1,2,3,4",
-            "text/csv",
-            "application/jsonlines",
-            500,
-            "Content type application/jsonlines is not supported by this framework.",
         ),
         # The data is looked at before Accept is.
         ("x", "text/csv", "text/plain", 415, None),
@@ -360,7 +365,39 @@ def test_statuses_and_texts(model, body, content_type, accept, status, text):
     result = ask(model(), body, content_type, accept)
     assert result.status == status
     if text is not None:
-        assert result.body == text
+        assert told(result.body) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("1:1.5 3:0.25\n2:2", "0:1.5 2:0.25\n1:2"),  # 1-based, as libsvm is
+        ("7 1:1.5\n8 4:1", "0:1.5\n3:1"),
+        ("1:1\n0:2", "1:1\n0:2"),  # a single 0 says that it is not
+    ],
+)
+def test_libsvm_indices_from_1(boosters, body, expected):
+    found, same = (
+        decoder.parse(text.encode(), "text/libsvm") for text in (body, expected)
+    )
+    assert found.num_col() == same.num_col() <= 4
+    booster = boosters["reg:squarederror"]
+    assert booster.predict(found).tolist() == booster.predict(same).tolist()
+
+
+def test_a_libsvm_index_is_read_before_any_value(model):
+    body = ask(model(), "0:x\na:1", "text/libsvm").body
+    assert body == LIBSVM_ADVICE + "invalid literal for int() with base 10: 'a'"
+    body = ask(model(), "0:x\n1:1", "text/libsvm").body
+    assert body == LIBSVM_ADVICE + "could not convert string to float: np.str_('x')"
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/jsonlines", "application/x-recordio-protobuf"]
+)
+def test_an_accepted_type_without_an_encoder_is_nobodys_to_catch(model, accept):
+    with pytest.raises(encoder.NotEncodable, match=f"Content type {accept} is not"):
+        ask(model(), "1,2,3,4", accept=accept)
 
 
 def test_the_default_of_accept(model):
@@ -375,7 +412,7 @@ def test_the_default_of_accept(model):
     assert chosen.content_type == "text/csv; charset=utf-8"
 
 
-def test_garbage_never_gets_a_stack_trace(model):
+def test_garbage_never_gets_a_stack_trace_of_python(model):
     generator = np.random.default_rng(2)
     loaded = model()
     signs = np.frombuffer(b'0123456789.,,,,,:::;-+eE  \n\n"na', dtype=np.uint8)
@@ -387,8 +424,10 @@ def test_garbage_never_gets_a_stack_trace(model):
             body = generator.bytes(50)
         result = ask(loaded, body, types[number % 4])
         statuses.add(result.status)
-        for sign in ("Traceback", "Stack trace", "[bt]", ".so(", "/workspace/", ".py"):
+        for sign in ("Traceback", ".py", sys.prefix, str(Path.home())):
             assert sign not in result.body
+        for sign in ("Stack trace", "[bt]", ".so(", "/workspace/"):
+            assert sign not in told(result.body)
     assert statuses == {200, 400, 415}
 
 
@@ -423,7 +462,7 @@ def test_which_content_an_objective_has(model, objective, valid):
     rows = json.loads(result.body)["predictions"]
     assert len(rows) == 50
     for row in rows:
-        assert list(row) == ALL_KEYS
+        assert list(row) == valid + [key for key in ALL_KEYS if key not in valid]
         real = [key for key, value in row.items() if value == value]
         assert real == valid
 
@@ -457,6 +496,22 @@ def test_selected_csv_is_in_the_order_of_the_keys(model, boosters, batch):
     assert result.body == "\n".join(lines) + ("\n" if batch else "")
 
 
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/jsonlines", "text/csv"]
+)
+def test_selected_content_has_the_order_of_the_image(model, accept):
+    """Only csv has that of the request; a repeated key is asked for once, elsewhere."""
+    keys = ["raw_score", "wrong", "predicted_label", "raw_score"]
+    result = ask(model("binary:logistic"), "1,2,3,4", selected_keys=keys, accept=accept)
+    if accept == "text/csv":
+        score, wrong, label, again = result.body.split(",")
+        assert (wrong, label, again) == ("nan", str(int(float(score) > 0.5)), score)
+        return
+    found = json.loads(result.body)
+    row = found["predictions"][0] if accept == "application/json" else found
+    assert list(row) == ["predicted_label", "raw_score", "wrong"]
+
+
 def test_an_objective_without_selectable_content(model):
     result = ask(model("count:poisson"), FEATURES, selected_keys=["predicted_score"])
     assert (result.status, result.body) == (
@@ -478,6 +533,8 @@ def test_settings_of_the_environment():
     )
     assert serving.read_settings(environment) == expected
     assert serving.read_settings({}) == serving.Settings()
+    alone = {"SAGEMAKER_INFERENCE_ENSEMBLE": "false"}
+    assert serving.read_settings(alone) == serving.Settings(ensemble=False)
 
 
 # Models ---------------------------------------------------------------------------
@@ -487,6 +544,28 @@ def test_hidden_files_are_no_models(tmp_path, boosters):
     boosters["reg:squarederror"].save_model(tmp_path / "xgboost-model.ubj")
     (tmp_path / ".hidden").write_text("no model")
     assert ask(serving.load_model(tmp_path), "1,2,3,4").status == 200
+
+
+def test_several_models_are_one_ensemble(tmp_path, boosters):
+    for name in ("reg:squarederror", "reg:tweedie"):
+        boosters[name].save_model(tmp_path / f"{name[4:]}.ubj")
+    features = as_the_image_reads(FEATURES)
+    both = [boosters[n].predict(features) for n in ("reg:squarederror", "reg:tweedie")]
+    for ensemble, expected in ((True, np.mean(both, axis=0)), (False, both[0])):
+        result = ask(serving.load_model(tmp_path, ensemble), FEATURES)
+        assert result.body == "".join(f"{value}\n" for value in expected.tolist())
+    (tmp_path / "z-notes.txt").write_text("no model")
+    with pytest.raises(serving.ModelNotLoaded, match=r"z-notes\.txt"):
+        serving.load_model(tmp_path)
+    assert ask(serving.load_model(tmp_path, ensemble=False), FEATURES).status == 200
+
+
+def test_several_models_that_predict_labels_are_no_ensemble(tmp_path, boosters):
+    for name in "ab":
+        boosters["multi:softmax"].save_model(tmp_path / f"{name}.ubj")
+    with pytest.raises(serving.ModelNotLoaded, match=r"2 models .* \(multi:softmax\)"):
+        serving.load_model(tmp_path)
+    assert serving.load_model(tmp_path, ensemble=False).classes == 3
 
 
 class Trap:
@@ -507,7 +586,43 @@ def test_a_model_that_can_not_be_loaded(tmp_path, monkeypatch, kind):
     with pytest.raises(serving.ModelNotLoaded) as error:
         serving.load_model(folder)
     assert "Stack trace" not in str(error.value)
+    assert ("save_model" in str(error.value)) == (kind == "pickle")
     assert not (tmp_path / "sprung").exists()
+
+
+FILES = {
+    # A model as XGBoost wrote it before 1.6, and could until 3.1; the first of it.
+    b"binf\0\0\0?\4\0\0\0\0\0\0\0": "re-saving it with XGBoost",
+    b"": "Invalid model format",
+    b'{"learner":{"attributes":{},': "raw_str_.size()",
+    b'{"a": 1}': "Invalid cast",
+    b"\x1f\x8b\x08\0archive": "Invalid model format",
+    b"[1]": "Invalid model format",
+}
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_what_is_said_of_a_model_that_can_not_be_read(tmp_path, content):
+    file = tmp_path / "xgboost-model"
+    file.write_bytes(content)
+    with pytest.raises(serving.ModelNotLoaded) as error:
+        serving.load_model(tmp_path)
+    text = str(error.value)
+    assert text.startswith(f"Model {file} cannot be loaded:\nXGB load model error=")
+    assert FILES[content] in " ".join(text.split())
+    assert "[bt]" not in text
+
+
+def test_a_model_of_a_later_version_is_read_as_far_as_it_is_known(tmp_path, boosters):
+    document = json.loads(boosters["reg:squarederror"].save_raw("json"))
+    document["version"] = [9, 1, 0]
+    file = tmp_path / "xgboost-model"
+    file.write_text(json.dumps(document))
+    assert ask(serving.load_model(tmp_path), "1,2,3,4").status == 200
+    document["learner"]["gradient_booster"]["name"] = "gbforest"
+    file.write_text(json.dumps(document))
+    with pytest.raises(serving.ModelNotLoaded, match="Unknown gbm type gbforest"):
+        serving.load_model(tmp_path)
 
 
 # Processes ------------------------------------------------------------------------
@@ -554,6 +669,13 @@ def test_a_server_from_start_to_end(serve, boosters, tmp_path):
     assert request(connection, *invoke, b"") == (204, "")
     status, text = request(connection, *invoke, "x,y", content_type="text/csv")
     assert (status, text.split("\n")[1]) == (415, " <class 'ValueError'>")
+    found = request(connection, *invoke, "1,2,3,4,5", content_type="text/csv")
+    assert found[0] == 400
+    named = {"content_type": "text/csv", "accept": "application/jsonlines"}
+    status, text = request(connection, *invoke, "1,2,3,4", **named)
+    assert status == 500
+    assert "<h1>Internal Server Error</h1>" in text
+    assert "jsonlines" not in text
     status, text = request(connection, "GET", "/execution-parameters")
     assert json.loads(text) == {
         "MaxConcurrentTransforms": os.cpu_count(),
@@ -568,7 +690,20 @@ def test_a_server_from_start_to_end(serve, boosters, tmp_path):
     assert process.returncode == 0
     assert f":INFO] Loading the model from {tmp_path}/model/xgboost-model.ubj" in output
     assert ":INFO] Model objective : reg:squarederror" in output
+    assert ":INFO] Determined delimiter of CSV input is ','\n" in output
+    # Each refusal with how it came about; the words before a native error are the
+    # client's alone.
     assert ":ERROR] Loading csv data failed with Exception" in output
+    assert "\nValueError: could not convert string to float: np.str_('x')\n" in output
+    assert re.search(
+        r":ERROR\] \[\d\d:\d\d:\d\d\] \S+/learner\.cc:\d+: Check failed: ", output
+    )
+    assert "\nxgboost.core.XGBoostError: [" in output
+    assert "Unable to evaluate payload" not in output
+    assert ":ERROR] Exception on /invocations [POST]\nTraceback (most" in output
+    assert "Content type application/jsonlines is not supported" in output
+    assert sys.prefix not in output
+    assert 'File "container/xgboost/serving.py", line' in output
 
 
 def resident_bytes(process):
@@ -604,13 +739,24 @@ def test_a_body_over_the_limit(serve):
     assert request(connection, *invoke, body, content_type="text/csv")[0] == 200
 
 
-def test_a_server_without_a_model_says_so(serve):
-    _, connection = serve(objective=None)
-    status, text = request(connection, "GET", "/ping")
-    assert status == 500
-    status, text = request(connection, "POST", "/invocations", "0:1")
-    assert status == 500
-    assert text.startswith("Unable to load model: ")
+@pytest.mark.parametrize("name", ["xgboost-model", "notes.txt"])
+def test_a_server_does_not_come_up_over_a_file_that_is_no_model(
+    tmp_path, boosters, name
+):
+    """In the image one stray file is enough: it takes every file for a model."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    boosters["reg:squarederror"].save_model(folder / "a-model.ubj")
+    (folder / name).write_text("no model")
+    process = start("serve", tmp_path, SAGEMAKER_BIND_TO_UNIX_SOCKET=tmp_path / "s")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert not (tmp_path / "s").exists()
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert reason.startswith(f"Model {folder / name} cannot be loaded:\n")
+    assert "Invalid model format" in reason
+    assert f":ERROR] Unable to load model: {reason}\n" in output
+    assert "Traceback" not in output
 
 
 def test_batch_responses_and_the_tcp_port(tmp_path, boosters):

@@ -32,6 +32,15 @@ _TOO_LARGE = """<!doctype html>
 <p>The data value transmitted exceeds the capacity limit.</p>
 """
 
+# And of a fault of the server's own.
+_INTERNAL_ERROR = """<!doctype html>
+<html lang=en>
+<title>500 Internal Server Error</title>
+<h1>Internal Server Error</h1>
+<p>The server encountered an internal error and was unable to complete your request. \
+Either the server is overloaded or there is an error in the application.</p>
+"""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -42,6 +51,8 @@ class Response:
     content_type: str = "text/html; charset=utf-8"
 
 
+INTERNAL_ERROR = Response(500, _INTERNAL_ERROR)
+
 Invoke = Callable[[bytes, str | None, str | None], Response]
 
 
@@ -50,17 +61,14 @@ class Application:
 
     invoke: the response to POST /invocations, of the body and the headers Content-Type
     and Accept (None without); called in another thread for a large body.
-    max_content_length: bytes above which a body gets 413. ping: the response to GET
-    /ping.
+    max_content_length: bytes above which a body gets 413.
     """
 
     def __init__(
         self,
         invoke: Invoke,
         max_content_length: int = MAX_CONTENT_LENGTH,
-        ping: Response = Response(200),
     ) -> None:
-        self._ping = ping
         self._invoke = invoke
         self._max_content_length = max_content_length
         # As many as can work at once: more would only hold more tables in memory.
@@ -97,7 +105,7 @@ class Application:
     async def _respond_to_ping(
         self, scope: dict[str, Any], receive: Receive
     ) -> Response:
-        return self._ping
+        return Response(200)
 
     async def _execution_parameters(
         self, scope: dict[str, Any], receive: Receive

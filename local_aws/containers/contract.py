@@ -119,8 +119,7 @@ def train(
         program(folder)
     except Exception as error:  # noqa: BLE001  every failure goes into the file
         failure = describe_failure(error)
-        (folder / "output").mkdir(parents=True, exist_ok=True)
-        (folder / "output" / "failure").write_text(failure.text, encoding="utf-8")
+        _write_failure(folder, failure.text)
         return failure.exit_code
     return 0
 
@@ -152,33 +151,40 @@ def serve(
     invoke: Callable[[Model, bytes, str | None, str | None], "Response"],
     logger: logging.Logger,
 ) -> int:
-    """Serve the model of the base folder's `model` until SIGTERM; returns 0.
+    """Serve the base folder's `model` until SIGTERM; returns the exit code.
 
     load: the model of a folder; raises ModelNotLoaded. invoke: the response to one
     POST /invocations, of the model, the body and the headers Content-Type and Accept
     (None without). A body above MAX_CONTENT_LENGTH of the environment gets 413.
 
-    A server without a model stays up and says so to every request, as AWS's images do.
+    Without a model there is no server, as in AWS's image of XGBoost: the log and
+    output/failure say why.
     """
     from local_aws.containers import asgi
 
     limit = int(os.environ.get("MAX_CONTENT_LENGTH", asgi.MAX_CONTENT_LENGTH))
+    folder = base_folder()
     try:
-        model = load(base_folder() / "model")
+        model = load(folder / "model")
     except ModelNotLoaded as error:
-        text = f"Unable to load model: {error}"
-        logger.error(text)
-        unavailable = asgi.Response(500, text)
-        application = asgi.Application(lambda *_: unavailable, limit, unavailable)
-    else:
+        logger.error(f"Unable to load model: {error}")
+        _write_failure(folder, str(error))
+        return 1
 
-        def respond(*request: Any) -> asgi.Response:
-            try:
-                return invoke(model, *request)
-            except Exception as error:  # noqa: BLE001  the server goes on
-                logger.error(tracebacks.text(error))
-                return asgi.Response(500, "Internal Server Error")
+    def respond(*request: Any) -> asgi.Response:
+        try:
+            return invoke(model, *request)
+        except Exception as error:  # noqa: BLE001  the server goes on
+            trace = tracebacks.with_causes(error)
+            logger.error(f"Exception on /invocations [POST]\n{trace}")
+            return asgi.INTERNAL_ERROR
 
-        application = asgi.Application(respond, limit)
-    asgi.serve(application, os.environ)
+    asgi.serve(asgi.Application(respond, limit), os.environ)
     return 0
+
+
+def _write_failure(folder: Path, text: str) -> None:
+    (folder / "output").mkdir(parents=True, exist_ok=True)
+    (folder / "output" / "failure").write_text(
+        text, encoding="utf-8", errors="backslashreplace"
+    )

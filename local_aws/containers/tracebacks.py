@@ -5,6 +5,7 @@ File names begin at one of three folders: container (the images' programs),
 site-packages (libraries), python (what comes with it).
 """
 
+import re
 import sysconfig
 import traceback
 from pathlib import Path
@@ -17,17 +18,16 @@ _FOLDERS = {
     "python": Path(sysconfig.get_path("stdlib")),
 }
 
+# The file of a native stack's frame, which xgboost writes as
+# `[bt] (0) file(function+offset) [address]`.
+_NATIVE_FRAME = re.compile(r"(\[bt\] \(\d+\) )(/.*?\.(?:so|dylib)[.\d]*|/.*?)(?=\()")
+
 
 def text(error: Exception, longest: int | None = None) -> str:
     """The traceback. longest: outer frames are left out until it has no more characters
     than that, or has no frame.
     """
-    frames = [
-        traceback.FrameSummary(
-            _short_name(frame.filename), frame.lineno, frame.name, line=frame.line
-        )
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
+    frames = _short_frames(traceback.extract_tb(error.__traceback__))
     last = "".join(traceback.format_exception_only(error))
     while True:
         head = "Traceback (most recent call last):\n"
@@ -36,6 +36,29 @@ def text(error: Exception, longest: int | None = None) -> str:
         if longest is None or len(whole) <= longest or not frames:
             return whole
         del frames[0]
+
+
+def with_causes(error: Exception) -> str:
+    """The traceback, after those of the errors that led to it."""
+    whole = part = traceback.TracebackException.from_exception(error)
+    while part is not None:
+        part.stack = traceback.StackSummary.from_list(_short_frames(part.stack))
+        part = part.__cause__ or part.__context__
+    return "".join(whole.format()).replace(f"{_PACKAGE}.", "container.")
+
+
+def native(text: str) -> str:
+    """A message of a native library, with its stack's files by their short names."""
+    return _NATIVE_FRAME.sub(lambda found: found[1] + _short_name(found[2]), text)
+
+
+def _short_frames(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    return [
+        traceback.FrameSummary(
+            _short_name(frame.filename), frame.lineno, frame.name, line=frame.line
+        )
+        for frame in stack
+    ]
 
 
 def _short_name(filename: str) -> str:

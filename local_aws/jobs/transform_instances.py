@@ -82,7 +82,9 @@ class Instances:
                 server.wait_until_healthy(lambda: self._job.ended_by is not None)
             except NotHealthy as error:
                 self._job.check()
-                raise JobFailed(f"AlgorithmError: {SEE_LOGS}") from error
+                told = self._job.public(server.failure())
+                reason = f"{SEE_LOGS}. {told}" if told else SEE_LOGS
+                raise JobFailed(f"AlgorithmError: {reason}") from error
 
     def _download(self) -> Path:
         bucket, key = s3_objects.split_uri(self._record["_model"]["uri"])

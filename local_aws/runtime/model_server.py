@@ -74,6 +74,7 @@ class ModelServer:
         on_output: Callable[[bytes], None],
         on_exit: Callable[["ModelServer"], None] = lambda server: None,
     ) -> None:
+        self._root = root
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
         (self._folder / OWNER).symlink_to(root)
         self.socket = self._folder / "socket"
@@ -130,6 +131,13 @@ class ModelServer:
     def exit_code(self) -> int | None:
         """None while the container runs; negative: the signal that ended it."""
         return self._container.wait(0)
+
+    def failure(self) -> str:
+        """What a container that ended has written of it; empty without."""
+        try:
+            return (self._root / "output" / "failure").read_text(errors="replace")
+        except OSError:
+            return ""
 
     def execution_parameters(self) -> dict:
         """What the container says of MaxConcurrentTransforms, BatchStrategy and

@@ -44,7 +44,7 @@ def _refusal(status: int, text: str, reason: str) -> Response:
 
 
 def main() -> int:
-    """Serve until SIGTERM, as the container contract says; returns 0."""
+    """Serve until SIGTERM, as the container contract says; returns the exit code."""
     log.configure()
     batch = bool(os.environ.get("SAGEMAKER_BATCH"))
     return contract.serve(

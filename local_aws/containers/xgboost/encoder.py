@@ -26,6 +26,9 @@ _LABELS = ["predicted_label", "labels"]
 _PROBABILITIES = ["probability", "probabilities"]
 _SCORES = ["raw_score", "raw_scores"]
 
+# The order in which a response has what was asked for; in csv it is the request's.
+_ORDER = [*_LABELS, *_PROBABILITIES, *_SCORES, *_REGRESSION]
+
 # What SAGEMAKER_INFERENCE_OUTPUT may ask of a model, by the model's objective.
 SELECTABLE = {
     "reg:squarederror": _REGRESSION,
@@ -119,27 +122,27 @@ def _lines_by_pyarrow(numbers: np.ndarray) -> str:
 def select(
     predictions: np.ndarray, keys: list[str], objective: str, classes: int
 ) -> list[dict[str, Any]]:
-    """For each prediction what SAGEMAKER_INFERENCE_OUTPUT asks for, in its order.
+    """For each prediction what SAGEMAKER_INFERENCE_OUTPUT asks for.
 
-    keys: its names. objective: the model's. classes: num_class of the model. A key
-    that the objective does not have is nan. NotEncodable for other objectives.
+    In the order of the image, whatever that of the keys. objective: the model's.
+    classes: num_class of the model. A key that the objective does not have is nan, and
+    comes last. NotEncodable for other objectives.
     """
     if objective not in SELECTABLE:
         raise NotEncodable(
             f"Objective `{objective}` unsupported for selectable inference predictions."
         )
-    wrong = {key for key in keys if key not in SELECTABLE[objective]}
+    wrong = [key for key in dict.fromkeys(keys) if key not in SELECTABLE[objective]]
+    right = [key for key in _ORDER if key in keys and key not in wrong]
     if wrong:
         logger.warning(
-            f"Selected key(s) {wrong} incompatible for objective '{objective}'. "
+            f"Selected key(s) {set(wrong)} incompatible for objective '{objective}'. "
             "Please use list of compatible selectable inference predictions: "
             f"{SELECTABLE[objective]}"
         )
     return [
-        {
-            key: math.nan if key in wrong else _content(key, value, objective, classes)
-            for key in keys
-        }
+        {key: _content(key, value, objective, classes) for key in right}
+        | dict.fromkeys(wrong, math.nan)
         for value in predictions.tolist()
     ]
 
