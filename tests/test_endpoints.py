@@ -185,7 +185,7 @@ def test_what_a_container_refuses_is_a_model_error(stand_in, deploy, runtime, mo
     error = caught.value.response
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert error["OriginalStatusCode"] == 415
-    assert "could not convert string to float: 'a'" in error["OriginalMessage"]
+    assert "to float: np.str_('a')" in error["OriginalMessage"]
     assert error["Error"]["Message"] == (
         f'Received client error (415) from primary with message "'
         f'{error["OriginalMessage"]}". See https://us-east-1.console.aws.amazon.com/'
