@@ -41,6 +41,8 @@ class Service:
         persistence: the class that has moto's part of it on disk, likewise.
         internal_error: code and status of "that is our fault" (the service's model; S3
             API Reference, "Error responses").
+        validation_error: the code for what the service model does not allow (recorded
+            responses of these services).
         largest_body: bytes that a request may have.
         is_needed_first: whether a lesson's first calls go to it, so that it is made
             ready while they are on their way.
@@ -50,6 +52,7 @@ class Service:
     responder: str
     persistence: str | None = None
     internal_error: tuple[str, int] = ("InternalFailure", 500)
+    validation_error: str = "ValidationException"
     largest_body: int = LARGEST_BODY
     is_needed_first: bool = False
 
@@ -116,20 +119,28 @@ SERVICES = (
         "moto_services.iam:Iam",
         "persistence.iam:IamPersistence",
         ("ServiceFailure", 500),
+        "ValidationError",
         is_needed_first=True,
     ),
-    Service("sts", "moto_services.iam:Sts", is_needed_first=True),
+    Service(
+        "sts",
+        "moto_services.iam:Sts",
+        validation_error="ValidationError",
+        is_needed_first=True,
+    ),
     Service(
         "logs",
-        "moto_services.service:MotoService",
+        "moto_services.logs:Logs",
         "persistence.logs:LogsPersistence",
         ("ServiceUnavailableException", 503),
+        "InvalidParameterException",
     ),
     Service(
         "cloudwatch",
         "moto_services.cloudwatch:CloudWatch",
         "persistence.cloudwatch:CloudWatchPersistence",
         ("InternalServiceError", 500),
+        "ValidationError",
     ),
     Service("sagemaker", "sagemaker.service:ControlPlane"),
     Service("sagemaker-runtime", "hosting.service:Runtime"),

@@ -4,6 +4,7 @@ Neither moto's dispatcher nor its control pages (`/moto-api`) are anywhere.
 
 service.py      what all of them have in common: MotoService
 bridge.py       a request as a WSGI environment, and what comes back
+validation.py   a request held against the service model
 switches.py     moto's own settings
-s3.py, iam.py, cloudwatch.py    what is peculiar to these
+s3.py, iam.py, logs.py, cloudwatch.py    what is peculiar to these
 """

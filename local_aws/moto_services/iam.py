@@ -11,6 +11,7 @@ from local_aws.access.simulation import simulate_principal_policy
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID, REGION, ROLE_ARN, ROLE_NAME
 from local_aws.messages import Request, Response
+from local_aws.moto_services import validation
 from local_aws.moto_services.service import MotoService
 from local_aws.services import named
 
@@ -34,19 +35,30 @@ class Iam(MotoService):
             self._persistence.persist()
         return app
 
+    def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
+        if not params.get("Marker", "0").isdecimal():  # moto's own are numbers
+            raise AwsError("ValidationError", "Invalid Marker.")
+        match operation:
+            case "CreateServiceLinkedRole":
+                if not params["AWSServiceName"].endswith(".amazonaws.com"):
+                    text = f"{params['AWSServiceName']} is not a valid service name."
+                    raise AwsError("InvalidInput", text)
+            case "RemoveRoleFromInstanceProfile":
+                name, role = params["InstanceProfileName"], params["RoleName"]
+                profiles = _backend().instance_profiles.values()
+                profile = next((p for p in profiles if p.name == name), None)
+                if profile and role not in [held.name for held in profile.roles]:
+                    text = f"Role {role} in Instance Profile {name} cannot be found."
+                    raise AwsError("NoSuchEntity", text, 404)
+
     def respond_itself(self, request: Request, operation: str) -> Response | None:
         if operation != "SimulatePrincipalPolicy":
             return None
-        from moto.core.parse import QueryParser
         from moto.core.serialize import QuerySerializer
-        from moto.core.utils import get_service_model
 
-        model = get_service_model(self._service.name).operation_model(operation)
+        model = validation.find_operation(request, operation)
         form = request.head.form(request.body.read())
-        try:
-            params = QueryParser(model).parse({"values": form})
-        except ValueError as error:  # what should be a number is none
-            raise AwsError("InvalidInput", str(error)) from error
+        params = validation.query_parameters(form, model)
         policies = _role(params.get("PolicySourceArn", "")).policies
         result = simulate_principal_policy(params, policies)
         written = QuerySerializer(model).serialize(result)
@@ -85,6 +97,10 @@ class Sts(MotoService):
         )
         session.access_key_id = self._responders.installation.access_key_id
         return app
+
+    def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
+        if operation == "AssumeRoleWithSAML":  # nobody here signs assertions
+            raise self.not_built(operation)
 
 
 def _make_role() -> None:

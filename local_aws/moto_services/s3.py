@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws.errors import AwsError
-from local_aws.messages import Head, Request, Response
+from local_aws.messages import Request, Response
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import StorageError
@@ -41,7 +41,8 @@ class S3(MotoService):
         app.request_class = _plain_body(app.request_class)
         return app
 
-    def check(self, head: Head) -> None:
+    def check(self, request: Request, operation: str) -> None:
+        head = request.head
         names = {pair.partition("=")[0] for pair in head.query.split("&")}
         if absent := names & NOT_BUILT:
             raise self.not_built(f"{head.method} ?{min(absent)}")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws import errors
 from local_aws.errors import AwsError
-from local_aws.messages import Head, Request, Response
-from local_aws.moto_services import bridge
+from local_aws.messages import Request, Response
+from local_aws.moto_services import bridge, validation
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import StateFileError, StorageError
 from local_aws.persistence.service import Change, ServicePersistence
@@ -69,8 +69,14 @@ class MotoService:
             self._persistence.load()
         return app
 
-    def check(self, head: Head) -> None:
-        """Raise AwsError for what moto would take for something else."""
+    def check(self, request: Request, operation: str) -> None:
+        """Raise AwsError for what AWS would not take."""
+        if request.protocol == "smithy-rpc-v2-cbor":
+            raise self.not_built(f"{request.head.raw_path} in CBOR")
+        self.check_parameters(operation, validation.check(request, operation))
+
+    def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
+        """Raise AwsError for what the service model allows and moto fails at."""
 
     def take_upload(self, request: Request) -> Content | None:
         """The body, if it is stored before moto sees the request."""
@@ -95,13 +101,11 @@ class MotoService:
             app = self.app()
         except (StateFileError, StorageError) as error:
             raise self.unusable(error) from error
-        self.check(request.head)
-        change = Change(
-            request.head,
-            request.region,
-            self._operation(request),
-            self.take_upload(request),
-        )
+        operation = self._operation(request)
+        self.check(request, operation)
+        upload = self.take_upload(request)
+        request.body.file.seek(0)
+        change = Change(request.head, request.region, operation, upload)
         with self.lock:
             response = self.respond_itself(request, change.operation)
             if response is not None:
@@ -114,7 +118,6 @@ class MotoService:
         if not operation and "query" in self._service.protocols:
             body = request.body.read()
             operation = request.head.form(body).get("Action", "")
-        request.body.file.seek(0)
         return operation
 
     def _ask_and_persist(
