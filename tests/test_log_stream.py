@@ -19,10 +19,16 @@ class AlreadyExists(Exception):
     """Of a group."""
 
 
+class NotThere(Exception):
+    """Of a group too."""
+
+
 class Logs:
     """CloudWatch Logs with the limits of PutLogEvents."""
 
-    exceptions = SimpleNamespace(ResourceAlreadyExistsException=AlreadyExists)
+    exceptions = SimpleNamespace(
+        ResourceAlreadyExistsException=AlreadyExists, ResourceNotFoundException=NotThere
+    )
 
     def __init__(self, groups=()):
         self.groups, self.streams, self.batches = list(groups), [], []
@@ -33,6 +39,8 @@ class Logs:
         self.groups.append(logGroupName)
 
     def create_log_stream(self, logGroupName, logStreamName):
+        if logGroupName not in self.groups:
+            raise NotThere
         self.streams.append((logGroupName, logStreamName))
 
     def put_log_events(self, logGroupName, logStreamName, logEvents):

@@ -1,8 +1,10 @@
 """S3 addresses as SageMaker takes them, and names in a channel."""
 
+import io
+
 import pytest
 
-from local_aws.runtime.s3_objects import join_uri, split_uri
+from local_aws.runtime.s3_objects import download, join_uri, split_uri
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,25 @@ def test_what_is_no_address_in_s3(uri):
 )
 def test_an_object_in_a_folder(folder, key):
     assert join_uri(folder, "x") == ("b", key)
+
+
+class S3:
+    """Objects that can be read."""
+
+    def __init__(self, objects):
+        self.objects = objects
+
+    def get_object(self, Bucket, Key):
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+
+@pytest.mark.parametrize("name", ["海" * 84, "海" * 85, "x" * 255, "empty"])
+def test_a_name_as_long_as_a_file_can_have_is_downloaded(tmp_path, name):
+    content = b"" if name == "empty" else b"1,2\n" * 300_000
+    download(S3({f"a/{name}": content}), "b", [(f"a/{name}", f"c/{name}")], tmp_path)
+    assert (tmp_path / "c" / name).read_bytes() == content
+
+
+def test_a_longer_name_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="can't be a file name"):
+        download(S3({}), "b", [("海" * 86, "海" * 86)], tmp_path)

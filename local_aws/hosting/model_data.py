@@ -35,7 +35,7 @@ def provide(s3: object, uri: str, folder: Path) -> None:
                 raise DeploymentFailed(transitions.download_failure(uri))
             s3_objects.download(s3, bucket, objects, unpacked)
         else:
-            s3.download_file(bucket, key, str(archive))
+            s3_objects.fetch(s3, bucket, key, archive)
             archives.unpack(archive, unpacked)
             archive.unlink()
         unpacked.rename(folder / "model")  # whole or not at all

@@ -91,7 +91,7 @@ class Instances:
         archive = self._job.folder / "model.tar.gz"
         s3 = self._job.clients.s3(self._job.region)
         try:
-            s3.download_file(bucket, key, str(archive), Config=s3_objects.TRANSFER)
+            s3_objects.fetch(s3, bucket, key, archive)
         except ClientError as error:
             text = f"ClientError: Model data download failed:{error}"
             raise JobFailed(text) from error

@@ -31,16 +31,22 @@ class LogStream:
         root: Path | None = None,
         on_line: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Create the group and the stream; `on_line` sees each line as it is sent."""
+        """Create the stream, and the group if need be; `on_line` sees each line as it
+        is sent.
+        """
         self._logs = logs
         self._group = group
         self._stream = stream
         self._root = str(root) if root else None
         self._on_line = on_line
         self._rest = b""
-        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=group)
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        names = {"logGroupName": group, "logStreamName": stream}
+        try:
+            logs.create_log_stream(**names)
+        except logs.exceptions.ResourceNotFoundException:
+            with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(**names)
 
     def write(self, chunk: bytes) -> None:
         """Take output as it was read; an unfinished line waits for its end."""

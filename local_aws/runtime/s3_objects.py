@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ _HTTPS_HOST = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 )
 
+READ_BYTES = 2**20
 
 # Parts of 8 MB, two on their way at a time: more only take memory on one machine.
 TRANSFER = TransferConfig(max_concurrency=2)
@@ -72,6 +74,16 @@ def _name(key: str, prefix: str) -> str:
     return key[len(prefix.rpartition("/")[0]) :].lstrip("/")
 
 
+def fetch(s3: object, bucket: str, key: str, target: Path) -> None:
+    """Write one object to a file.
+
+    In one call: boto3's download_file asks for the size first and starts threads, which
+    takes twice the time on one machine, of small objects and of large ones.
+    """
+    with s3.get_object(Bucket=bucket, Key=key)["Body"] as body, target.open("wb") as to:
+        shutil.copyfileobj(body, to, READ_BYTES)
+
+
 def download(
     s3: object, bucket: str, objects: Iterable[tuple[str, str]], folder: Path
 ) -> None:
@@ -92,7 +104,7 @@ def download(
         target = folder.joinpath(*parts)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            s3.download_file(bucket, key, str(target), Config=TRANSFER)
+            fetch(s3, bucket, key, target)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise ValueError(
                 f"The key {key} can't be a file beside the other keys of its channel: "
