@@ -142,6 +142,20 @@ def test_many_lines_and_long_ones_keep_to_the_limits(logs, stream):
     assert "".join(logs.lines) == "#011" * 500_000 + "\ufffd" * 500_000
 
 
+@pytest.mark.parametrize("character", ["\u00e9", "\u2601", "\U0001f600"])
+@pytest.mark.parametrize("shift", range(4))
+def test_a_long_line_is_not_cut_inside_of_a_character(logs, stream, character, shift):
+    line = "x" * shift + character * 100_000
+    content = line.encode()
+    for start in range(0, len(content), 65_536):
+        stream.write(content[start : start + 65_536])
+    stream.write(b"\n")
+    assert "".join(logs.lines) == line
+    logs.batches.clear()
+    stream.write(content + b"\n")
+    assert "".join(logs.lines) == line
+
+
 def test_who_listens_sees_each_line(logs):
     seen = []
     stream = LogStream(logs, "/group", "stream", on_line=seen.append)

@@ -65,3 +65,9 @@ def test_a_name_as_long_as_a_file_can_have_is_downloaded(tmp_path, name):
 def test_a_longer_name_is_refused(tmp_path):
     with pytest.raises(ValueError, match="can't be a file name"):
         download(S3({}), "b", [("海" * 86, "海" * 86)], tmp_path)
+
+
+@pytest.mark.parametrize("order", [["a/b", "a"], ["a", "a/b"]])
+def test_a_name_that_is_a_file_and_a_folder(tmp_path, order):
+    with pytest.raises(ValueError, match="both a file and a folder"):
+        download(S3({"a": b"", "a/b": b""}), "b", [(k, k) for k in order], tmp_path)

@@ -144,8 +144,14 @@ def download_failure(uri: str) -> str:
 
 
 def unpack_failure(uri: str, reason: object) -> str:
-    """FailureReason of a deployment whose model data is no archive as it must be."""
-    return f"Model data at {uri} can't be used: {reason}"
+    """FailureReason of a deployment whose model data is no archive as it must be: AWS's
+    sentence, and what is wrong with it.
+    """
+    return (
+        'Failed to extract model data archive for container "container_1" from URL '
+        f'"{uri}". Please ensure that the object located at the URL is a valid tar.gz '
+        f"archive. {reason}"
+    )
 
 
 def disk_failure(uri: str, error: OSError) -> str:

@@ -1,11 +1,14 @@
 """Metrics as SageMaker finds them: an algorithm's own regexes over its log."""
 
+import logging
 import math
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
 
 import regex
+
+log = logging.getLogger(__name__)
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
@@ -15,7 +18,7 @@ MAX_DATA = 1000
 # FinalMetricDataList holds 40 at most (botocore sagemaker service model).
 MAX_FINAL = 40
 
-# A regex may not hold up the log for longer than this.
+# A regex may not hold up the log for longer than this: it finds no more in this job.
 MATCH_SECONDS = 1.0
 
 
@@ -24,21 +27,23 @@ class MetricCollector:
 
     def __init__(self, definitions: list[dict[str, str]]) -> None:
         """`definitions` are MetricDefinitions: [{"Name": ..., "Regex": ...}]."""
-        self._patterns = [
-            (definition["Name"], regex.compile(definition["Regex"]))
+        self._patterns = {
+            definition["Name"]: regex.compile(definition["Regex"])
             for definition in definitions
-        ]
+        }
         self._values: list[tuple[str, float, float]] = []
 
     def read(self, line: str) -> None:
         """Look for every metric in one line."""
-        for name, pattern in self._patterns:
-            match = pattern.search(line, timeout=MATCH_SECONDS)
-            if match:
-                try:
-                    value = float(match.group(1))
-                except ValueError:
-                    continue  # the regex matched something that is no number
+        for name, pattern in list(self._patterns.items()):
+            try:
+                match = pattern.search(line, timeout=MATCH_SECONDS)
+            except TimeoutError:
+                log.warning("the regex of metric %s takes too long", name)
+                del self._patterns[name]
+                continue
+            # The value is what the first group matches.
+            if match and pattern.groups and (value := _number(match[1])) is not None:
                 self._values.append((name, value, time.time()))
 
     def final(self) -> list[dict]:
@@ -76,3 +81,12 @@ class MetricCollector:
             cloudwatch.put_metric_data(
                 Namespace=NAMESPACE, MetricData=data[start : start + MAX_DATA]
             )
+
+
+def _number(text: str | None) -> float | None:
+    """The number that CloudWatch takes, or None: there is no NaN and no infinity."""
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None

@@ -1,11 +1,29 @@
 """model.tar.gz and output.tar.gz: written from a folder, unpacked into one."""
 
 import errno
+import shutil
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Self
 
 READ_BYTES = 1024 * 1024
+
+# Headers that say more of the member that follows. tarfile reads them at once, so a
+# small archive with a very long one would fill the memory.
+EXTENSIONS = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
+MAX_EXTENSION_BYTES = 1024 * 1024
+
+# What any member takes on a disk, an empty file too.
+LEAST_BYTES = 4096
 
 # What is the matter with the machine and not with an archive.
 MACHINE_ERRORS = {
@@ -37,25 +55,64 @@ def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose header must be sound, as GNU tar demands; tarfile would take a
+    damaged one, after the first, for the end of the archive.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise UnsafeArchive(f"The archive can't be unpacked: {error}") from error
+        if member.type in EXTENSIONS and member.size > MAX_EXTENSION_BYTES:
+            raise UnsafeArchive(
+                f"The archive can't be unpacked: a header of {member.size:,} bytes."
+            )
+        return member
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a gzip tar below `folder`.
 
     Raises UnsafeArchive for links (AWS page: Troubleshoot Amazon SageMaker model
     deployments), for members outside of the folder, for devices, and for a file that
-    is no gzip tar; OSError when the machine can't take the content: no space left.
+    is no gzip tar, or a damaged one; OSError when the machine can't take the content:
+    no space left.
     """
+    room = shutil.disk_usage(folder).free
+    needed = 0
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with tarfile.open(archive, "r:gz", tarinfo=_Member) as tar:
             for member in tar:
                 if member.issym() or member.islnk():
                     raise UnsafeArchive(
                         f"{member.name} is a link; links in a model archive are "
                         "refused."
                     )
+                needed += max(member.size, LEAST_BYTES)
+                if needed > room:
+                    raise OSError(
+                        errno.ENOSPC,
+                        f"{member.name} makes it at least {needed:,} bytes, and "
+                        f"{room:,} are free",
+                    )
                 tar.extract(member, folder, filter="data")
             while tar.fileobj.read(READ_BYTES):
                 pass  # the checksum is at the end
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+    except UnsafeArchive:
+        raise
+    except OSError as error:
+        if error.errno in MACHINE_ERRORS:
             raise
-        raise UnsafeArchive(f"The archive can't be unpacked: {error}") from error
+        raise _damaged(error) from error
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise _damaged(error) from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        # What a header says is no time, name, map or number that tarfile can use.
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> UnsafeArchive:
+    return UnsafeArchive(f"The archive can't be unpacked: {error}")

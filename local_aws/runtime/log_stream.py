@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# PutLogEvents: at most 10,000 events and 1 MiB in a request, 256 KiB in an event,
-# each event counted with 26 bytes more (botocore logs service model).
+# PutLogEvents: at most 10,000 events and 1 MiB in a request, each event counted with 26
+# bytes more. An event may have 1 MB by today's botocore logs service model, 256 KB by
+# earlier ones; what AWS's log agent makes of longer lines is not documented.
 MAX_EVENTS = 10_000
 MAX_BATCH_BYTES = 1_048_576
 MAX_EVENT_BYTES = 256 * 1024
@@ -93,8 +94,21 @@ class LogStream:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    starts = range(0, len(line) or 1, PIECE_BYTES)
-    return [line[start : start + PIECE_BYTES] for start in starts]
+    """The line, or what it is cut into, never inside of a character."""
+    pieces, start = [], 0
+    while len(line) - start > PIECE_BYTES:
+        end = _start_of_character(line, start + PIECE_BYTES)
+        pieces.append(line[start:end])
+        start = end
+    return [*pieces, line[start:]]
+
+
+def _start_of_character(text: bytes, place: int) -> int:
+    """Where the character begins that has a byte at `place`, if it is UTF-8."""
+    for start in range(place, place - 4, -1):
+        if text[start] & 0b1100_0000 != 0b1000_0000:  # a byte that continues none
+            return start
+    return place
 
 
 def epoch_seconds() -> int:
