@@ -13,7 +13,8 @@ US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-
 
 
 VERSIONS = ["1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5", "3.2-0"]
-OLDER = ", ".join(VERSIONS[:-1])
+BEFORE = ["0.90-1", "0.90-2", "1.0-1"]
+OLDER = ", ".join([*(f"{version}-cpu-py3" for version in BEFORE), *VERSIONS[:-1]])
 
 
 def regions_of_the_sdk(version="3.2-0"):
@@ -43,22 +44,30 @@ def test_the_addresses_of_the_sdk_are_accepted(region, version):
     assert image.module == "local_aws.containers.xgboost"
 
 
-def test_the_sdk_knows_no_version_that_is_neither_there_nor_refused():
+def test_every_version_of_the_sdk_has_a_program():
     known = image_uris.config_for_framework("xgboost")["training"]["versions"]
-    assert {*known} == {"1", "0.90-1", "0.90-2", "1.0-1", *VERSIONS}
+    assert {*known} == {"1", *BEFORE, *VERSIONS}
 
 
-@pytest.mark.parametrize("version", ["0.90-1", "0.90-2", "1.0-1"])
-def test_other_tags_are_refused_with_the_one_to_use(version):
+@pytest.mark.parametrize("region", REGIONS[::4])
+@pytest.mark.parametrize("version", BEFORE)
+def test_versions_before_1_2(region, version):
+    assert regions_of_the_sdk(version).items() <= regions_of_the_sdk().items()
+    if region not in regions_of_the_sdk(version):
+        pytest.skip("AWS has the image in no such Region")
     more = {"py_version": "py3", "instance_type": "ml.m5.large"}
-    old = image_uris.retrieve("xgboost", "us-east-1", version, **more)
-    with pytest.raises(UnknownImage) as error:
-        find_image(old)
-    name = old.split("/")[1]
-    assert str(error.value) == (
-        f'The XGBoost image "{name}" has no local program. '
-        f'Use tag 3.2-0: "{US_EAST_1}" (or one of {OLDER}).'
-    )
+    image = find_image(image_uris.retrieve("xgboost", region, version, **more))
+    assert (image.name, image.tag) == ("XGBoost", f"{version}-cpu-py3")
+
+
+@pytest.mark.parametrize("version", ["1", "latest"])
+@pytest.mark.parametrize("region", sorted(regions_of_the_sdk("1")))
+def test_the_former_repository_has_registries_of_its_own(region, version):
+    address = image_uris.retrieve("xgboost", region, version)
+    assert address.endswith(f"/xgboost:{version}")
+    image = find_image(address)
+    assert (image.name, image.tag) == ("XGBoost", version)
+    assert image.module == "local_aws.containers.xgboost"
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -73,15 +82,20 @@ def test_linear_learner_has_a_program(region):
     ("address", "sentence"),
     [
         (
-            image_uris.retrieve("xgboost", "eu-west-1", "1"),
-            'The XGBoost image "xgboost:1" has no local program. Use tag 3.2-0: '
+            image_uris.retrieve("xgboost", "eu-west-1", "1") + "0",
+            'The XGBoost image "xgboost:10" has no local program. Use tag 3.2-0: '
             '"141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0" '
             f"(or one of {OLDER}).",
         ),
         (
-            image_uris.retrieve("xgboost", "us-east-1", "latest"),
-            'The XGBoost image "xgboost:latest" has no local program. Use tag 3.2-0: '
-            f'"{US_EAST_1}" (or one of {OLDER}).',
+            US_EAST_1.replace("3.2-0", "latest"),
+            'The XGBoost image "sagemaker-xgboost:latest" has no local program. '
+            f'Use tag 3.2-0: "{US_EAST_1}" (or one of {OLDER}).',
+        ),
+        (
+            US_EAST_1.replace("sagemaker-xgboost:3.2-0", "xgboost:1"),
+            "AWS keeps the XGBoost image of us-east-1 in registry 811284229777, "
+            "not 683313688378.",
         ),
         (
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",

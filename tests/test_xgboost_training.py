@@ -679,6 +679,7 @@ def test_the_log_of_a_job(run):
         f"files path: {links}",
         "Determined delimiter of CSV input is ','",
     ]
+    setting = "save_model_on_termination=false, is_master=True"
     assert said[:-3] == [
         "Imported framework sagemaker_xgboost_container.training",
         "Failed to parse hyperparameter objective value reg:squarederror to Json.",
@@ -693,6 +694,8 @@ def test_the_log_of_a_job(run):
         "Single node training.",
         "Train matrix has 120 rows and 4 columns",
         "Validation matrix has 60 rows",
+        f"CALLBACK_SETUP_DEBUG: {setting}",
+        f"CALLBACK_SKIPPING {setting})",
     ]
     stamped = [line for line in job.output.splitlines() if re.match(stamp, line)]
     assert len(stamped) == len(texts) - 4  # the metrics and one second line
@@ -780,6 +783,7 @@ def test_the_images_rmse_is_the_librarys(run):
 @pytest.mark.parametrize("name", sorted(evaluation.OWN_METRICS))
 @pytest.mark.parametrize("kind", ["binary", "one class", "classes"])
 def test_own_metrics_are_scikit_learns(name, kind):
+    """To the last bit: which round is the best may depend on it."""
     from sklearn import metrics as reference
 
     generator = np.random.default_rng(len(name))
@@ -819,9 +823,13 @@ def test_own_metrics_are_scikit_learns(name, kind):
     own = evaluation.OWN_METRICS[name]
     if name in by_score:
         if margins.ndim == 2:
+            with pytest.raises(ValueError, match="different number of") as expected:
+                by_score[name](labels, margins)
+            with pytest.raises(ValueError, match="different number of") as error:
+                own(labels, margins)
+            assert str(error.value) == str(expected.value)
             margins = margins[:, 0]
-        expected = by_score[name](labels, margins)
-        assert own(labels, margins) == pytest.approx(expected, rel=1e-6)
+        assert own(labels, margins) == by_score[name](labels, margins)
         return
     if kind == "classes" and name in ("f1_binary", "precision", "recall"):
         texts = []
@@ -848,7 +856,6 @@ def test_class_metrics_refuse_numbers_that_are_no_classes(run):
     "given",
     [
         {"tree_method": "hist", "monotone_constraints": "(1,0,-1,0)"},
-        {"tree_method": "hist", "interaction_constraints": "[[1, 2], [2, 3]]"},
         {"booster": "gblinear", "updater": "coord_descent"},
         {"updater": "grow_colmaker,prune", "gamma": "50"},
         {"booster": "dart", "sample_type": "weighted", "one_drop": "1"},
@@ -862,19 +869,173 @@ def test_other_hyperparameters_reach_the_library(run, given):
     assert metric_lines(job.output) != metric_lines(plain.output)
 
 
-def test_own_metrics_see_scores_and_not_probabilities(run):
+@pytest.mark.parametrize("method", ["hist", "exact", "approx"])
+def test_interaction_constraints_fail_as_in_the_image(run, method):
+    """It hands the library a list, whose members would have to be names of columns."""
+    given = {"tree_method": method, "interaction_constraints": "[[1, 2], [2, 3]]"}
+    job = run({**REGRESSION, **given}, files(table()))
+    assert job.code == 1
+    assert last_line(job.failure) == (
+        " Constrained features are not a subset of training data feature names"
+    )
+    assert "exceptions.AlgorithmError: XGB train call failed" in job.failure
+
+
+def own_metrics_of_scikit_learn():
+    """The image's functions, on what the library hands to a custom metric."""
+    from sklearn import metrics as reference
+
+    def classes(score, **options):
+        def metric(labels, found):
+            found = found.argmax(axis=1) if found.ndim == 2 else (found > 0) * 1
+            return score(labels, found, **options)
+
+        return metric
+
+    return {
+        "accuracy": classes(reference.accuracy_score),
+        "balanced_accuracy": classes(reference.balanced_accuracy_score),
+        "f1": classes(reference.f1_score, average="macro"),
+        "precision": classes(reference.precision_score),
+        "mse": reference.mean_squared_error,
+        "rmse": reference.root_mean_squared_error,
+        "mae": reference.mean_absolute_error,
+        "r2": reference.r2_score,
+    }
+
+
+TRANSFORMED = [
+    ("binary:logistic", "binary", "accuracy"),
+    ("binary:logistic", "binary", "logloss,rmse"),
+    ("binary:logistic", "binary", "f1,auc,precision"),
+    ("binary:logitraw", "binary", "balanced_accuracy"),
+    ("binary:hinge", "binary", "accuracy"),
+    ("reg:logistic", "share", "mse"),
+    ("reg:logistic", "share", "mae,r2"),
+    ("count:poisson", "count", "rmse"),
+    ("count:poisson", "count", "poisson-nloglik,mae"),
+    ("reg:gamma", "positive", "mse"),
+    ("reg:tweedie", "positive", "r2"),
+    ("reg:squarederror", "number", "mae"),
+    ("multi:softmax", "classes", "rmse"),
+    ("multi:softmax", "classes", "accuracy"),
+    ("multi:softprob", "classes", "accuracy"),
+    ("survival:cox", "positive", "mae"),
+    ("rank:pairwise", "classes", "r2"),
+]
+
+
+@pytest.mark.parametrize(("objective", "kind", "metric"), TRANSFORMED)
+@pytest.mark.parametrize("patience", [1, 3])
+def test_own_metrics_see_the_final_predictions(run, objective, kind, metric, patience):
+    """Their values, and the round at which training stops, are those of the image."""
+    rows = [table(n, seed=n, labels=kind) for n in (120, 60)]
+    for part in rows:
+        if kind in ("positive", "count", "share"):
+            part[:, 0] = np.abs(part[:, 0]) + 0.1
+        if kind == "count":
+            part[:, 0] = np.round(part[:, 0])
+        if kind == "share":
+            part[:, 0] /= 20
+    given = {"objective": objective, "eta": "0.9", "max_depth": "5"}
+    given |= {"num_class": "3"} if kind == "classes" and "multi" in objective else {}
+    job = run(
+        {
+            **given,
+            "num_round": "25",
+            "nthread": "1",
+            "eval_metric": metric,
+            "early_stopping_rounds": str(patience),
+        },
+        files(*rows),
+    )
+    assert job.code == 0, job.output
+
+    functions = own_metrics_of_scikit_learn()
+    asked = metric.split(",")
+    own = [name for name in asked if name in functions]
+    others = [name for name in asked if name not in functions]
+    matrices = [
+        (xgboost.DMatrix(f"{folder}?format=csv&label_column=0"), folder.name)
+        for folder in sorted((job.root / "input" / "data").iterdir())
+    ]
+    lines = []
+    booster = xgboost.train(
+        {**given, "nthread": 1, **({"eval_metric": others} if others else {})},
+        matrices[0][0],
+        25,
+        evals=matrices,
+        custom_metric=lambda found, matrix: [
+            (name, functions[name](matrix.get_label(), found)) for name in own
+        ],
+        callbacks=[
+            xgboost.callback.EvaluationMonitor(logger=lines.append),
+            xgboost.callback.EarlyStopping(
+                rounds=patience,
+                data_name="validation",
+                metric_name=asked[-1],
+                maximize=asked[-1] in hyperparameters.metrics.MAXIMIZE,
+                save_best=True,
+            ),
+        ],
+        verbose_eval=False,
+    )
+    assert metric_lines(job.output) == [line.strip() for line in lines]
+    expected = job.root / "expected.ubj"
+    booster.save_model(expected)
+    assert job.model_file.read_bytes() == expected.read_bytes()
+
+
+def test_accuracy_of_probabilities_is_the_share_of_class_one(run):
+    """What the image prints since 3.0-5, and why training then stops so soon."""
     rows = table(labels="binary")
-    given = {"objective": "binary:logistic", "num_round": "1", "eval_metric": "mse"}
-    job = run({**given, "nthread": "1"}, files(rows))
-    booster, _ = bare_training({"objective": "binary:logistic"}, job, rounds=1)
-    folder = job.root / "input" / "data" / "train"
-    matrix = xgboost.DMatrix(f"{folder}?format=csv&label_column=0")
-    by_kind = {}
-    for margin in (True, False):
-        predicted = booster.predict(matrix, output_margin=margin)
-        by_kind[margin] = np.mean((matrix.get_label() - predicted) ** 2)
-    assert f"train-mse:{by_kind[True]:.5f}" in job.output
-    assert f"train-mse:{by_kind[False]:.5f}" not in job.output
+    given = {"objective": "binary:logistic", "num_round": "9", "nthread": "1"}
+    given |= {"eval_metric": "accuracy", "early_stopping_rounds": "2"}
+    job = run(given, files(rows, rows[:60]))
+    shares = [f"{part[:, 0].mean():.5f}" for part in (rows, rows[:60])]
+    assert len(metric_lines(job.output)) == 3
+    for line in metric_lines(job.output):
+        assert re.findall(r"accuracy:(\S+)", line) == shares
+    assert load_model(job.model_file).num_boosted_rounds() == 1
+
+
+def test_several_numbers_a_row_have_no_error_of_their_own(run):
+    given = {"objective": "multi:softprob", "num_class": "3", "eval_metric": "rmse"}
+    job = run(
+        {**given, "num_round": "2", "nthread": "1"}, files(table(labels="classes"))
+    )
+    assert job.code == 1
+    assert last_line(job.failure) == (
+        " y_true and y_pred have different number of output (1!=3)"
+    )
+
+
+def test_the_log_says_that_a_stopped_job_will_leave_its_model(run):
+    job = run({**REGRESSION, "save_model_on_termination": "true"}, files(table()))
+    said = re.findall(r"INFO\] (CALLBACK.*)", job.output)
+    assert said == [
+        "CALLBACK_SETUP_DEBUG: save_model_on_termination=true, is_master=True",
+        "CALLBACK_ADDING: Adding SaveIntermediateModelCallBack on master",
+    ]
+
+
+@pytest.mark.parametrize("place", ["header", "later"])
+def test_csv_that_is_not_utf_8(run, place):
+    """The image reads its first line as UTF-8, and the rest as the library does."""
+    rows = csv_text(table(30)).encode()
+    strange = "prix,été,durée,âge,né\n".encode("latin-1")
+    assert len(rows * 9) > 8192  # what Python reads of a file to find its first line
+    text = strange + rows if place == "header" else rows * 9 + strange + rows
+    job = run(REGRESSION, {"train/a": text})
+    if place == "later":
+        assert job.code == 0, job.output
+        return
+    assert job.code == 1
+    said = (
+        "'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte"
+    )
+    assert last_line(job.failure) == said
+    assert f"\nUnicodeDecodeError: {said}\n" in job.failure
 
 
 EARLY = [

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 class Image:
     """An image of one of AWS's algorithms, and the program that stands for it.
 
-    name: what AWS calls the algorithm. repository: of an address. former_repositories:
-    that older addresses name; they are known in order to be refused. sdk_name: of the
+    name: what AWS calls the algorithm. repository: of an address. sdk_name: of the
     SageMaker SDK's file that says where AWS keeps the image. tags: that an address may
-    have. tag: the one that an address has, or the best one. module: what `python -m`
+    have. tag: the one that an address has, or the best one. former_repository: that
+    older addresses name. former_tags: that it has; the first is its version in the
+    SDK's file, which has accounts of its own for it. module: what `python -m`
     starts, with the argument train or serve. metric_definitions: Name and Regex as
     CreateTrainingJob has them; they are for log lines in which a TAB is written as
     #011. faults: how a FailureReason begins, by the exit code, where it is not
@@ -31,7 +32,8 @@ class Image:
     metric_definitions: list[dict[str, str]]
     preloaded: tuple[str, ...]
     faults: Mapping[int, str] = field(default_factory=dict)
-    former_repositories: tuple[str, ...] = ()
+    former_repository: str = ""
+    former_tags: tuple[str, ...] = ()
 
     def hyperparameter_names(self) -> Collection[str]:
         """All names that a request's hyperparameters may have."""

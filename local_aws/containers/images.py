@@ -46,9 +46,11 @@ def find_image(image_uri: str) -> Image:
         )
     repository, tag, region = match["repository"], match["tag"], match["region"]
     for image in IMAGES:
-        if repository in (image.repository, *image.former_repositories):
+        if repository in (image.repository, image.former_repository):
+            former = repository == image.former_repository
             _check_tag(image, repository, tag, region)
-            _check_registry(image, region, match["account"])
+            accounts = _registry_accounts(image, former)
+            _check_registry(image, accounts, region, match["account"])
             return replace(image, tag=tag)
     names = " and ".join(image.name for image in IMAGES)
     addresses = ", ".join(f'"{_address(image, region)}"' for image in IMAGES)
@@ -59,7 +61,8 @@ def find_image(image_uri: str) -> Image:
 
 
 def _check_tag(image: Image, repository: str, tag: str, region: str) -> None:
-    if repository == image.repository and tag in image.tags:
+    former = repository == image.former_repository
+    if tag in (image.former_tags if former else image.tags):
         return
     others = ", ".join(other for other in image.tags if other != image.tag)
     raise UnknownImage(
@@ -69,8 +72,9 @@ def _check_tag(image: Image, repository: str, tag: str, region: str) -> None:
     )
 
 
-def _check_registry(image: Image, region: str, account: str) -> None:
-    accounts = _registry_accounts(image)
+def _check_registry(
+    image: Image, accounts: dict[str, str], region: str, account: str
+) -> None:
     if region not in accounts:
         raise UnknownImage(f'AWS has no {image.name} image in the Region "{region}".')
     if account != accounts[region]:
@@ -89,12 +93,13 @@ def _address(image: Image, region: str) -> str:
     return f"{registry}/{image.repository}:{image.tag}"
 
 
-def _registry_accounts(image: Image) -> dict[str, str]:
-    return _sdk_registry_accounts(image.sdk_name, image.tag)
+def _registry_accounts(image: Image, former: bool = False) -> dict[str, str]:
+    version = image.former_tags[0] if former else image.tag
+    return _sdk_registry_accounts(image.sdk_name, version)
 
 
 @cache
-def _sdk_registry_accounts(sdk_name: str, tag: str) -> dict[str, str]:
+def _sdk_registry_accounts(sdk_name: str, version: str) -> dict[str, str]:
     """AWS's public registry accounts by Region, from the data of the SageMaker SDK.
 
     The file is read without importing the SDK, which takes seconds.
@@ -105,4 +110,4 @@ def _sdk_registry_accounts(sdk_name: str, tag: str) -> dict[str, str]:
     folder = Path(package.submodule_search_locations[0], "core", "image_uri_config")
     found = json.loads((folder / f"{sdk_name}.json").read_text(encoding="utf-8"))
     # Some files tell training from inference.
-    return found.get("training", found)["versions"][tag]["registries"]
+    return found.get("training", found)["versions"][version]["registries"]

@@ -55,9 +55,9 @@ class Table:
 def read(stream: BinaryIO, block_bytes: int = 1024**2) -> Iterator[Table]:
     """The rows of a file, in tables of about `block_bytes`, never more held than that.
 
-    A table holds rows of one kind: dense ones with the same number of columns, or
-    sparse ones. A record without features under the name `values` is passed over. A
-    sparse record without any entry is a row with nothing in it.
+    A table holds rows of one kind: dense or sparse ones with the same number of
+    columns. A record without features under the name `values` is passed over. A record
+    without any key is a dense one, so that an empty sparse record has no columns.
 
     NotRecordIO for bytes that are no frames, a frame that is cut off, and a record
     that is none; bytes at the end that are too few for a frame are passed over. The
@@ -81,8 +81,9 @@ def read(stream: BinaryIO, block_bytes: int = 1024**2) -> Iterator[Table]:
 def read_all(stream: BinaryIO, dtype: Any = np.float32) -> Table:
     """All rows of a file (or of bytes in a BytesIO) as one table of one type.
 
-    Sparse as soon as one record is. NotRecordIO as in `read`, and when there is no
-    record at all; ValueError when dense records differ in their number of columns.
+    Sparse as soon as one record is; the zeros of a dense row are then left out, too.
+    NotRecordIO as in `read`, and when there is no record at all; ValueError when
+    records differ in their number of columns.
     """
     return join(read(stream), dtype)
 
@@ -93,20 +94,49 @@ def join(tables: Iterator[Table], dtype: Any = np.float32) -> Table:
     Dense rows are gathered in one array that grows, so that they are held once.
     """
     dense = Rows(dtype)
-    kinds: list[csr_matrix] = []
+    sparse: list[csr_matrix] = []
     labels = []
+    rows = columns = 0
+    kinds = set()
     for table in tables:
-        if isinstance(table.features, np.ndarray) and not kinds:
+        kinds.add(type(table.features))
+        width = table.features.shape[1]
+        if rows and width != columns:
+            _check_width(width, columns, rows, kinds)
+        columns = width
+        rows += table.features.shape[0]
+        if isinstance(table.features, np.ndarray) and not sparse:
             dense.add(table.features)
         else:
-            kinds += _as_sparse(dense.take(), dtype) if not kinds else []
-            kinds += _as_sparse(table.features, dtype)
+            sparse += _as_sparse(dense.take(), dtype) if not sparse else []
+            sparse += _as_sparse(table.features, dtype)
         if table.labels is not None:
             labels.append(table.labels.astype(dtype))
-    features = _stack(kinds) if kinds else dense.take()
+    features = _stack(sparse, columns) if sparse else dense.take()
     if features is None:
         raise NotRecordIO("No records found in RecordIO-Protobuf data")
     return Table(features, np.concatenate(labels) if labels else None)
+
+
+def _check_width(width: int, before: int, rows: int, kinds: set[type]) -> None:
+    """ValueError for a row that is wider or narrower than the `rows` before it.
+
+    In the words of numpy and scipy, to which the official reader leaves it. Among
+    sparse records scipy takes any number of columns after rows that have none.
+    """
+    if kinds == {np.ndarray}:
+        raise ValueError(
+            "all the input array dimensions except for the concatenation axis must "
+            "match exactly, but along dimension 1, the array at index 0 has size "
+            f"{before} and the array at index {rows} has size {width}"
+        )
+    if len(kinds) == 1:
+        raise ValueError("incompatible dimensions for axis 1")
+    if before:
+        raise ValueError(
+            "blocks[:,0] has incompatible column dimensions. Got "
+            f"blocks[{rows},0].shape[1] == {width}, expected {before}."
+        )
 
 
 class Rows:
@@ -121,15 +151,10 @@ class Rows:
         self._count = 0
 
     def add(self, block: np.ndarray) -> None:
-        """Append (rows, columns); ValueError for another number of columns."""
+        """Append (rows, columns), as many columns as the blocks before it have."""
+        columns = block.shape[1]
         if self._array is None:
-            self._array = np.empty((2 * len(block), block.shape[1]), self._dtype)
-        columns = self._array.shape[1]
-        if block.shape[1] != columns:
-            raise ValueError(
-                f"A row has {block.shape[1]} columns, and those before it have "
-                f"{columns}."
-            )
+            self._array = np.empty((2 * len(block), columns), self._dtype)
         needed = self._count + len(block)
         if needed > len(self._array):
             self._array.resize((2 * needed, columns), refcheck=False)
@@ -156,19 +181,17 @@ def _sparse(
 def _as_sparse(features: Any, dtype: Any) -> list:
     if features is None:
         return []
-    if not isinstance(features, np.ndarray):
-        return [features.astype(dtype)]
-    # Every number of a dense row is an entry, zeros included.
-    rows, columns = features.shape
-    bounds = np.arange(rows + 1) * columns
-    keys = np.tile(np.arange(columns), rows)
-    values = features.astype(dtype).ravel()
-    return [_sparse(values, keys, bounds, features.shape)]
+    from scipy.sparse import csr_matrix
+
+    return [csr_matrix(features, dtype=dtype)]
 
 
-def _stack(parts: list) -> Any:
-    from scipy.sparse import vstack
+def _stack(parts: list, columns: int) -> Any:
+    from scipy.sparse import csr_matrix, vstack
 
+    # The first part may have no column: its rows are rows with nothing in them.
+    if not parts[0].shape[1]:
+        parts[0] = csr_matrix((parts[0].shape[0], columns), dtype=parts[0].dtype)
     return vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
 
@@ -207,9 +230,9 @@ class _Row:
     labels: np.ndarray | None
 
     @property
-    def kind(self) -> tuple[np.dtype, int | None]:
+    def kind(self) -> tuple[np.dtype, bool, int]:
         """Rows of one kind can stand in one table."""
-        return self.values.dtype, self.width if self.keys is None else None
+        return self.values.dtype, self.keys is None, self.width
 
 
 def _row(record: Message) -> _Row | None:
@@ -218,7 +241,7 @@ def _row(record: Message) -> _Row | None:
     if tensor is None:
         return None
     keys, width = None, len(values)
-    if len(tensor.keys) or (width == 0 and len(tensor.shape)):
+    if len(tensor.keys):
         keys = np.array(tensor.keys, dtype=np.uint64).astype(np.int64)
         if len(keys) != width:
             raise NotRecordIO(
@@ -256,7 +279,7 @@ def _table(rows: list[_Row]) -> Table:
             np.concatenate(values),
             np.concatenate([row.keys for row in rows]),
             np.cumsum([0, *map(len, values)]),
-            (len(rows), max(row.width for row in rows)),
+            (len(rows), rows[0].width),
         )
     return Table(features, np.concatenate(labels) if labels else None)
 

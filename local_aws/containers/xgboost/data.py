@@ -12,6 +12,7 @@ which the matrix is made; the array is then given up.
 import contextlib
 import csv
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _MAX_FOLDER_DEPTH = 3
 _LINKS = "sagemaker_xgboost_input_data"
+
+# Types that pandas notes for a column; others, Int64 say, have a missing value of
+# their own.
+_NUMPY_TYPE = re.compile(r"bool|(u?int|float)\d+")
 
 # Bytes of a parquet row group from which on its columns are read one after the other.
 LARGE_ROW_GROUP = 16 * 1024**2
@@ -184,7 +189,8 @@ def _text_uri(links: Path, form: str, csv_weights: int) -> str:
     """
     if form == LIBSVM:
         return f"{links.name}?format=libsvm"
-    with _files(links)[0].open(errors="ignore") as lines:
+    # Unlike the check before it, the image reads UTF-8 here or fails.
+    with _files(links)[0].open(encoding="utf-8") as lines:
         delimiter = csv_delimiter(lines.readline())
     weights = "&weight_column=1" if csv_weights == 1 else ""
     return f"{links.name}?format=csv&label_column=0&delimiter={delimiter}{weights}"
@@ -199,7 +205,7 @@ def _matrix(source: Any, form: str, **more: Any) -> "DMatrix":
     xgboost = library.load()
     try:
         return xgboost.DMatrix(source, **more)
-    except (xgboost.core.XGBoostError, ValueError) as error:
+    except (xgboost.core.XGBoostError, ValueError, TypeError) as error:
         raise _unreadable(form, error) from None
 
 
@@ -211,51 +217,100 @@ def _unreadable(form: str, error: Exception) -> UserError:
 
 def _read_table(links: Path, form: str) -> tuple[Any, dict[str, np.ndarray]]:
     """Features, (rows, columns), and the labels by their name in a DMatrix."""
-    reader = _read_parquet if form == PARQUET else _read_recordio
     try:
-        features, labels = reader(_files(links))
-    except (ValueError, TypeError, OSError, NotImplementedError) as error:
+        if form == PARQUET:
+            features, labels = _read_parquet(sorted(links.iterdir()))
+        else:
+            features, labels = _read_recordio(_files(links))
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OSError,
+        NotImplementedError,
+    ) as error:
         # pyarrow's errors are kinds of these.
         raise _unreadable(form, error) from None
     return features, {} if labels is None else {"label": labels}
 
 
 def _read_parquet(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """The columns by their order, whatever their names; a missing value is nan.
+    """The first column is the label; a missing value is nan.
 
-    Files whose names begin with an underscore are notes of the program that wrote the
-    others. ValueError when files differ in their number of columns.
+    As in the image, pyarrow reads all files as one data set and pandas makes a table of
+    it: the first file says which columns there are, by their names, and what pandas had
+    written as its index is an index again. Where it comes to the same, the files are
+    read column by column instead, which holds the numbers once.
     """
     import pyarrow
-    from pyarrow import parquet
 
     # pyarrow's own memory pool keeps what it once had.
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    names = _plain_columns(files)
+    table = _by_column(files, names) if names else _by_pandas(files[0].parent)
+    return table[:, 1:], table[:, 0]
+
+
+def _plain_columns(files: list[Path]) -> list[str]:
+    """The names of the label and the features, or none if it takes pandas to read them:
+    files that differ, names that occur twice, columns of something else than numbers.
+    """
+    from pyarrow import ArrowInvalid, parquet, types
+
+    # The data set has no files whose names begin with an underscore.
+    files = [file for file in files if not file.name.startswith("_")]
+    try:
+        schemas = [parquet.read_schema(file) for file in files]
+    except (ArrowInvalid, OSError):
+        return []
+    if not schemas or any(schema != schemas[0] for schema in schemas):
+        return []
+    written_by_pandas = schemas[0].pandas_metadata or {}
+    kinds = {column["numpy_type"] for column in written_by_pandas.get("columns", [])}
+    plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean)
+    if (
+        len(set(schemas[0].names)) < len(schemas[0].names)
+        or not all(any(fits(kind) for fits in plain) for kind in schemas[0].types)
+        or not all(_NUMPY_TYPE.fullmatch(kind) for kind in kinds)
+    ):
+        return []
+    index = written_by_pandas.get("index_columns", [])
+    return [name for name in schemas[0].names if name not in index]
+
+
+def _by_pandas(folder: Path) -> np.ndarray:
+    from pyarrow import parquet
+
+    return parquet.read_table(folder).to_pandas().to_numpy()
+
+
+def _by_column(files: list[Path], names: list[str]) -> np.ndarray:
+    from pyarrow import parquet
+
     opened = [
         parquet.ParquetFile(file) for file in files if not file.name.startswith("_")
     ]
-    widths = sorted({len(file.schema_arrow) for file in opened})
-    if len(widths) != 1:
-        raise ValueError(f"The files have different numbers of columns: {widths}")
     rows = sum(file.metadata.num_rows for file in opened)
-    table = np.empty((rows, widths[0]), dtype=np.float32)
+    table = np.empty((rows, len(names)), dtype=np.float32)
     filled = 0
     for file in opened:
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             block = table[filled : filled + count]
-            for place, column in enumerate(_parquet_columns(file, group)):
+            for place, column in enumerate(_parquet_columns(file, group, names)):
                 block[:, place] = column.to_numpy()
             filled += count
-    return table[:, 1:], table[:, 0]
+    return table
 
 
-def _parquet_columns(file: "ParquetFile", group: int) -> Iterator["ChunkedArray"]:
+def _parquet_columns(
+    file: "ParquetFile", group: int, names: list[str]
+) -> Iterator["ChunkedArray"]:
     """The columns of a row group, one by one in memory if it is a large one."""
-    names = file.schema_arrow.names
     size = file.metadata.row_group(group).total_byte_size
-    if size < LARGE_ROW_GROUP or len(set(names)) < len(names):
-        yield from file.read_row_group(group, use_threads=False).columns
+    if size < LARGE_ROW_GROUP:
+        whole = file.read_row_group(group, use_threads=False)
+        yield from (whole.column(name) for name in names)
         return
     for name in names:
         found = file.read_row_group(group, columns=[name], use_threads=False)

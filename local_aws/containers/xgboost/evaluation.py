@@ -4,83 +4,99 @@ The image hands the metrics in OWN_METRICS to xgboost as one custom function and
 their names out of eval_metric. If no other name is left, xgboost also reports the
 objective's default metric. A custom rmse beside the default rmse is one column: the
 log shows the last value under a name, and both are the same number.
+
+The functions were made for raw scores: a class is what is above 0. Since 3.0-5 the
+image hands them to xgboost in a way that shows them its final predictions instead: of
+`binary:logistic` probabilities, all of them above 0. So `accuracy` is the share of
+class 1, and stays that in every round; a learner who stops early by it finds the same
+on AWS.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from local_aws.containers.xgboost import library
 from local_aws.containers.xgboost.log import logger
 
 if TYPE_CHECKING:
     from xgboost import DMatrix
 
-xgboost = library.load()
-
+# Labels, and predictions of xgboost: (rows,), or (rows, classes) of multi:softprob.
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
-# Objectives whose prediction is the raw score itself.
-_NO_LINK = (
-    "reg:squarederror",
-    "reg:linear",
-    "reg:squaredlogerror",
-    "reg:absoluteerror",
-    "reg:pseudohubererror",
-    "binary:logitraw",
-)
+
+# Columns and not rows of numbers: so scikit-learn adds them up, and the sums are then
+# its own to the last bit, on which the round at which training stops may depend.
 
 
-def mse(labels: np.ndarray, margins: np.ndarray) -> float:
-    """Mean squared error of the raw scores."""
-    return float(np.average((labels - margins) ** 2))
+def _columns(
+    labels: np.ndarray, predictions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both as (rows, 1).
+
+    ValueError, in scikit-learn's words, for predictions of several numbers a row.
+    """
+    if predictions.ndim == 2:
+        raise ValueError(
+            "y_true and y_pred have different number of output "
+            f"(1!={predictions.shape[1]})"
+        )
+    return labels.reshape(-1, 1), predictions.reshape(-1, 1)
 
 
-def rmse(labels: np.ndarray, margins: np.ndarray) -> float:
-    """Root of the mean squared error of the raw scores."""
-    return float(np.sqrt(np.average((labels - margins) ** 2)))
+def mse(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean squared error."""
+    actual, predicted = _columns(labels, predictions)
+    return float(np.average((actual - predicted) ** 2, axis=0)[0])
 
 
-def mae(labels: np.ndarray, margins: np.ndarray) -> float:
-    """Mean absolute error of the raw scores."""
-    return float(np.average(np.abs(margins - labels)))
+def rmse(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Root of the mean squared error."""
+    actual, predicted = _columns(labels, predictions)
+    return float(np.sqrt(np.average((actual - predicted) ** 2, axis=0))[0])
 
 
-def r2(labels: np.ndarray, margins: np.ndarray) -> float:
-    """Share of the labels' variance that the raw scores explain; nan for one row."""
+def mae(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean absolute error."""
+    actual, predicted = _columns(labels, predictions)
+    return float(np.average(np.abs(predicted - actual), axis=0)[0])
+
+
+def r2(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Share of the labels' variance that is explained; nan for one row."""
+    actual, predicted = _columns(labels, predictions)
     if len(labels) < 2:
         return float("nan")
-    labels = labels.astype(np.float64)
-    residual = float(np.sum((labels - margins) ** 2))
-    total = float(np.sum((labels - labels.mean()) ** 2))
+    residual = np.sum((actual - predicted) ** 2, axis=0)[0]
+    total = np.sum((actual - np.average(actual, axis=0)) ** 2, axis=0)[0]
     if total == 0:
         return 1.0 if residual == 0 else 0.0
-    return 1 - residual / total
+    return float(1 - residual / total)
 
 
-def _predicted_class(margins: np.ndarray) -> np.ndarray:
+def _predicted_class(predictions: np.ndarray) -> np.ndarray:
     """(rows, classes) to the index of the largest score; (rows,) to score > 0."""
-    if margins.ndim == 2:
-        return np.argmax(margins, axis=-1)
-    return (margins > 0).astype(int)
+    if predictions.ndim == 2:
+        return np.argmax(predictions, axis=-1)
+    return (predictions > 0).astype(int)
 
 
 def _counts(
-    labels: np.ndarray, margins: np.ndarray
+    labels: np.ndarray, predictions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Classes, and for each: rows labelled so, predicted so, and both.
 
     ValueError, in scikit-learn's words, for labels that are not whole numbers.
     """
     if np.any(labels != labels.astype(int)):
-        predicted = _predicted_class(margins)
+        predicted = _predicted_class(predictions)
         kind = "binary" if len(np.unique(predicted)) <= 2 else "multiclass"
         raise ValueError(
             "Classification metrics can't handle a mix of continuous and "
             f"{kind} targets"
         )
-    actual, predicted = labels.astype(int), _predicted_class(margins)
+    actual, predicted = labels.astype(int), _predicted_class(predictions)
     classes = np.union1d(actual, predicted)
     of_class = actual[:, None] == classes
     put_in_class = predicted[:, None] == classes
@@ -97,15 +113,15 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole != 0)
 
 
-def accuracy(labels: np.ndarray, margins: np.ndarray) -> float:
+def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Share of the rows put into their class."""
-    _, _, _, hits = _counts(labels, margins)
+    _, _, _, hits = _counts(labels, predictions)
     return float(hits.sum() / len(labels))
 
 
-def balanced_accuracy(labels: np.ndarray, margins: np.ndarray) -> float:
+def balanced_accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Mean recall of the classes that occur among the labels."""
-    _, actual, _, hits = _counts(labels, margins)
+    _, actual, _, hits = _counts(labels, predictions)
     return float(np.mean(hits[actual > 0] / actual[actual > 0]))
 
 
@@ -121,8 +137,8 @@ def _per_class(part: str, counts: tuple[np.ndarray, ...]) -> np.ndarray:
 def _macro(part: str) -> Metric:
     """Mean over the classes."""
 
-    def metric(labels: np.ndarray, margins: np.ndarray) -> float:
-        return float(np.mean(_per_class(part, _counts(labels, margins))))
+    def metric(labels: np.ndarray, predictions: np.ndarray) -> float:
+        return float(np.mean(_per_class(part, _counts(labels, predictions))))
 
     return metric
 
@@ -130,8 +146,8 @@ def _macro(part: str) -> Metric:
 def _binary(part: str) -> Metric:
     """Of class 1. ValueError, in scikit-learn's words, for more than two classes."""
 
-    def metric(labels: np.ndarray, margins: np.ndarray) -> float:
-        counts = _counts(labels, margins)
+    def metric(labels: np.ndarray, predictions: np.ndarray) -> float:
+        counts = _counts(labels, predictions)
         classes = counts[0]
         if len(classes) > 2:
             raise ValueError(
@@ -170,33 +186,16 @@ OWN_METRICS: dict[str, Metric] = {
 }
 
 
-class OwnMetrics(xgboost.callback.TrainingCallback):
-    """The custom metric function of one training, on raw scores (margins).
+def own_metrics(
+    names: list[str],
+) -> Callable[[np.ndarray, "DMatrix"], list[tuple[str, float]]]:
+    """A custom metric function for xgboost, for the rows of one data set."""
 
-    xgboost hands a custom metric the final predictions (a probability, say), and the
-    image's metrics are defined on the scores before that step. The callback side
-    of this class learns which booster is being trained, to ask it for those.
-    """
-
-    def __init__(self, names: list[str], objective: str) -> None:
-        super().__init__()
-        self._names = names
-        self._has_link = objective not in _NO_LINK
-        self._booster: Any = None
-
-    def before_training(self, model: Any) -> Any:
-        self._booster = model
-        return model
-
-    def __call__(
-        self, predictions: np.ndarray, matrix: "DMatrix"
-    ) -> list[tuple[str, float]]:
-        """Name and value of each metric for the rows of one data set."""
-        margins = predictions
-        if self._has_link:
-            margins = self._booster.predict(matrix, output_margin=True)
+    def evaluate(predictions: np.ndarray, matrix: "DMatrix") -> list[tuple[str, float]]:
         labels = matrix.get_label()
-        return [(name, OWN_METRICS[name](labels, margins)) for name in self._names]
+        return [(name, OWN_METRICS[name](labels, predictions)) for name in names]
+
+    return evaluate
 
 
 def choose(

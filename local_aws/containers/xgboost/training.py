@@ -175,10 +175,6 @@ def _fit(
         parameters["eval_metric"] = names
     if "updater" in parameters:
         parameters["updater"] = ",".join(parameters["updater"])
-    if "interaction_constraints" in parameters:
-        # The library takes a list as names of features, and text as their numbers.
-        constraints = parameters["interaction_constraints"]
-        parameters["interaction_constraints"] = json.dumps(constraints)
     if "nthread" not in parameters and _threads():
         parameters["nthread"] = _threads()
 
@@ -190,13 +186,14 @@ def _fit(
         logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
 
     callbacks = [xgboost.callback.EvaluationMonitor(logger=_print_line)]
-    own_metrics = None
-    if own_names:
-        objective = parameters.get("objective", "reg:squarederror")
-        own_metrics = evaluation.OwnMetrics(own_names, objective)
-        callbacks.append(own_metrics)
+    setting = f"save_model_on_termination={'true' if save_always else 'false'}"
+    logger.info(f"CALLBACK_SETUP_DEBUG: {setting}, is_master=True")
     if save_always:
+        logger.info("CALLBACK_ADDING: Adding SaveIntermediateModelCallBack on master")
         callbacks.append(SaveEveryRound(model_folder))
+    else:
+        # The bracket has no other half in the image either.
+        logger.info(f"CALLBACK_SKIPPING {setting}, is_master=True)")
     if stop_after and watched and "validation" in matrices:
         callbacks.append(
             xgboost.callback.EarlyStopping(
@@ -216,7 +213,7 @@ def _fit(
                 train,
                 num_boost_round=rounds,
                 evals=[(matrix, name) for name, matrix in matrices.items()],
-                custom_metric=own_metrics,
+                custom_metric=evaluation.own_metrics(own_names) if own_names else None,
                 callbacks=callbacks,
                 verbose_eval=False,
             )
