@@ -388,6 +388,7 @@ def test_job_logs_are_plain_lines(capsys):
     log.info("Creating training_job resource.")
     log.info(f"{stream}:\nTrain matrix has 227 rows and 12 columns")
     log.info(f"{stream}:\ncreating symlink between Path a and destination b")
+    log.info(f"{stream}:\nCALLBACK_SKIPPING save_model_on_termination=false")
     for number in range(25):
         log.info(f"{stream}:\n[{number}]#011train-rmse:1.00000")
     log.info("Final Resource Status: [bold]Completed")

@@ -249,7 +249,7 @@ class _JobLogLine(logging.Formatter):
 # What SageMaker's XGBoost logs about its own files, settings and the machine, and what
 # the SDK logs about each of its calls.
 HOUSEKEEPING = re.compile(
-    r"symlink|smlink|[Ff]iles? path|to Json|Returning the value|delimiter|GPU"
+    r"symlink|smlink|[Ff]iles? path|to Json|Returning the value|delimiter|GPU|CALLBACK"
     r"|^Creating |^Deleting "
 )
 
