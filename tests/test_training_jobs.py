@@ -359,6 +359,7 @@ def with_algorithm(**changes):
             "Script mode",
         ),
         (with_algorithm(TrainingInputMode="Pipe"), "TrainingInputMode Pipe"),
+        (with_algorithm(TrainingInputMode="Pipe"), "Use File or FastFile, or run this"),
         (
             {
                 "InputDataConfig": [

@@ -21,11 +21,11 @@ SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 MAX_INSTANCES = 20
 
 
-def not_built(feature: str) -> AwsError:
+def not_built(feature: str, instead: str = "Leave it out of the request") -> AwsError:
     """The error for a part of the service that the stand-in does not reproduce."""
     return validation_exception(
         f"{feature} is part of Amazon SageMaker, but this local stand-in does not "
-        "reproduce it. Leave it out of the request, or run this request on AWS."
+        f"reproduce it. {instead}, or run this request on AWS."
     )
 
 

@@ -137,7 +137,7 @@ def _check_algorithm(algorithm: dict) -> None:
 def _check_input_mode(member: str, mode: str) -> None:
     if mode == "Pipe":
         raise preconditions.not_built(
-            f"{member} Pipe (input that is streamed; File and FastFile work here)"
+            f"{member} Pipe (input that is streamed)", "Use File or FastFile"
         )
 
 
