@@ -53,7 +53,10 @@ def _environment(cache: Path) -> dict[str, str]:
 
 
 def install_lock(folder: Path) -> None:
-    """Make a virtual environment and install the lock; raises CalledProcessError."""
+    """Make a virtual environment and install the lock, nothing compiled.
+
+    Raises CalledProcessError.
+    """
     python = folder / "venv" / "bin" / "python"
     said = _run([sys.executable, "-m", "pip", "config", "list"], folder, None)
     environment = _environment(folder / "cache")
@@ -61,7 +64,7 @@ def install_lock(folder: Path) -> None:
     _run([_base_python(), "-m", "venv", "--without-pip", "venv"], folder, environment)
     _run(
         [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
-        + ["--python", str(python), "--require-hashes", "--compile-bytecode"]
+        + ["--python", str(python), "--require-hashes"]
         + ["-r", str(CHECKOUT / "requirements.lock")],
         folder,
         environment,

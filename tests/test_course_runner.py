@@ -607,6 +607,32 @@ def test_nothing_is_done_when_the_lock_is_installed(
     assert stamp.read_text() != made
 
 
+def test_what_is_installed_is_compiled_but_for_what_nobody_imports(
+    tmp_path: Path,
+) -> None:
+    """Also where Python is told not to, and though some file is for another Python."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", ".venv"],
+        cwd=tmp_path,
+        check=True,
+    )
+    (packages,) = (tmp_path / ".venv").glob("lib/python*/site-packages")
+    for name in ("rivers/__init__.py", "rivers/tests/test_rivers.py", "mlflow/a.py"):
+        file = packages / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("length = 1\n")
+    (packages / "rivers" / "other.py").write_text("print 'two'\n")
+    subprocess.run(
+        [tmp_path / ".venv" / "bin" / "python", "-c", install.COMPILE_BYTECODE]
+        + [install.NOT_COMPILED.pattern],
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+    )
+    (made,) = packages.rglob("*.pyc")
+    assert made.parent.parent == packages / "rivers"
+    assert made.stem.startswith("__init__.")
+
+
 def test_a_failing_installation_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
         SetupError, match=r"(?s)why it failed.*pip config list.*--require"
