@@ -109,7 +109,7 @@ async def execute(
     """Run a notebook from a clean state in the folder where it stands.
 
     `environment` is the kernel's whole environment. `on_cell` is called before each
-    cell and at the end. An error of the notebook is not raised: it is the result's
+    code cell and at the end. An error of the notebook is not raised: it is the result's
     `failure`, and the notebook holds what ran until then. So is a file that cannot be
     read; the notebook then is a page that says so.
     """
@@ -134,7 +134,7 @@ async def execute(
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(cwd or path.parent)}},
-        on_cell_start=before_cell,
+        on_cell_execute=before_cell,
         record_timing=False,
         coalesce_streams=True,
         shutdown_kernel="immediate",

@@ -6,6 +6,7 @@ import copy
 import html
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,8 +76,7 @@ def write_lesson(
     `path` is the lesson's file, `every` all lessons in order (for the links), `failure`
     what went wrong or "".
     """
-    exporter = HTMLExporter(template_name="basic")
-    content, _ = exporter.from_notebook_node(_with_alternative_texts(notebook))
+    content, _ = _exporter().from_notebook_node(_with_alternative_texts(notebook))
     soup = BeautifulSoup(content, "html.parser")
     _point_links(soup, path, page)
     for tag in soup.find_all("pre"):
@@ -127,6 +127,12 @@ def write_index(
         cards="\n".join(parts), notebooks=f"{quote(Path(notebooks).as_posix())}/"
     )
     _write(build / "index.html", "A course on Amazon SageMaker", body, "")
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """One for all pages: each would read and compile the same templates."""
+    return HTMLExporter(template_name="basic")
 
 
 def _write(page: Path, title: str, body: str, code_style: str) -> None:

@@ -183,7 +183,7 @@ def write_client_files(installation: Installation, port: int) -> None:
     """Write what clients read: port, AWS config, SDK configuration."""
     write_private(installation.config_file, _aws_config(port))
     write_private(installation.sdk_config_file, _SDK_CONFIG)
-    write_private(installation.sdk_admin_config_file, "SchemaVersion: '1.0'\n")
+    write_private(installation.sdk_admin_config_file, _SDK_ADMIN_CONFIG)
     # Last, since its presence says that the others are there.
     write_private(installation.port_file, f"{port}\n")
 
@@ -205,6 +205,9 @@ s3 =
 """
 
 
+# It takes the place of one that the machine may have. The SDK checks what it reads, for
+# 40 ms each time, unless that is nothing.
+_SDK_ADMIN_CONFIG = "# Left empty by local_aws; config.yaml beside it counts.\n"
 _SDK_CONFIG = f"""\
 # Written by local_aws at each start. Configuration of the SageMaker Python SDK.
 SchemaVersion: '1.0'

@@ -1,5 +1,6 @@
 """Running lessons, the pages they leave, storing outputs, installing."""
 
+import asyncio
 import io
 import os
 import re
@@ -19,7 +20,12 @@ from rich.console import Console
 
 from course import install, lessons, outputs, runner
 from course.billing import EndpointMeter, estimate, used
-from course.execution import UnknownParameter, check_parameters, parameter_names
+from course.execution import (
+    UnknownParameter,
+    check_parameters,
+    execute,
+    parameter_names,
+)
 from course.install import ROOT, SetupError, check_version, uv_settings
 
 LOADS = {
@@ -109,6 +115,23 @@ def test_progress_names_lesson_step_and_elapsed(built) -> None:
     assert re.search(r"^ *\d+\.\d s  03_broken: 4 Train$", text, re.MULTILINE)
     assert re.search(r"^ *\d+\.\d s  01_rivers: 0 Set up$", text, re.MULTILINE)
     assert re.search(r"^ *\d+\.\d s  01_rivers: done$", text, re.MULTILINE)
+
+
+def test_progress_is_told_before_each_code_cell_and_at_the_end(tmp_path: Path) -> None:
+    """Each time costs a request about endpoints, which no text changes."""
+    notebook = small_notebook("1", "2")
+    for place in (3, 1, 1, 0):
+        notebook.cells.insert(place, new_markdown_cell("Read this."))
+    code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    write(notebook, tmp_path / "01_rivers.ipynb")
+    told = []
+    run = execute(
+        tmp_path / "01_rivers.ipynb",
+        os.environ,
+        on_cell=lambda execution: told.append(execution.cells_done),
+    )
+    assert asyncio.run(run).failure is None
+    assert told == [*code, len(notebook.cells)]
 
 
 def test_executed_notebooks_are_left(built) -> None:
@@ -212,6 +235,24 @@ def test_a_run_of_one_lesson_keeps_the_others_in_the_index(built) -> None:
     assert "01_rivers" not in text
     soup = BeautifulSoup((folder / "build" / "index.html").read_text(), "html.parser")
     assert len(soup.find_all("li", class_="card")) == 3
+
+
+def test_the_longest_lesson_starts_first_and_stays_in_its_place(
+    tmp_path: Path,
+) -> None:
+    """A lesson that goes through the SDK takes longest."""
+    paths = []
+    for name, imports in (("01_short", 1), ("02_long", 3), ("03_middle", 2)):
+        source = "if False:\n" + "    from sagemaker.core import shapes\n" * imports
+        note = f"print('{name}', file=open('begun', 'a'))"
+        paths.append(tmp_path / f"{name}.ipynb")
+        write(small_notebook(source, note), paths[-1])
+    executions = runner.run_all(
+        paths, os.environ, 1, runner.Progress(paths, plain_console())
+    )
+    begun = (tmp_path / "begun").read_text().split()
+    assert begun == ["02_long", "03_middle", "01_short"]
+    assert [execution.path for execution in executions] == paths
 
 
 def test_an_unknown_lesson_is_an_error(tmp_path: Path) -> None:

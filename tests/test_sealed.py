@@ -37,7 +37,7 @@ class Listener:
             except OSError:
                 return
             with connection:
-                connection.settimeout(2)
+                connection.settimeout(60)
                 self.connections.append(connection.recv(200))
 
     def close(self) -> None:
@@ -243,6 +243,23 @@ def test_an_open_folder_is_closed(home) -> None:
     assert stat.S_IMODE(installation.credentials_file.stat().st_mode) == 0o600
     assert again == installation  # the keys are made once
     assert installation.secret_access_key not in repr(installation)
+
+
+def test_the_sdk_reads_one_configuration_and_checks_it_once(
+    stand_in, hostile, monkeypatch
+) -> None:
+    """A check takes as long as a request, and the SDK makes it with each reading."""
+    from sagemaker.core.config.config_manager import SageMakerConfig
+
+    sealed = client_environment(stand_in.installation, hostile)
+    for name in sealed:
+        if name.startswith("SAGEMAKER_"):
+            monkeypatch.setenv(name, sealed[name])
+    checked = []
+    monkeypatch.setattr(SageMakerConfig, "validate_sagemaker_config", checked.append)
+    found = SageMakerConfig().load_sagemaker_config()
+    assert checked == [found]
+    assert found["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"] is True
 
 
 def test_a_waiter_model_of_the_users_own_plays_no_part(stand_in, tmp_path) -> None:
