@@ -17,6 +17,7 @@ from slow_imports import SAID
 from local_aws.access.policy_evaluation import Policy, simulate
 from local_aws.installation import ACCOUNT_ID, CHECKOUT, ROLE_ARN, ROLE_NAME
 from local_aws.moto_services.switches import SWITCHES, set_switches
+from local_aws.persistence.metric_times import first_period
 
 MEGABYTE = 2**20
 KEYS = [
@@ -396,6 +397,93 @@ def test_metrics_come_back(stand_in) -> None:
         Statistics=["Average"],
     )
     assert [entry["Average"] for entry in found["Datapoints"]] == [3.5]
+
+
+@pytest.fixture
+def short_job(stand_in) -> dict:
+    """Three values within seconds, in the midst of a minute."""
+    begin = datetime.now(UTC).replace(second=20, microsecond=0) - timedelta(minutes=5)
+    metric = {"Namespace": "Short", "MetricName": f"m{time.monotonic_ns()}"}
+    values = [
+        {"MetricName": metric["MetricName"], "Value": value, "Timestamp": time_of_value}
+        for value, time_of_value in [
+            (1.0, begin),
+            (3.0, begin + timedelta(seconds=3)),
+            (8.0, begin + timedelta(seconds=45)),
+        ]
+    ]
+    stand_in.client("cloudwatch").put_metric_data(Namespace="Short", MetricData=values)
+    return metric | {"begin": begin, "minute": begin.replace(second=0)}
+
+
+def test_statistics_begin_with_the_whole_minute(stand_in, short_job) -> None:
+    """A start after the values, but within their minute; data points are minutes."""
+    found = stand_in.client("cloudwatch").get_metric_statistics(
+        Namespace="Short",
+        MetricName=short_job["MetricName"],
+        StartTime=short_job["begin"] + timedelta(seconds=5),
+        EndTime=short_job["begin"] + timedelta(minutes=2),
+        Period=60,
+        Statistics=["Average", "SampleCount"],
+    )["Datapoints"]
+    minute = short_job["minute"]
+    assert [(p["Timestamp"], p["Average"], p["SampleCount"]) for p in found] == [
+        (minute, 2.0, 2.0),
+        (minute + timedelta(minutes=1), 8.0, 1.0),
+    ]
+
+
+def test_metric_data_begins_with_the_whole_minute(stand_in, short_job) -> None:
+    metric = {name: short_job[name] for name in ("Namespace", "MetricName")}
+    stat = {"Metric": metric, "Period": 60, "Stat": "Sum"}
+    found = stand_in.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
+        StartTime=short_job["begin"] + timedelta(seconds=5),
+        EndTime=short_job["begin"] + timedelta(minutes=2),
+        ScanBy="TimestampAscending",
+    )["MetricDataResults"][0]
+    minute = short_job["minute"]
+    assert found["Timestamps"] == [minute, minute + timedelta(minutes=1)]
+    assert found["Values"] == [4.0, 8.0]
+
+
+def test_more_data_points_than_aws_counts_are_refused(stand_in) -> None:
+    cloudwatch = stand_in.client("cloudwatch")
+    times = {"StartTime": datetime(2020, 1, 1), "EndTime": datetime(2026, 1, 1)}
+    status, code, _ = error_of(
+        cloudwatch.get_metric_statistics,
+        Namespace="Short",
+        MetricName="m",
+        Period=1,
+        Statistics=["Sum"],
+        **times,
+    )
+    assert (status, code) == (400, "InvalidParameterCombination")
+    metric = {"Namespace": "Short", "MetricName": "m"}
+    stat = {"Metric": metric, "Period": 1, "Stat": "Sum"}
+    queries = [{"Id": "m", "MetricStat": stat}]
+    call = cloudwatch.get_metric_data
+    status, code, _ = error_of(call, MetricDataQueries=queries, **times)
+    assert (status, code) == (400, "ValidationError")
+
+
+NOW = datetime(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("days", "period", "rounded"),
+    [
+        (1, 60, "12:32:00"),
+        (16, 60, "12:30:00"),
+        (64, 60, "12:00:00"),
+        (1, 5, "12:32:30"),
+        (1, 20, "12:32:20"),
+        (1, 300, "12:32:00"),
+    ],
+)
+def test_how_far_a_start_is_rounded_down(days, period, rounded) -> None:
+    start = datetime(2026, 3, 1, 12, 32, 34) - timedelta(days=days)
+    assert first_period(start, period, NOW).strftime("%H:%M:%S") == rounded
 
 
 def test_motos_own_settings_are_made_before_it_reads_them(monkeypatch) -> None:

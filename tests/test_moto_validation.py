@@ -1,12 +1,18 @@
 """What AWS refuses by its service models is refused before moto sees it."""
 
 import gzip
+import hashlib
 import json
+import re
+import sqlite3
+from datetime import datetime
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import start_stand_in, stop_stand_in
 from test_signature import Call, send, signed
 
+from local_aws.persistence import MOTO_DATABASE, pickles
 from local_aws.services import LARGEST_BODY
 
 LOGS, METRICS = "Logs_20140328", "GraniteServiceVersion20100801"
@@ -127,3 +133,129 @@ def test_a_dashboard_is_json(stand_in) -> None:
     for body in ("x", "[" * 6000):
         status, code, _ = error_of(call, DashboardName="d", DashboardBody=body)
         assert (status, code) == (400, "InvalidParameterInput")
+
+
+def send_to_s3(stand_in, method: str, path: str, body: bytes, **headers: str) -> str:
+    """Send what no client would; returns status and code."""
+    sent = {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    call = Call("s3", method=method, path=path, body=body, headers=sent)
+    answer = send(stand_in, call, signed(stand_in, call))
+    code = re.search(rb"<Code>(\w+)</Code>", answer.body)
+    return f"{answer.status} {code[1].decode() if code else ''}"
+
+
+@pytest.mark.parametrize("part", ["tagging", "cors", "lifecycle", "acl", "versioning"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<!DOCTYPE a [<!ENTITY e "x">]><Tagging><TagSet>&e;</TagSet></Tagging>',
+        b"<Tagging><TagSet>",
+        b"<Other/>",
+        b"\xff\xfe<\x00",
+        b"<a>" * 5000,
+        b"{}",
+    ],
+)
+def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
+    found = send_to_s3(stand_in, "PUT", f"/{bucket}?{part}", body)
+    assert found == "400 MalformedXML"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("PUT", "?tagging", b"", "400 MissingRequestBodyError"),
+        ("PUT", "?acl", b"", "400 MissingSecurityHeader"),
+        ("PUT", "?tagging", b"<Tagging><TagSet/></Tagging>", "501 NotImplemented"),
+        ("POST", "?delete", b"<Delete><Object/></Delete>", "400 MalformedXML"),
+        ("PUT", "?policy", b"abc", "400 MalformedPolicy"),
+        ("PUT", "?policy", b"{" * 6000, "400 MalformedPolicy"),
+        ("PUT", "?policy", b"{}", "400 MalformedPolicy"),
+        ("PUT", "?policy", b'{"Statement": [1]}', "400 MalformedPolicy"),
+        ("GET", "?max-keys=x", b"", "400 InvalidArgument"),
+        ("GET", "?max-keys=-1", b"", "400 InvalidArgument"),
+        ("GET", "?max-keys=4294967296", b"", "400 InvalidArgument"),
+        ("GET", "/key?partNumber=x", b"", "400 InvalidArgument"),
+        ("GET", "/key?uploadId=x", b"", "404 NoSuchUpload"),
+        ("PUT", "/none?legal-hold", b"<LegalHold/>", "404 NoSuchKey"),
+        ("GET", "/key?tagging&versionId=x", b"", "404 NoSuchVersion"),
+    ],
+)
+def test_other_things_that_s3_refuses(
+    stand_in, bucket, method, path, body, error
+) -> None:
+    stand_in.client("s3").put_object(Bucket=bucket, Key="key", Body=b"x")
+    found = send_to_s3(stand_in, method, f"/{bucket}{path}", body)
+    assert found == error
+    assert stand_in.client("s3").get_object(Bucket=bucket, Key="key")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x_amz_copy_source", "x"), ("x_amz_grant_read", "x"), ("x_amz_acl", "x")],
+)
+def test_headers_that_s3_refuses(stand_in, bucket, name, value) -> None:
+    found = send_to_s3(stand_in, "PUT", f"/{bucket}/key", b"x", **{name: value})
+    assert found == "400 InvalidArgument"
+
+
+def test_what_boto3_sends_is_still_taken(stand_in, bucket) -> None:
+    """The documents of real clients, of buckets and of objects."""
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    tags = {"TagSet": [{"Key": "a", "Value": ""}]}
+    s3.put_bucket_tagging(Bucket=bucket, Tagging=tags)
+    s3.put_object_tagging(Bucket=bucket, Key="key", Tagging=tags)
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 1}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    rule = {
+        "ID": "a",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "x"},
+        "Expiration": {"Date": datetime(2030, 1, 1)},
+    }
+    rules = {"Rules": [rule]}
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    acl = s3.get_bucket_acl(Bucket=bucket)
+    acl.pop("ResponseMetadata")
+    s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=acl)
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    statement = {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "s3:PutObjectAcl",
+        "Resource": [f"arn:aws:s3:::{bucket}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert s3.get_bucket_policy(Bucket=bucket)["Policy"] == policy
+    version = s3.put_object(Bucket=bucket, Key="key", Body=b"y")["VersionId"]
+    s3.get_object_tagging(Bucket=bucket, Key="key", VersionId=version)
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "key"}]})
+
+
+def test_a_bad_policy_of_an_earlier_edition_is_dropped(home) -> None:
+    """As it was stored when anything was taken for a policy."""
+    own = start_stand_in(home)
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket="sagemaker-old")
+    s3.put_object(Bucket="sagemaker-old", Key="key", Body=b"x")
+    stop_stand_in(own)
+    with sqlite3.connect(home / MOTO_DATABASE) as database:
+        [(record,)] = database.execute("SELECT record FROM buckets")
+        state, tags = pickles.load(record)
+        database.execute(
+            "UPDATE buckets SET record=?",
+            (pickles.dump((state | {"policy": b"abc"}, tags)),),
+        )
+    database.close()
+    own = start_stand_in(home)
+    s3 = own.client("s3")
+    found = s3.get_object(Bucket="sagemaker-old", Key="key")["Body"].read()
+    printed = stop_stand_in(own)
+    assert found == b"x"
+    assert "The policy of bucket sagemaker-old is dropped" in printed

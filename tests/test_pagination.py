@@ -146,6 +146,7 @@ def test_a_token_of_another_operation_is_refused(sagemaker, configs):
         b'["Model", "Name", true, [1.5, "a"]]',
         b'["Model", "Size", true, ["a", "a"]]',
         b'["Model", ["Name"], true, ["a", "a"]]',
+        b"[" * 6000,
     ],
 )
 def test_a_token_that_was_never_given(sagemaker, model, content):

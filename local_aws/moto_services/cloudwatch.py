@@ -8,6 +8,10 @@ from local_aws.errors import AwsError
 from local_aws.messages import Request, Response
 from local_aws.moto_services.service import MotoService
 
+# Data points (GetMetricStatistics and GetMetricData, botocore service model).
+MOST_POINTS = 1_440
+MOST_POINTS_OF_METRIC_DATA = 100_800
+
 
 class CloudWatch(MotoService):
     """moto's CloudWatch."""
@@ -19,6 +23,25 @@ class CloudWatch(MotoService):
             except (ValueError, RecursionError):
                 text = "The field DashboardBody must be a valid JSON object"
                 raise AwsError("InvalidParameterInput", text) from None
+
+        if operation == "GetMetricStatistics":
+            span = params["EndTime"] - params["StartTime"]
+            points = int(span.total_seconds() // params["Period"])
+            if points > MOST_POINTS:
+                raise AwsError(
+                    "InvalidParameterCombination",
+                    f"You have requested up to {points:,} datapoints, which exceeds "
+                    f"the limit of {MOST_POINTS:,}. You may reduce the datapoints "
+                    "requested by increasing Period, or decreasing the time range.",
+                )
+        if operation == "GetMetricData":
+            # As many are more than AWS sends; moto would look at each, taking turns.
+            span = (params["EndTime"] - params["StartTime"]).total_seconds()
+            stats = [q.get("MetricStat", q) for q in params["MetricDataQueries"]]
+            points = sum(span // stat.get("Period", 60) for stat in stats)
+            if points > MOST_POINTS_OF_METRIC_DATA:
+                text = "The requested time range has too many data points."
+                raise AwsError("ValidationError", text)
 
     async def respond(self, request: Request) -> Response:
         if request.head.target[1] != "PutMetricData":

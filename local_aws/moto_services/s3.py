@@ -1,13 +1,20 @@
 """S3: what moto would misunderstand, and large objects taken ahead of it."""
 
+import logging
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from local_aws.errors import AwsError
-from local_aws.messages import Request, Response
+from local_aws.installation import ACCOUNT_ID
+from local_aws.messages import Head, Request, Response
+from local_aws.moto_services import s3_documents
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import StorageError
+
+log = logging.getLogger(__name__)
 
 # Where an upload that was taken ahead waits in the WSGI environment.
 UPLOAD = "local_aws.upload"
@@ -32,6 +39,18 @@ NOT_BUILT = {
     "torrent",
 }
 
+# What is asked of an object, or of one version, that there is.
+OF_OBJECTS = {"acl", "attributes", "encryption", "legal-hold", "restore", "retention"}
+OF_OBJECTS |= {"select", "tagging"}
+ACL_HEADERS = ("x-amz-acl", "x-amz-grant-")
+# Of buckets and of objects (S3 User Guide, "Canned ACL").
+CANNED_ACLS = {"private", "public-read", "public-read-write", "authenticated-read"}
+CANNED_ACLS |= {"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"}
+CANNED_ACLS |= {"log-delivery-write"}
+GRANTEES = re.compile(r'\s*\w+="[^"]*"(\s*,\s*\w+="[^"]*")*\s*')
+LIMITS = {"max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker"}
+LARGEST_INTEGER = 2**31 - 1
+
 
 class S3(MotoService):
     """moto's S3."""
@@ -39,11 +58,12 @@ class S3(MotoService):
     def make_app(self) -> Callable:
         app = super().make_app()
         app.request_class = _plain_body(app.request_class)
+        _drop_bad_policies()
         return app
 
     def check(self, request: Request, operation: str) -> None:
         head = request.head
-        names = {pair.partition("=")[0] for pair in head.query.split("&")}
+        names = {pair.partition("=")[0] for pair in head.query.split("&") if pair}
         if absent := names & NOT_BUILT:
             raise self.not_built(f"{head.method} ?{min(absent)}")
         if head.method == "POST" and not names & POSTS:
@@ -51,6 +71,44 @@ class S3(MotoService):
                 "MethodNotAllowed",
                 "The specified method is not allowed against this resource.",
                 405,
+            )
+        _check_numbers(head)
+        _check_headers(head)
+        self._check_document(request, names)
+
+    def _check_document(self, request: Request, names: set[str]) -> None:
+        """Raise AwsError for a body that is no such document as S3 wants here."""
+        method, (bucket, key) = request.head.method, _place(request.head)
+        is_policy = method == "PUT" and names == {"policy"} and not key
+        document = s3_documents.document_of(method, bool(key), names)
+        if not bucket or not (is_policy or document):
+            return
+        if request.body.size > s3_documents.LARGEST_DOCUMENT:
+            text = "Your request was too big."
+            raise AwsError("MaxMessageLengthExceeded", text)
+        body = request.body.read()
+        if is_policy:
+            s3_documents.check_policy(body)
+        elif body:
+            s3_documents.check_xml(body, *document)
+            if "tagging" in names and b"<Tag>" not in body:
+                raise self.not_built("PUT ?tagging with an empty TagSet")
+        elif "acl" in names:
+            if not any(
+                name.startswith(ACL_HEADERS) for name, _ in request.head.headers
+            ):
+                text = "Your request was missing a required header"
+                raise AwsError("MissingSecurityHeader", text)
+        elif names:
+            raise AwsError("MissingRequestBodyError", "Request Body is empty")
+
+    def respond_itself(self, request: Request, operation: str) -> Response | None:
+        """Nothing; but refuse what is asked of an object or an upload that is not."""
+        bucket, key = _place(request.head)
+        query = dict(parse_qsl(request.head.query, keep_blank_values=True))
+        if key and (query.keys() & OF_OBJECTS or "uploadId" in query):
+            self._persistence.check_is_there(
+                bucket, key, query.get("versionId"), query.get("uploadId")
             )
 
     def take_upload(self, request: Request) -> Content | None:
@@ -71,6 +129,55 @@ class S3(MotoService):
 
     def is_unknown(self, response: Response) -> bool:
         return False  # an object can be such a page
+
+
+def _drop_bad_policies() -> None:
+    """Take away what is no policy; an earlier edition took anything for one."""
+    from moto.s3.models import s3_backends
+
+    for bucket in s3_backends[ACCOUNT_ID]["aws"].buckets.values():
+        try:
+            if bucket.policy is not None:
+                s3_documents.check_policy(bucket.policy)
+        except AwsError as error:
+            log.error("The policy of bucket %s is dropped: %s", bucket.name, error)
+            bucket.policy = None
+
+
+def _place(head: Head) -> tuple[str, str]:
+    """Bucket and key, both "" if the path has none."""
+    bucket, _, key = head.raw_path.removeprefix("/").partition("/")
+    return unquote(bucket), unquote(key)
+
+
+def _check_numbers(head: Head) -> None:
+    """Raise AwsError for a number in the query that is none."""
+    for name, text in parse_qsl(head.query, keep_blank_values=True):
+        if name == "partNumber":
+            if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10_000):
+                sentence = (
+                    "Part number must be an integer between 1 and 10000, inclusive"
+                )
+                raise AwsError("InvalidArgument", sentence)
+        elif name in LIMITS:
+            if not re.fullmatch("-?[0-9]{1,10}", text) or int(text) > LARGEST_INTEGER:
+                sentence = f"Provided {name} not an integer or within integer range"
+                raise AwsError("InvalidArgument", sentence)
+            if int(text) < 0:
+                sentence = f"Argument {name} must be an integer between 0 and"
+                raise AwsError("InvalidArgument", f"{sentence} {LARGEST_INTEGER}")
+
+
+def _check_headers(head: Head) -> None:
+    """Raise AwsError for a header that moto would take apart without a look."""
+    for name, text in head.headers:
+        if name.startswith("x-amz-grant-") and not GRANTEES.fullmatch(text):
+            raise AwsError("InvalidArgument", "Argument format not recognized")
+        if name == "x-amz-acl" and text not in CANNED_ACLS:
+            raise AwsError("InvalidArgument", "")
+        if name == "x-amz-copy-source" and "/" not in unquote(text).strip("/"):
+            sentence = "Copy Source must mention the source bucket and key:"
+            raise AwsError("InvalidArgument", f"{sentence} sourcebucket/sourcekey")
 
 
 def _plain_body(request_class: type) -> type:

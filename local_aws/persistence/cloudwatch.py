@@ -7,6 +7,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import pickles
 from local_aws.persistence.database import Database
+from local_aws.persistence.metric_times import patch_cloudwatch
 from local_aws.persistence.service import Change, Entities, ServicePersistence
 
 COLLECTIONS = ("alarms", "dashboards", "insight_rules")
@@ -24,6 +25,7 @@ class CloudWatchPersistence(ServicePersistence):
         self._persisted_values: dict[str, int] = {}  # by Region: how many values
 
     def load(self) -> None:
+        patch_cloudwatch()
         for region in self._entities.regions():
             self._entities.load(region, _backend(region))
         for region, record in self._database.rows(

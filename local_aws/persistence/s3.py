@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
 
+from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import OBJECTS, moto_patches, pickles
 from local_aws.persistence.blobs import (
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NO_UPLOAD = (
+    "The specified upload does not exist. The upload ID may be invalid, or the upload "
+    "may have been aborted or completed."
+)
 CHANGING = ("PUT", "POST", "DELETE")
 _APART = ("keys", "multiparts")  # in rows of their own
 
@@ -60,6 +65,27 @@ class S3Persistence(ServicePersistence):
             self._blobs.remove([blob.name])
             raise
         return Content(self._blobs, [blob])
+
+    def check_is_there(
+        self, bucket: str, key: str, version: str | None, upload: str | None
+    ) -> None:
+        """Raise AwsError if the bucket has no such object, version or upload."""
+        found = _backend().buckets.get(bucket)
+        if found is None:
+            return  # which moto tells itself
+        versions = dict.get(found.keys, key) or []
+        if upload is not None:
+            # An upload may be completed again (S3 User Guide: that is idempotent).
+            parts = [getattr(version, "multipart", None) for version in versions]
+            done = {part.id for part in parts if part is not None}
+            if upload not in found.multiparts.keys() | done:
+                raise AwsError("NoSuchUpload", NO_UPLOAD, 404)
+            return
+        if not versions:
+            raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
+        if version and version not in [str(v.version_id) for v in versions]:
+            text = "The specified version does not exist."
+            raise AwsError("NoSuchVersion", text, 404)
 
     # Filling moto at start
 

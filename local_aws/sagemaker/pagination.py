@@ -120,6 +120,6 @@ def _read_token(token: str, noun: str) -> tuple[str, bool, list]:
         types = [SORTED_BY[sort_by], str]
         if made_for != noun or [type(part) for part in last] != types:
             raise ValueError(token)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise invalid_token() from error
     return sort_by, descending, last
