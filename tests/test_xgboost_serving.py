@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from server_calls import UnixConnection, request, wait_until_it_listens
 from xgboost_jobs import csv_text, start, table
 
 from local_aws.containers.xgboost import decoder, encoder, library, serving
+from local_aws.installation import CHECKOUT
 
 xgboost = library.load()
 
@@ -209,6 +211,32 @@ def test_each_field_is_the_number_that_python_reads(monkeypatch, size):
         assert outcome(whole) == expected_outcome(whole), text
     # It was not all left to the slow reader.
     assert (size == 0 and not read) or len(texts) > len(read) > 200
+
+
+LARGE_BODIES = """
+import sys
+import numpy as np
+from local_aws.containers.xgboost import decoder, encoder
+
+body = b"1,2,3\\n" * 5000
+features = decoder.parse(body + b"1,,\\n" + body, "text/csv")
+assert features.shape == (10001, 3) and np.isnan(features).sum() == 2
+assert encoder.encode(features[:, 0] + np.float32(0.5), "text/csv").count("1.5") > 9999
+assert "pyarrow" in sys.modules
+print("pandas" in sys.modules)
+"""
+
+
+def test_large_bodies_need_no_pandas():
+    """Which pyarrow would import, in each model server at its first large body."""
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_BODIES],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[-1] == "False"
 
 
 def many_numbers():

@@ -113,8 +113,11 @@ def _lines_by_pyarrow(numbers: np.ndarray) -> str:
     import pyarrow
     from pyarrow import csv
 
+    # pyarrow.table of a numpy array would import pandas.
+    buffers = [None, pyarrow.py_buffer(numbers)]
+    column = pyarrow.Array.from_buffers(pyarrow.float64(), len(numbers), buffers)
     stream = pyarrow.BufferOutputStream()
-    table = pyarrow.table([numbers], names=["prediction"])
+    table = pyarrow.table([column], names=["prediction"])
     csv.write_csv(table, stream, csv.WriteOptions(include_header=False))
     return stream.getvalue().to_pybytes().decode()
 
