@@ -9,6 +9,7 @@ from local_aws.lifetime import NotStarted
 
 COMMAND_NOT_FOUND = 127  # as a shell says it
 COMMAND_NOT_EXECUTABLE = 126
+INTERRUPTED = 130
 
 DESCRIPTION = """\
 A stand-in for AWS on this machine. Without a command it serves in the foreground
@@ -63,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (InstallationError, NotStarted) as error:
         print(f"local_aws: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def execute(words: list[str]) -> int:

@@ -47,6 +47,10 @@ class AwsError(Exception):
         self.members = members or {}
 
 
+class StorageError(Exception):
+    """A change can't be persisted, or what was persisted can't be read."""
+
+
 def validation_exception(message: str) -> AwsError:
     """What a JSON service says of a request that breaks one of its rules."""
     return AwsError("ValidationException", message)
@@ -101,11 +105,9 @@ def internal_failure() -> AwsError:
 def state_unusable(service: Service, reason: object) -> AwsError:
     """The service can't store what it was told to, or not read what is stored."""
     code, status = service.internal_error
+    text = f"can't use its state folder: {str(reason).rstrip('.')}."
     return AwsError(
-        code,
-        f"The local stand-in for AWS can't use its state folder: {reason}. Nothing has "
-        "been changed.",
-        status,
+        code, f"The local stand-in for AWS {text} Nothing has been changed.", status
     )
 
 

@@ -6,12 +6,15 @@ be patched. The folder and its files can be read by their owner only.
 """
 
 import configparser
+import errno
 import os
 import secrets
+import shlex
 import string
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +34,36 @@ FOREIGN_PREFIXES = ("AWS_", "SAGEMAKER_", "MOTO_")
 
 class InstallationError(RuntimeError):
     """The state folder can't be used; the text says why."""
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Say of a file that can't be used which one, why, and what helps.
+
+    Raises InstallationError for an OSError with the name of a file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InstallationError(
+            f"Can't use {error.filename}: {error.strerror}. "
+            f"{what_helps(error.errno, Path(os.fsdecode(error.filename)).parent)}"
+        ) from error
+
+
+def what_helps(number: int | None, folder: Path) -> str:
+    """What to do about a file in `folder` that the system refuses with this errno."""
+    if number in (errno.EACCES, errno.EPERM):
+        return f"Make it yours again: `chmod -R u+rwX {shlex.quote(str(folder))}`."
+    if number == errno.EROFS:
+        return f"Set {HOME_VARIABLE} to a folder that can be written to."
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room on the disk, then try again."
+    if number == errno.ENOENT:
+        return "Put it back, or start the stand-in anew."
+    return "Move it away, then try again: what is missing there is made anew."
 
 
 def _in_home(*parts: str) -> property:
@@ -63,11 +96,12 @@ class Installation:
 
     @property
     def port(self) -> int | None:
-        """The port that the stand-in used last, None before its first start."""
+        """The port that the stand-in used last, None if there is none to be read."""
         try:
-            return int(self.port_file.read_text())
+            port = int(self.port_file.read_text())
         except (FileNotFoundError, ValueError):
             return None
+        return port if 0 < port < 2**16 else None
 
     @property
     def endpoint(self) -> str | None:
@@ -88,6 +122,7 @@ def require_posix() -> None:
         )
 
 
+@plain_errors()
 def open_installation(home: Path | None = None) -> Installation:
     """The installation in `home`, made if it is not there.
 
@@ -108,14 +143,10 @@ def open_installation(home: Path | None = None) -> Installation:
 def private_folder(folder: Path) -> Path:
     """Make `folder` if need be and close it to everybody but its owner.
 
-    Raises InstallationError when it belongs to somebody else or is no folder.
+    Raises InstallationError when it belongs to somebody else, OSError when it is none.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except OSError as error:
-        text = f"Can't use the state folder {folder}: {error}"
-        raise InstallationError(text) from error
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
     if status.st_uid != os.getuid():
         raise InstallationError(
             f"The state folder {folder} belongs to another user. "
@@ -145,11 +176,13 @@ def _keys(path: Path) -> tuple[str, str]:
     if not path.exists():
         _generate_keys(path)
     parser = configparser.RawConfigParser()
-    parser.read(path)
     try:
+        parser.read_string(path.read_text())
         section = parser["default"]
         keys = section["aws_access_key_id"], section["aws_secret_access_key"]
-    except KeyError as error:
+        if not all(keys):
+            raise KeyError
+    except (KeyError, ValueError, configparser.Error) as error:
         raise InstallationError(
             f"{path} holds no keys; delete it, and new ones are made."
         ) from error

@@ -29,6 +29,7 @@ from local_aws.installation import (
     InstallationError,
     client_environment,
     open_installation,
+    plain_errors,
 )
 
 if sys.platform != "win32":  # where open_installation says so
@@ -37,7 +38,6 @@ if sys.platform != "win32":  # where open_installation says so
 # The signing name of the stand-in's own question "are you there?". Like any other
 # request it needs a valid signature.
 OWN_SERVICE = "local-aws"
-OWN_RESPONSE = b"local_aws"
 PATIENCE_S = 30.0
 POLL_S = 0.02
 
@@ -49,6 +49,12 @@ class NotStarted(RuntimeError):
     """The stand-in could not be started; the text holds the reason from its log."""
 
 
+def own_response(installation: Installation) -> bytes:
+    """Says which state folder is served: a copy of it has the same keys and port."""
+    return b"local_aws serves " + os.fsencode(installation.home)
+
+
+@plain_errors()
 def join(home: Path | None = None) -> dict[str, str]:
     """Use the stand-in for the rest of this process' life; start it if none runs.
 
@@ -135,7 +141,7 @@ def is_responding(installation: Installation, timeout_s: float = 2.0) -> bool:
     try:
         connection.request("GET", "/", headers=dict(request.headers))
         response = connection.getresponse()
-        return response.status == 200 and response.read() == OWN_RESPONSE
+        return response.status == 200 and response.read() == own_response(installation)
     except (OSError, http.client.HTTPException):
         return False
     finally:

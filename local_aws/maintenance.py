@@ -16,6 +16,7 @@ from local_aws.installation import (
     Installation,
     InstallationError,
     open_installation,
+    plain_errors,
 )
 from local_aws.lifetime import start_lock, try_server_lock
 from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
@@ -49,6 +50,7 @@ def existing_installation() -> Installation | None:
     return open_installation(home)
 
 
+@plain_errors()
 def print_status() -> int:
     """Say where the state is, how large, what is in it, and what runs."""
     installation = existing_installation()
@@ -181,6 +183,7 @@ def _size(path: Path) -> int:
     return total
 
 
+@plain_errors()
 def reset(without_asking: bool) -> int:
     """Remove the state after a confirmation. Raises NotReset.
 

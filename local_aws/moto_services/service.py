@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws import errors
 from local_aws.errors import AwsError
+from local_aws.installation import InstallationError
 from local_aws.messages import Request, Response
 from local_aws.moto_services import bridge, validation
 from local_aws.persistence.blobs import Content
-from local_aws.persistence.database import StateFileError, StorageError
+from local_aws.persistence.database import StorageError
 from local_aws.persistence.service import Change, ServicePersistence
 from local_aws.services import Service
 
@@ -46,7 +47,10 @@ class MotoService:
         )
 
     def app(self) -> Callable:
-        """The application, filled with what is persisted. Raises StateFileError."""
+        """The application, filled with what is persisted.
+
+        Raises InstallationError or StorageError.
+        """
         if self._made is None:
             with self._responders.making_moto:
                 if self._made is None:
@@ -66,7 +70,7 @@ class MotoService:
         app.config["PROPAGATE_EXCEPTIONS"] = True
         self._persistence = self._responders.persistence(self._service)
         if self._persistence is not None:
-            self._persistence.load()
+            self._persistence.fill()
         return app
 
     def check(self, request: Request, operation: str) -> None:
@@ -99,7 +103,7 @@ class MotoService:
     def _respond(self, request: Request) -> Response:
         try:
             app = self.app()
-        except (StateFileError, StorageError) as error:
+        except (InstallationError, StorageError) as error:
             raise self.unusable(error) from error
         operation = self._operation(request)
         self.check(request, operation)

@@ -6,6 +6,7 @@ is a sequence of blobs (an upload in parts has one for each part), or a range of
 objects that are copies of each other share them.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from local_aws.installation import what_helps
 from local_aws.persistence.database import Database, StorageError
 
 log = logging.getLogger(__name__)
@@ -83,8 +85,9 @@ class BlobStore:
                     md5.update(piece)
                     file.write(piece)
         except OSError as error:
-            path.unlink(missing_ok=True)
-            raise StorageError(error.strerror) from error
+            with contextlib.suppress(OSError):  # the folder itself may be gone
+                path.unlink(missing_ok=True)
+            raise _storage_error(self._folder, error) from error
         return Blob(name, size, False, md5.hexdigest())
 
     def sync(self, blobs: Iterable[Blob]) -> None:
@@ -96,26 +99,43 @@ class BlobStore:
             if files:
                 _fsync(self._folder)
         except OSError as error:
-            raise StorageError(error.strerror) from error
+            raise _storage_error(self._folder, error) from error
 
     def read(self, blob: Blob, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from `start` up to `stop`, in pieces of at most CHUNK."""
         if blob.inline:
-            data = blob.data
-            if data is None:
-                [(data,)] = self._database.rows(
-                    "SELECT data FROM blobs WHERE name=?", (blob.name,)
-                )
-            yield data[start:stop]
+            yield (self._inline(blob) if blob.data is None else blob.data)[start:stop]
             return
-        with open(self._folder / blob.name, "rb", buffering=0) as file:
-            file.seek(start)
-            while start < stop:
-                piece = file.read(min(CHUNK, stop - start))
-                if not piece:
-                    raise OSError(f"The file {file.name} is shorter than it was.")
-                start += len(piece)
-                yield piece
+        try:
+            with open(self._folder / blob.name, "rb", buffering=0) as file:
+                self._require_whole(blob, os.fstat(file.fileno()).st_size)
+                file.seek(start)
+                while start < stop and (piece := file.read(min(CHUNK, stop - start))):
+                    start += len(piece)
+                    yield piece
+        except FileNotFoundError:
+            self._require_whole(blob, 0)
+        except OSError as error:
+            raise _storage_error(self._folder / blob.name, error) from error
+
+    def _inline(self, blob: Blob) -> bytes:
+        rows = self._database.rows("SELECT data FROM blobs WHERE name=?", (blob.name,))
+        data = rows[0][0] if rows else b""
+        self._require_whole(blob, len(data or b""))
+        return data
+
+    def _require_whole(self, blob: Blob, size: int) -> None:
+        if size != blob.size:
+            where = self._database.path if blob.inline else self._folder / blob.name
+            raise StorageError(
+                f"{where}: of an object's {blob.size} bytes {size} are left. Put a "
+                "copy of the file back, or delete the object"
+            )
+
+    def require_readable(self, blob: Blob) -> None:
+        """Raise StorageError unless the bytes are there, as many as there were."""
+        for _ in self.read(blob, 0, min(1, blob.size)):
+            pass
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove these blobs' files, those that are being read when that has ended."""
@@ -152,9 +172,11 @@ class BlobStore:
     def sweep(self, known: set[str]) -> list[str]:
         """Remove files that no object names; returns the names without a file."""
         there = set(os.listdir(self._folder))
-        for name in there - known:
-            (self._folder / name).unlink()
-        return sorted(known - there)
+        missing = sorted(known - there)
+        if not missing:  # else the records may be older than the files
+            for name in there - known:
+                (self._folder / name).unlink()
+        return missing
 
 
 class Content:
@@ -222,8 +244,14 @@ class Reading:
 
     def __init__(self, content: Content) -> None:
         store = content.store
-        self._names = [blob.name for blob in content.blobs if not blob.inline]
-        store.begin_reading(self._names)
+        self._names: list[str] = []
+        names = []
+        for blob in content.blobs:
+            if not blob.inline:
+                store.require_readable(blob)
+                names.append(blob.name)
+        store.begin_reading(names)
+        self._names = names
         self._content = Content(
             store,
             [_with_data(store, blob) for blob in content.blobs],
@@ -239,7 +267,8 @@ class Reading:
         return self._content.pieces()
 
     def __del__(self) -> None:
-        self._content.store.end_reading(self._names)
+        if self._names:
+            self._content.store.end_reading(self._names)
 
 
 def _with_data(store: BlobStore, blob: Blob) -> Blob:
@@ -247,6 +276,11 @@ def _with_data(store: BlobStore, blob: Blob) -> Blob:
     if not blob.inline:
         return blob
     return replace(blob, data=b"".join(store.read(blob, 0, blob.size)))
+
+
+def _storage_error(path: Path, error: OSError) -> StorageError:
+    help_ = what_helps(error.errno, path.parent if path.is_file() else path)
+    return StorageError(f"{path}: {error.strerror}. {help_}")
 
 
 def pieces_of(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,6 +1,9 @@
 """An SQLite file of ours: opened, checked, and changed in transactions."""
 
+import errno
+import os
 import re
+import shlex
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,37 +11,71 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local_aws.installation import InstallationError
+from local_aws.errors import StorageError
+from local_aws.installation import InstallationError, plain_errors, what_helps
 
 
 class StateFileError(InstallationError):
     """The state file can't be used; the text says which, why and what to do."""
 
 
-class StorageError(Exception):
-    """A change can't be persisted, or what was persisted can't be read."""
+# What records can raise that were not written by this code, or have been damaged.
+UNREADABLE = (AttributeError, ImportError, LookupError, TypeError, ValueError)
+# SQLite's own words for what the system would say with these.
+_ERRNO = {
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+}
 
 
 class Database:
     """Thread-safe: one connection, one transaction at a time."""
 
-    def __init__(self, path: Path, schema: str, migrations: Sequence[str] = ()) -> None:
-        """Open or create the file at `path`.
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        migrations: Sequence[str] = (),
+        made_later: str = "",
+    ) -> None:
+        """Open the file at `path`, or create it.
 
         The n-th of the `migrations` leads from version n to the next one; `schema` is
-        that of the last version. Raises StateFileError when the file is damaged, newer
-        than this code or not ours, and leaves it as it was then.
+        that of the last version. `made_later` is what is never there before this file.
+        Raises InstallationError when the file is missing though it has been there,
+        damaged, newer than this code or not ours, and leaves all as it was then.
         """
         self.path = path
         self._lock = threading.RLock()
+        # Whether it must be there, since what is made later is.
+        self._is_due = bool(made_later) and path.with_name(made_later).exists()
+        self._require_files()
         try:
             self._connection = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None
             )
             self._open(schema, migrations)
-        except (sqlite3.Error, StorageError) as error:
-            raise self.unusable(f"can't be read ({error})") from error
-        path.chmod(0o600)
+        except sqlite3.Error as error:
+            raise StateFileError(str(self._storage_error(error))) from error
+        except StorageError as error:
+            raise StateFileError(str(error)) from error
+
+    def _require_files(self) -> None:
+        """Refuse what SQLite would take for a file without the last changes."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        index = self.path.with_name(f"{self.path.name}-shm")
+        if index.exists() and not log.exists():
+            raise StateFileError(
+                f"The state file {log} is missing; it held the last changes. Put it "
+                f"back, or go on without them: `rm {shlex.quote(str(index))}`."
+            )
+        if self._is_due and not self.path.exists():
+            raise self.unusable("is missing")
+        with plain_errors():
+            for path in (self.path, log, index):
+                if path == self.path or path.exists():
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _open(self, schema: str, migrations: Sequence[str]) -> None:
         current = len(migrations) + 1
@@ -51,9 +88,11 @@ class Database:
         [(found,)] = self.rows("PRAGMA quick_check(1)")
         if found != "ok":
             raise self.unusable(f"can't be read ({found})")
+        if not version and self._is_due:
+            raise self.unusable("is empty")
         tables = self.rows("SELECT name FROM sqlite_master WHERE type='table'")
         ours = re.findall(r"CREATE TABLE (\w+)", schema)
-        is_ours = any((name,) in tables for name in ours) if version else not tables
+        is_ours = all((name,) in tables for name in ours) if version else not tables
         if not is_ours:
             raise self.unusable("holds something else than the stand-in's state")
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -71,10 +110,18 @@ class Database:
     def unusable(self, reason: str) -> StateFileError:
         """The error that refuses this file."""
         return StateFileError(
-            f"The state file {self.path} {reason}. Nothing in it has been changed. "
-            "Start afresh with `python -m local_aws reset`, which removes all state; "
-            "copy the folder before if you may need it."
+            f"The state file {self.path} {reason}. Nothing has been changed. Put a "
+            "copy back if you have one, or start afresh with `python -m local_aws "
+            "reset`, which removes all state."
         )
+
+    def _storage_error(self, error: sqlite3.Error) -> StorageError:
+        """What SQLite says, of which file, and what helps."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StorageError(str(self.unusable(f"can't be read ({error})")))
+        help_ = what_helps(_ERRNO[code], self.path.parent) if code in _ERRNO else ""
+        return StorageError(f"{self.path}: {error}. {help_}".strip())
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -93,7 +140,7 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise StorageError(str(error)) from error
+                    raise self._storage_error(error) from error
                 raise
 
     def rows(self, statement: str, parameters: tuple = ()) -> list[tuple[Any, ...]]:
@@ -102,7 +149,7 @@ class Database:
             with self._lock:
                 return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(str(error)) from error
+            raise self._storage_error(error) from error
 
     def close(self) -> None:
         """Close the file; it can't be used afterwards."""

@@ -3,6 +3,7 @@
 import importlib.metadata
 from pathlib import Path
 
+from local_aws.persistence import OBJECTS
 from local_aws.persistence.database import Database
 
 # The tables of S3 and Logs keep rowids: their order is the order of creation.
@@ -60,8 +61,12 @@ def open_moto_database(path: Path) -> Database:
     """
     installed = importlib.metadata.version("moto")
     about = f"INSERT INTO about VALUES ('moto', '{installed}')"  # noqa: S608
-    database = Database(path, SCHEMA + about)
-    [(wrote,)] = database.rows("SELECT value FROM about WHERE name='moto'")
+    database = Database(path, SCHEMA + about, made_later=OBJECTS)
+    rows = database.rows("SELECT value FROM about WHERE name='moto'")
+    if not rows:
+        database.close()
+        raise database.unusable("does not say which version of moto wrote it")
+    [(wrote,)] = rows
     if wrote != installed:
         database.close()
         raise database.unusable(

@@ -10,7 +10,11 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_aws.persistence.database import StateFileError, StorageError
+from local_aws.persistence.database import (
+    UNREADABLE,
+    StateFileError,
+    StorageError,
+)
 
 _CLASSES = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "object"},
@@ -49,7 +53,7 @@ def load(record: bytes, find: Callable[[Any], Any] | None = None) -> Any:
     """
     try:
         return _Unpickler(io.BytesIO(record), find).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
+    except (pickle.UnpicklingError, EOFError, *UNREADABLE) as error:
         raise StateFileError(
             f"A record in the state file can't be read ({error}). Use the code that "
             "wrote it, or start afresh with `python -m local_aws reset`, which removes "

@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlite3 import Connection
 from types import MappingProxyType
 
-from local_aws.persistence.database import Database
+from local_aws.persistence import MOTO_DATABASE
+from local_aws.persistence.database import UNREADABLE, Database
 
 SCHEMA = """
 CREATE TABLE resources (
@@ -60,8 +61,18 @@ class Resources:
 
     def __init__(self, path: Path) -> None:
         """Open or create the file at `path`. Raises StateFileError."""
-        self._database = Database(path, SCHEMA, MIGRATIONS)
+        self._database = Database(path, SCHEMA, MIGRATIONS, made_later=MOTO_DATABASE)
         self._listeners: list[Callable[[str, str, str], None]] = []
+
+    @contextmanager
+    def must_be_readable(self) -> Iterator[None]:
+        """Raise StateFileError where a record is not what it must be."""
+        try:
+            yield
+        except UNREADABLE as error:
+            raise self._database.unusable(
+                f"holds records that can't be read ({error!r})"
+            ) from error
 
     def close(self) -> None:
         """Close the file; it can't be used afterwards."""

@@ -42,9 +42,8 @@ class S3Persistence(ServicePersistence):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        folder = database.path.with_name(OBJECTS)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._blobs = BlobStore(folder, database)
+        self._folder = database.path.with_name(OBJECTS)
+        self._blobs = BlobStore(self._folder, database)
         self._buckets: dict[str, bytes] = {}  # name -> record as it is persisted
         self._uploads: set[tuple[str, str]] = set()  # bucket and id, likewise
 
@@ -90,6 +89,7 @@ class S3Persistence(ServicePersistence):
     # Filling moto at start
 
     def load(self) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         moto_patches.patch_s3(self._blobs)
         backend = _backend()
         for name, record in self._database.rows(

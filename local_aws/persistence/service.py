@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from local_aws.installation import plain_errors
 from local_aws.persistence import pickles
 from local_aws.persistence.blobs import Content
-from local_aws.persistence.database import Database
+from local_aws.persistence.database import UNREADABLE, Database
 
 if TYPE_CHECKING:
     from local_aws.messages import Head
@@ -39,8 +40,18 @@ class ServicePersistence:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def fill(self) -> None:
+        """Fill moto with what is persisted. Raises InstallationError, StorageError."""
+        try:
+            with plain_errors():
+                self.load()
+        except UNREADABLE as error:
+            raise self._database.unusable(
+                f"holds records that can't be read ({error!r})"
+            ) from error
+
     def load(self) -> None:
-        """Fill moto with what is persisted. Raises StateFileError, StorageError."""
+        """The service's own part of `fill`."""
         raise NotImplementedError
 
     def persist(self, change: Change) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.model import OperationModel
 
 from local_aws import errors
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, StorageError
 from local_aws.messages import Request, Response
 from local_aws.protocol import constraints, requests, responses, rest
 
@@ -59,7 +59,10 @@ def failure(error: Exception, request: Request, request_id: str) -> Response:
     a stack trace. The trace goes to the server's log, under the request id that the
     client can read.
     """
-    if not isinstance(error, AwsError):
+    if isinstance(error, StorageError):
+        log.error("%s: %s", request.service.name, error)
+        error = errors.state_unusable(request.service, error)
+    elif not isinstance(error, AwsError):
         log.error(
             "%s %s failed, request id %s",
             request.service.name,

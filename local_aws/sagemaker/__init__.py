@@ -57,12 +57,8 @@ def open_context(installation: Installation, clients: Clients) -> SageMaker:
     model_server.remove_left_overs(installation.home)
     resources = Resources(installation.home / SAGEMAKER_DATABASE)
     hosting = HostingEngine(resources, clients, installation.home / "endpoints")
-    service = SageMaker(
-        resources,
-        JobEngine(resources, clients, installation.home / "jobs"),
-        hosting,
-        Invoker(hosting, ACCOUNT_ID),
-        clients,
-    )
-    hosting.restore()
-    return service
+    with resources.must_be_readable():
+        jobs = JobEngine(resources, clients, installation.home / "jobs")
+        hosting.restore()
+    invoker = Invoker(hosting, ACCOUNT_ID)
+    return SageMaker(resources, jobs, hosting, invoker, clients)

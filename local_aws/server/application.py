@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 from local_aws import errors, services, signature
 from local_aws.errors import AwsError
 from local_aws.installation import HOST, Installation
-from local_aws.lifetime import OWN_RESPONSE, OWN_SERVICE
+from local_aws.lifetime import OWN_SERVICE, own_response
 from local_aws.messages import (
     Disconnected,
     Head,
@@ -101,7 +101,8 @@ class StandIn:
             raise AwsError("AccessForbidden", text, 403)
         claim = await self._checked(head, body, service, protocol)
         if claim.service == OWN_SERVICE:
-            return Response(200, [("content-type", "text/plain")], [OWN_RESPONSE])
+            own = own_response(self._installation)
+            return Response(200, [("content-type", "text/plain")], [own])
         if service is None:
             path = f"{head.method} {head.raw_path}"
             action = head.form(body.read()).get("Action")

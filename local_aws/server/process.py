@@ -19,11 +19,12 @@ from local_aws.installation import (
     InstallationError,
     client_environment,
     open_installation,
+    plain_errors,
     private_folder,
     write_client_files,
 )
 from local_aws.lifetime import POLL_S, UsersWatch, hold_users_lock, try_server_lock
-from local_aws.maintenance import finish_reset
+from local_aws.maintenance import DATABASES, finish_reset
 from local_aws.moto_services.switches import set_switches
 from local_aws.server.application import StandIn
 from local_aws.server.responders import Responders
@@ -37,6 +38,10 @@ EXIT_S = 3.0
 WATCH_S = 0.5
 # What a stand-in whose last user has just gone takes to notice that and to end.
 LEAVING_S = 3.0
+MOVED = (
+    "The state in %s has been moved or removed while it was in use, so the stand-in "
+    "has ended. Put it back; end what uses it before you move it."
+)
 # Each connection takes a descriptor; macOS gives a process 256 unless it asks for more.
 DESCRIPTORS = 10_240
 
@@ -50,13 +55,14 @@ def serve(until_unused: bool) -> int:
         level=logging.INFO if until_unused else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    installation = open_installation()
-    _take(installation, is_user=not until_unused)
-    _seal(installation)
-    listener = bind(installation)
-    port = listener.getsockname()[1]
-    write_client_files(installation, port)
-    responders = _open_responders(installation, port)
+    with plain_errors():
+        installation = open_installation()
+        _take(installation, is_user=not until_unused)
+        _seal(installation)
+        listener = bind(installation)
+        port = listener.getsockname()[1]
+        write_client_files(installation, port)
+        responders = _open_responders(installation, port)
     server = _Server(StandIn(installation, port, responders), responders)
     # uvicorn has its own handlers while it runs, and raises the signal once more when
     # it has ended; these are for the moments before and after.
@@ -68,6 +74,8 @@ def serve(until_unused: bool) -> int:
         asyncio.run(_serve(server, listener, installation, watch))
     finally:
         responders.sagemaker.close()
+    if server.has_lost_state:
+        raise InstallationError(MOVED % installation.home)
     # A thread that is still busy (a long upload, say) holds up the interpreter's end;
     # all that had to be closed has been.
     watchdog = threading.Timer(EXIT_S, os._exit, [0])
@@ -167,6 +175,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._responders = responders
+        self.has_lost_state = False
 
     def stop(self) -> None:
         """End soon."""
@@ -192,10 +201,27 @@ async def _serve(
             "Ctrl-C. Use it with: python -m local_aws exec -- COMMAND",
             flush=True,
         )
-    while watch is not None and not serving.done():
-        if watch.nobody_left():
+    in_place = _files(installation)
+    while not serving.done():
+        if watch is not None and watch.nobody_left():
             log.info("The last user has gone.")
+            server.stop()
+            break
+        if _files(installation) != in_place:
+            server.has_lost_state = True
             server.stop()
             break
         await asyncio.wait([serving], timeout=WATCH_S)
     await serving
+
+
+def _files(installation: Installation) -> list[tuple[int, int] | None]:
+    """Which files the state is in, None for one that is not where it was."""
+    found: list[tuple[int, int] | None] = []
+    for name in DATABASES:
+        try:
+            status = (installation.home / name).stat()
+            found.append((status.st_dev, status.st_ino))
+        except OSError:
+            found.append(None)
+    return found

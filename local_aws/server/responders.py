@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from local_aws.installation import Installation
+from local_aws.installation import Installation, InstallationError
 from local_aws.messages import Responder
 from local_aws.persistence import MOTO_DATABASE
+from local_aws.persistence.database import StorageError
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.service import ServicePersistence
 from local_aws.services import SERVICES, Service
@@ -80,6 +81,8 @@ class Responders:
             if service.is_needed_first:
                 try:
                     self.of(service).app()
+                except (InstallationError, StorageError) as error:
+                    log.error("%s: %s", service.name, error)
                 except Exception:
                     log.exception(
                         "%s can't be made ahead of its requests", service.name
