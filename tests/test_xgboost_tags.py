@@ -1,9 +1,11 @@
 """Older tags of the XGBoost image: they train and respond as the best one."""
 
+import boston
 import pytest
 from xgboost_jobs import csv_text, table, write_job
 
 from local_aws.containers.xgboost import image, library, serving, training
+from local_aws.installation import ROLE_ARN
 
 xgboost = library.load()
 
@@ -110,3 +112,59 @@ def test_batch_responses_and_selected_content_are_the_same_in_all(models, tag):
                 options["accept"] = None
             best = ask(models["reg:squarederror"], image.BEST_TAG, **options)
             assert ask(models["reg:squarederror"], tag, **options) == best
+
+
+def test_a_job_and_an_endpoint_of_the_oldest_image(stand_in):
+    """From the first AWS notebooks: the tags latest and 1, a reply split by commas."""
+    sagemaker, s3 = stand_in.client("sagemaker"), stand_in.client("s3")
+    bucket = boston.name("sagemaker-tags")
+    s3.create_bucket(Bucket=bucket)
+    *_, test = boston.upload(s3, bucket)
+    address = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost"
+    name = boston.name()
+    algorithm = {"TrainingImage": f"{address}:latest", "TrainingInputMode": "File"}
+    sagemaker.create_training_job(
+        **boston.training_request(bucket, name, AlgorithmSpecification=algorithm)
+    )
+    job = boston.wait_for_training(sagemaker, name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    group = "/aws/sagemaker/TrainingJobs"
+    lines = boston.log_lines(stand_in.client("logs"), group, f"{name}/")
+    said = f"Image tag latest: this local container trains as {image.BEST_TAG}"
+    assert sum(said in line for line in lines) == 1
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE_ARN,
+        PrimaryContainer={
+            "Image": f"{address}:1",
+            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+        },
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": name,
+                "InitialInstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+            }
+        ],
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    boston.wait(
+        sagemaker.describe_endpoint,
+        "EndpointStatus",
+        ("InService", "Failed"),
+        seconds=180,
+        EndpointName=name,
+    )
+    answer = stand_in.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=name,
+        ContentType="text/csv",
+        Body=boston.csv(test.head(5).drop(columns="MEDV")),
+    )
+    predictions = [float(text) for text in answer["Body"].read().decode().split(",")]
+    assert len(predictions) == 5
+    assert predictions == pytest.approx(test["MEDV"].head(5).tolist(), abs=15)
+    sagemaker.delete_endpoint(EndpointName=name)
