@@ -73,6 +73,24 @@ def test_a_container_that_ends_is_not_healthy(serve):
         wait(serve("not a number"))
 
 
+def test_a_log_that_takes_no_more_is_not_the_containers_fault(serve):
+    def full(chunk):
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        wait(serve("no number", on_output=full))
+
+
+def test_a_base_folder_of_the_users_is_not_taken(serve, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    mine = {"SAGEMAKER_BIND_TO_UNIX_SOCKET": str(elsewhere), "HOME": str(elsewhere)}
+    server = serve("200", SAGEMAKER_BASE_DIR=str(elsewhere), **mine)
+    wait(server)
+    assert not elsewhere.exists()
+    said = server.invoke(b"environment", {}, 30).content.decode()
+    assert str(elsewhere) not in said
+
+
 def test_invocations_in_both_ways(serve):
     server = serve("200")
     wait(server)

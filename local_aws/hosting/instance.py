@@ -104,7 +104,7 @@ class Instance:
                 if self._leaving.is_set():
                     raise NotHealthy("The instance is not needed any more.")
                 self._server, self._starting = server, None
-        except NotHealthy:
+        except BaseException:
             server.kill()
             raise
         if server.exit_code is not None:  # since it passed the ping

@@ -1,5 +1,6 @@
 """One container: a process of its own, in a folder that stands for /opt/ml."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,11 @@ READ_SIZE = 65536
 
 # How long a line of output may wait for others before it is delivered.
 GATHER_SECONDS = 0.2
+
+# What a container has left running in a session of its own may hold its output open:
+# it is waited for no longer than for this long without output, nor for more of it.
+LEFT_OPEN_SECONDS = 1.0
+LEFT_OPEN_BYTES = 1024 * 1024
 
 
 class ContainerProcess:
@@ -56,11 +62,11 @@ class ContainerProcess:
         life, self._life = multiprocessing.Pipe(duplex=False)
         complete = {
             **{key: os.environ[key] for key in INHERITED if key in os.environ},
+            **environment,
             "HOME": str(root),
             "TMPDIR": str(root),
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": str(root),
-            **environment,
         }
         with output, life:
             self._pid = dispatcher().start(
@@ -79,18 +85,30 @@ class ContainerProcess:
         self._exited.set()
 
     def _follow(self) -> None:
-        gathered, delivered_at = b"", 0.0
+        gathered, delivered_at, left_open = b"", 0.0, 0
         while True:
+            has_exited = self._exited.is_set()
             # Each delivery is a request to CloudWatch Logs: lines that come close to
             # one another travel together, the first of them at once.
-            if wait([self._output], self._gather_seconds if gathered else None):
+            if wait(
+                [self._output], self._gather_seconds if gathered else LEFT_OPEN_SECONDS
+            ):
                 chunk = os.read(self._output.fileno(), READ_SIZE)
                 if not chunk:
                     break
                 gathered += chunk
+                left_open += len(chunk) * has_exited
+                if left_open > LEFT_OPEN_BYTES:
+                    self._kill_left_behind()
+                    break
                 is_due = time.monotonic() - delivered_at >= self._gather_seconds
                 if not is_due and len(gathered) < READ_SIZE:
                     continue
+            elif not gathered:
+                if has_exited:
+                    self._kill_left_behind()
+                    break
+                continue
             self._deliver(gathered)
             gathered, delivered_at = b"", time.monotonic()
         if gathered:
@@ -100,6 +118,17 @@ class ContainerProcess:
         self._life.close()
         self._ended.set()
         self._on_exit(self.exit_code)
+
+    def _kill_left_behind(self) -> None:
+        """End what holds the output of a container that has ended, where /proc tells:
+        in a container of AWS nothing outlives the first process.
+        """
+        output = os.fstat(self._output.fileno())
+        for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+            pid = int(descriptor.parts[2])
+            with contextlib.suppress(OSError):  # gone, or somebody else's
+                if pid != os.getpid() and os.path.samestat(descriptor.stat(), output):
+                    os.kill(pid, signal.SIGKILL)
 
     def _deliver(self, chunk: bytes) -> None:
         """Hand output on; a container whose output can't be delivered is ended."""

@@ -98,7 +98,8 @@ class ModelServer:
     def wait_until_healthy(
         self, given_up: Callable[[], bool], seconds: float = STARTUP_SECONDS
     ) -> None:
-        """Return at the first 200 of /ping; raises NotHealthy.
+        """Return at the first 200 of /ping; raises NotHealthy, and what `on_output` has
+        raised, which ends the container.
 
         `given_up` is asked between two pings and ends the waiting.
         """
@@ -106,6 +107,7 @@ class ModelServer:
         failing_since = None
         while (now := time.monotonic()) < deadline and not given_up():
             if self._container.wait(PING_INTERVAL_SECONDS) is not None:
+                self._container.check_output()
                 raise NotHealthy(
                     f"The container ended with code {self._container.exit_code}."
                 )

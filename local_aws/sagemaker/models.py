@@ -47,6 +47,7 @@ def create_model(request: dict, context: Context) -> dict:
     preconditions.check_role(role_arn, context)
     if container.get("Mode", "SingleModel") != "SingleModel":
         raise preconditions.not_built("Mode MultiModel (several models in a container)")
+    preconditions.check_environment(container.get("Environment", {}))
     if container.get("Environment", {}).get(PROGRAM):
         raise preconditions.not_built(
             f"Environment {PROGRAM} (an inference script of your own: entry_point or "

@@ -36,6 +36,15 @@ def check_present(structure: dict, name: str, *members: str) -> None:
             raise validation_exception(f"{member} is required in {name}.")
 
 
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raise for a value that no environment variable can have."""
+    for name, value in environment.items():
+        if "\0" in value:
+            raise validation_exception(
+                f"The value of {name} in Environment holds a NUL character."
+            )
+
+
 def check_unique(what: str, names: list[str]) -> None:
     """Raise if one of the names comes twice."""
     if len(set(names)) < len(names):

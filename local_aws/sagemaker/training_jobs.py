@@ -76,6 +76,7 @@ def check(request: dict, context: Context) -> None:
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request.get("ResourceConfig", {}))
     _check_limits(request)
+    preconditions.check_environment(request.get("Environment", {}))
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])

@@ -46,6 +46,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
         "DataProcessing": {**NO_PROCESSING, **request.get("DataProcessing", {})},
         "_model": models.snapshot(model),
     }
+    preconditions.check_environment(job.get("Environment", {}))
     preconditions.check_instances(job["TransformResources"]["InstanceCount"])
     _check_payload(job)
     _check_input(job, model["ExecutionRoleArn"], context)

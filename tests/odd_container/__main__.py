@@ -1,7 +1,8 @@
 """A container of somebody else's, whose /ping responds as its environment says.
 
 PING is "STATUS STATUS ...", one for each half second, or one for each request if there
-is EACH_PING; the last one stays. It ends when it is sent "die".
+is EACH_PING; the last one stays. It ends when it is sent "die",
+and shows its "environment".
 """
 
 import itertools
@@ -29,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if body == b"die":
             os._exit(1)
+        if body == b"environment":
+            body = repr(dict(os.environ)).encode()[::-1]
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body[::-1])
