@@ -192,10 +192,13 @@ def test_what_a_container_refuses_is_a_model_error(stand_in, deploy, runtime, mo
         "cloudwatch/home?region=us-east-1#logEventViewer:group=/aws/sagemaker/"
         f"Endpoints/{name} in account {ACCOUNT_ID} for more information."
     )
-    lines = boston.log_lines(
-        stand_in.client("logs"), f"/aws/sagemaker/Endpoints/{name}", "Only/i-"
-    )
-    assert any("could not convert string to float" in line for line in lines)
+    logs, group = stand_in.client("logs"), f"/aws/sagemaker/Endpoints/{name}"
+
+    def reason():  # it is on its way to the log when the response comes
+        lines = boston.log_lines(logs, group, "Only/i-")
+        return {"is there": any("could not convert string" in line for line in lines)}
+
+    boston.wait(reason, "is there", (True,))
 
 
 @pytest.mark.parametrize("megabytes", [7, 25.5])

@@ -1,7 +1,10 @@
 """Serving containers: when one counts as healthy, and what its end leaves."""
 
 import asyncio
+import contextlib
 import os
+import shutil
+import socket
 import time
 from types import SimpleNamespace
 
@@ -105,6 +108,45 @@ def test_its_end_leaves_no_socket(serve, end):
     assert server.socket.exists()
     getattr(server, end)()
     assert not server.socket.parent.exists()
+
+
+def test_a_socket_that_is_made_during_its_removal_does_not_stay(serve, monkeypatch):
+    server = serve("200")
+    wait(server)
+    remove, removals = shutil.rmtree, []
+
+    def remove_too_early(folder, **options):
+        removals.append(folder)
+        if len(removals) == 1:  # the folder gets a socket between two steps of this
+            for path in folder.iterdir():
+                path.unlink()
+            (folder / "socket").touch()
+        else:
+            remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_too_early)
+    server.kill()
+    assert not server.socket.parent.exists()
+
+
+@pytest.mark.parametrize("content", ["nothing", "socket"])
+def test_what_a_cut_off_removal_has_left_is_removed(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(model_server, "SOCKETS", tmp_path)
+    old, new, other = (tmp_path / f"sagemaker-{name}" for name in "abc")
+    with contextlib.ExitStack() as sockets:
+        for folder in (old, new, other):
+            folder.mkdir()
+            if content == "socket":
+                one = sockets.enter_context(socket.socket(socket.AF_UNIX))
+                monkeypatch.chdir(folder)  # for a path that is short enough
+                one.bind("socket")
+    (other / "notes.txt").touch()
+    (tmp_path / "sagemaker-file").touch()
+    for path in (old, other, tmp_path / "sagemaker-file"):
+        os.utime(path, (0, 0))
+    model_server.remove_left_overs(tmp_path / "home")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["sagemaker-b", "sagemaker-c", "sagemaker-file"]
 
 
 def die(server):

@@ -4,9 +4,11 @@ It listens on a Unix socket in a folder that only this user can enter: a TCP por
 would be open to every other user and web page of the machine.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -39,24 +41,54 @@ PING_INTERVAL_SECONDS = 0.01
 SOCKETS = Path("/tmp")  # noqa: S108 - each in a folder that only this user can enter
 PREFIX = "sagemaker-"
 
-# In a socket's folder: a link to the folder of the container that it belongs to.
+# In a socket's folder: the socket, and a link to the folder of the container that it
+# belongs to.
+SOCKET = "socket"
 OWNER = "container"
+
+# A folder without a link, or with nothing in it, is being made or removed for a moment.
+ABANDONED_SECONDS = 60
 
 
 def remove_left_overs(home: Path) -> None:
     """Remove the sockets of containers below `home` that an earlier run has left.
 
     None of them may be running: the caller holds the server lock of `home`. Those of
-    containers whose folder is gone go too: nobody else would remove them.
+    containers whose folder is gone go too, and those whose making or removal was cut
+    off: nobody else would remove them.
     """
     for folder in SOCKETS.glob(f"{PREFIX}*"):
-        try:
-            owner = Path(os.readlink(folder / OWNER))
-        except OSError:
-            continue  # somebody else's
-        is_left_over = owner.is_relative_to(home) or not owner.exists()
-        if is_left_over and folder.lstat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if folder.lstat().st_uid == os.getuid() and _is_left_over(folder, home):
+                _remove(folder)
+
+
+def _is_left_over(folder: Path, home: Path) -> bool:
+    try:
+        owner = Path(os.readlink(folder / OWNER))
+    except OSError:
+        return _is_abandoned(folder)
+    return owner.is_relative_to(home) or not owner.exists()
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether it is a folder of ours without a link, and not only for a moment."""
+    status = folder.lstat()
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and time.time() - status.st_mtime > ABANDONED_SECONDS
+        and all(one.name == SOCKET and one.is_socket() for one in folder.iterdir())
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a socket's folder, though its container, which is just ending, may be
+    making the socket: once the folder is gone it can't.
+    """
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 class NotHealthy(Exception):
@@ -77,7 +109,7 @@ class ModelServer:
         self._root = root
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
         (self._folder / OWNER).symlink_to(root)
-        self.socket = self._folder / "socket"
+        self.socket = self._folder / SOCKET
         self._client = BlockingContainerClient(self.socket)
         self._client_on_loop = ContainerClient(self.socket)
         self._container = ContainerProcess(
@@ -161,10 +193,10 @@ class ModelServer:
     def stop(self) -> None:
         """End the container and remove its socket; raises what its log raised."""
         self._container.stop(SERVING_GRACE_SECONDS)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
         self._container.check_output()
 
     def kill(self) -> None:
         """End the container at once and remove its socket; calls under way fail."""
         self._container.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
