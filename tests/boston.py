@@ -1,5 +1,7 @@
 """The Boston data and the requests that the job tests start from."""
 
+import io
+import tarfile
 import time
 import uuid
 
@@ -18,6 +20,16 @@ HYPERPARAMETERS = {
     "eta": "0.3",
     "eval_metric": "rmse",
 }
+
+
+def model_archive(content: bytes) -> bytes:
+    """A model.tar.gz with this content as its model."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("xgboost-model")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def name(prefix="job"):

@@ -131,6 +131,50 @@ def test_an_error_that_nobody_foresaw_is_logged_and_gets_500(
     assert [name for name in names_of_this_machine() if name in log] == []
 
 
+def test_lines_of_requests_are_written_together_and_errors_at_once(
+    tmp_path, monkeypatch, capsys
+):
+    """In the order in which they came; what is left is written at the end."""
+    timers = []
+
+    class Timer:
+        def __init__(self, seconds, function):
+            timers.append((seconds, function))
+
+        def start(self):
+            pass
+
+    monkeypatch.setattr(contract.threading, "Timer", Timer)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    logger = logging.getLogger("test")
+    contract.configure_log(logger, "%(message)s", "")
+    written = []
+
+    def requests(*_):
+        for number in range(3):
+            logger.info(f"request {number}")
+        written.append(capsys.readouterr().out)
+        [(seconds, write)] = timers
+        assert seconds <= 1
+        write()
+        written.append(capsys.readouterr().out)
+        logger.info("request 3")
+        logger.error("request 4")
+        written.append(capsys.readouterr().out)
+        logger.info("request 5")
+        raise SystemExit  # as at SIGTERM
+
+    monkeypatch.setattr(asgi, "serve", requests)
+    with pytest.raises(SystemExit):
+        contract.serve(lambda folder: folder, lambda *_: None, logger)
+    assert written == [
+        "",
+        "request 0\nrequest 1\nrequest 2\n",
+        "request 3\nrequest 4\n",
+    ]
+    assert capsys.readouterr().out == "request 5\n"
+
+
 def failing(depth, text):
     if depth:
         return failing(depth - 1, text)

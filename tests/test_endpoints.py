@@ -516,6 +516,29 @@ def test_an_update_to_a_broken_model_rolls_back(sagemaker, deploy, runtime, mode
     assert set(caller.variants) == {"Old"}
 
 
+@pytest.mark.parametrize("content", [b"", b"\x80\x03cxgboost.core\n"])
+def test_a_model_file_that_can_not_be_read(stand_in, sagemaker, content):
+    """The endpoint says what AWS says, its log what is wrong."""
+    s3, bucket = stand_in.client("s3"), boston.name("sagemaker-unread")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=boston.model_archive(content))
+    name = boston.name("unread")
+    create_model(sagemaker, name, f"s3://{bucket}/model.tar.gz")
+    config = configure(sagemaker, variant("Only", name))
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    endpoint = settled(sagemaker, name)
+    assert endpoint["EndpointStatus"] == "Failed"
+    assert endpoint["FailureReason"] == (
+        "The primary container for production variant Only did not pass the ping "
+        "health check. Please check CloudWatch logs for this endpoint."
+    )
+    group = f"/aws/sagemaker/Endpoints/{name}"
+    lines = boston.log_lines(stand_in.client("logs"), group, "Only/i-")
+    told = "Unable to load model: Model /opt/ml/model/xgboost-model cannot be loaded:"
+    assert any(line.endswith(f"ERROR] {told}") for line in lines)
+    assert not any("Traceback" in line for line in lines)
+
+
 def test_a_broken_model_makes_a_failed_endpoint(sagemaker, runtime, models):
     names, _ = models
     name = boston.name("endpoint")

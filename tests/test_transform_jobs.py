@@ -2,10 +2,8 @@
 
 import csv
 import gzip
-import io
 import json
 import re
-import tarfile
 
 import boston
 import numpy as np
@@ -331,12 +329,9 @@ def test_a_model_of_an_old_version_says_what_can_convert_it(
 ):
     bucket, _, test = model
     name = boston.name("old")
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        member = tarfile.TarInfo("xgboost-model")
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
-    s3.put_object(Bucket=bucket, Key=f"{name}.tar.gz", Body=packed.getvalue())
+    s3.put_object(
+        Bucket=bucket, Key=f"{name}.tar.gz", Body=boston.model_archive(content)
+    )
     data = f"s3://{bucket}/{name}.tar.gz"
     container = {"Image": boston.IMAGE, "ModelDataUrl": data}
     sagemaker.create_model(

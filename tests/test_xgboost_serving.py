@@ -117,8 +117,9 @@ def test_predictions_are_xgboosts_own(model, boosters, objective, text):
     assert as_json.content_type == "application/json"
 
 
-def test_a_linear_booster_responds_too(tmp_path):
-    booster = trained(booster="gblinear")
+@pytest.mark.parametrize("kind", ["gblinear", "dart"])
+def test_other_boosters_respond_with_all_their_digits(tmp_path, kind):
+    booster = trained(booster=kind)
     booster.save_model(tmp_path / "xgboost-model.ubj")
     response = ask(serving.load_model(tmp_path), FEATURES)
     expected = booster.predict(as_the_image_reads(FEATURES)).tolist()
@@ -765,6 +766,12 @@ def test_a_body_over_the_limit(serve):
     body = b"1,2,3,4\n" * 125
     invoke = ("POST", "/invocations")
     assert request(connection, *invoke, body, content_type="text/csv")[0] == 200
+
+
+def test_no_limit_is_above_20_mb(serve):
+    _, connection = serve(MAX_CONTENT_LENGTH=str(100 * 1024**2))
+    _, text = request(connection, "GET", "/execution-parameters")
+    assert json.loads(text)["MaxPayloadInMB"] == 20
 
 
 @pytest.mark.parametrize("name", ["xgboost-model", "notes.txt"])

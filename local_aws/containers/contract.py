@@ -12,12 +12,15 @@ Inference Code with Hosting Services".
 import importlib
 import json
 import logging
+import math
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -150,19 +153,22 @@ def serve(
     load: Callable[[Path], Model],
     invoke: Callable[[Model, bytes, str | None, str | None], "Response"],
     logger: logging.Logger,
+    longest_body: float = math.inf,
 ) -> int:
     """Serve the base folder's `model` until SIGTERM; returns the exit code.
 
     load: the model of a folder; raises ModelNotLoaded. invoke: the response to one
     POST /invocations, of the model, the body and the headers Content-Type and Accept
-    (None without). A body above MAX_CONTENT_LENGTH of the environment gets 413.
+    (None without). A body above MAX_CONTENT_LENGTH of the environment, or above
+    longest_body, gets 413.
 
     Without a model there is no server, as in AWS's image of XGBoost: the log and
     output/failure say why.
     """
     from local_aws.containers import asgi
 
-    limit = int(os.environ.get("MAX_CONTENT_LENGTH", asgi.MAX_CONTENT_LENGTH))
+    asked = int(os.environ.get("MAX_CONTENT_LENGTH", asgi.MAX_CONTENT_LENGTH))
+    limit = int(min(asked, longest_body))
     folder = base_folder()
     try:
         model = load(folder / "model")
@@ -179,8 +185,30 @@ def serve(
             logger.error(f"Exception on /invocations [POST]\n{trace}")
             return asgi.INTERNAL_ERROR
 
-    asgi.serve(asgi.Application(respond, limit), os.environ)
+    logger.handlers = [_Gathering(handler) for handler in logger.handlers]
+    try:
+        asgi.serve(asgi.Application(respond, limit), os.environ)
+    finally:
+        for handler in logger.handlers:
+            handler.flush()
     return 0
+
+
+class _Gathering(MemoryHandler):
+    """Writes lines of requests that went well within a second, all that there are, and
+    anything else at once: a write for each request would take longer than the request.
+    """
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__(1000, logging.WARNING, target)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record, or write all."""
+        if not self.buffer:
+            timer = threading.Timer(1, self.flush)
+            timer.daemon = True
+            timer.start()
+        super().emit(record)
 
 
 def _write_failure(folder: Path, text: str) -> None:

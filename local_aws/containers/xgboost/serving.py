@@ -54,7 +54,7 @@ class Model:
     objective: str
     classes: int
     features: int
-    linear: bool
+    takes_arrays: bool
 
     def predict(self, features: decoder.Features) -> np.ndarray:
         """(rows,) or (rows, classes) float32: of several boosters the mean.
@@ -62,9 +62,9 @@ class Model:
         Raises XGBoostError when the number of columns does not fit the model.
         """
         if isinstance(features, np.ndarray):
-            # A linear booster has no way in but a DMatrix. Fewer columns than the model
-            # has are accepted in a DMatrix, and are missing; more are refused.
-            if self._takes_arrays and features.shape[1] == self.features:
+            # Fewer columns than the model has are accepted in a DMatrix, and are
+            # missing; more are refused.
+            if self.takes_arrays and features.shape[1] == self.features:
                 return self.boosters[0].inplace_predict(
                     features, validate_features=False
                 )
@@ -75,10 +75,9 @@ class Model:
         ]
         return predictions[0] if len(predictions) == 1 else np.mean(predictions, axis=0)
 
-    @property
-    def _takes_arrays(self) -> bool:
-        return len(self.boosters) == 1 and not self.linear
 
+# Above this MAX_CONTENT_LENGTH is without effect.
+_LONGEST_BODY = 20 * 1024**2
 
 # Objectives whose predictions are labels, of which there is no mean.
 _LABELLING = ("multi:softmax", "binary:hinge")
@@ -117,7 +116,9 @@ def load_model(folder: Path, ensemble: bool = True) -> Model:
         objective,
         int(learner["learner_model_param"].get("num_class", 0)),
         boosters[0].num_features(),
-        learner["gradient_booster"]["name"] == "gblinear",
+        # A linear booster has no way in but a DMatrix; that of dart differs from it in
+        # the last digits.
+        learner["gradient_booster"]["name"] == "gbtree" and len(boosters) == 1,
     )
 
 
@@ -232,4 +233,5 @@ def main() -> int:
         lambda folder: load_model(folder, settings.ensemble),
         lambda model, *request: invoke(model, settings, *request),
         log.logger,
+        _LONGEST_BODY,
     )
