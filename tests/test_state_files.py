@@ -157,10 +157,12 @@ def test_a_database_of_which_a_part_is_gone(used, statement, reason) -> None:
         open_moto_database(used / MOTO_DATABASE)
 
 
-@pytest.mark.parametrize("record", ["{oops", "{}"])
-def test_a_record_of_sagemaker_that_can_not_be_read(used, record) -> None:
+@pytest.mark.parametrize(
+    ("kind", "record"), [("training-job", "{oops"), ("endpoint", "{}")]
+)
+def test_a_record_of_sagemaker_that_can_not_be_read(used, kind, record) -> None:
     path = used / SAGEMAKER_DATABASE
-    edit(path, "UPDATE resources SET kind='training-job', record=?", record)
+    edit(path, "UPDATE resources SET kind=?, record=?", kind, record)
     result = start(used)
     assert result.returncode == 1
     assert f"The state file {path} holds records that can't be read" in result.stderr

@@ -62,11 +62,10 @@ class JobEngine:
 
     def _fail_unfinished(self) -> None:
         for kind in KINDS.values():
-            for region, name, record in self._resources.all_records(kind.name):
-                if record[kind.status] in UNFINISHED:
-                    self._resources.update(
-                        region, kind.name, name, kind.fail_internally
-                    )
+            for region, name in self._resources.with_value(
+                kind.name, kind.status, UNFINISHED
+            ):
+                self._resources.update(region, kind.name, name, kind.fail_internally)
 
     def start(self, kind: str, region: str, name: str) -> None:
         """Run the job of this kind and name when a place is free."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from types import MappingProxyType
 
+from local_aws.errors import StorageError
 from local_aws.persistence import MOTO_DATABASE
 from local_aws.persistence.database import UNREADABLE, Database
 
@@ -69,7 +70,7 @@ class Resources:
         """Raise StateFileError where a record is not what it must be."""
         try:
             yield
-        except UNREADABLE as error:
+        except (StorageError, *UNREADABLE) as error:
             raise self._database.unusable(
                 f"holds records that can't be read ({error!r})"
             ) from error
@@ -186,6 +187,17 @@ class Resources:
         ):
             values = zip(members, json.loads(cut), strict=True)
             yield {member: value for member, value in values if value is not None}
+
+    def with_value(
+        self, kind: str, member: str, values: Collection[str]
+    ) -> Iterator[tuple[str, str]]:
+        """(region, name) of the resources of a kind whose member is one of these."""
+        marks = ", ".join("?" * len(values))
+        yield from self._database.rows(
+            "SELECT region, name FROM resources WHERE kind=? "  # noqa: S608 - as above
+            f"AND json_extract(record, ?) IN ({marks})",
+            (kind, f"$.{member}", *values),
+        )
 
     def all_records(self, kind: str) -> Iterator[tuple[str, str, dict]]:
         """(region, name, record) of every resource of a kind."""

@@ -1,5 +1,6 @@
 """What the persistence of each of moto's services has in common."""
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -42,6 +43,9 @@ class ServicePersistence:
 
     def fill(self) -> None:
         """Fill moto with what is persisted. Raises InstallationError, StorageError."""
+        # The collector would walk through all that is there again and again, which
+        # takes as long as the rest, and find nothing.
+        gc.disable()
         try:
             with plain_errors():
                 self.load()
@@ -49,6 +53,8 @@ class ServicePersistence:
             raise self._database.unusable(
                 f"holds records that can't be read ({error!r})"
             ) from error
+        finally:
+            gc.enable()
 
     def load(self) -> None:
         """The service's own part of `fill`."""

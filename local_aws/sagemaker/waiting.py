@@ -12,6 +12,12 @@ hardly matter:
 - So is one that asks after a delete, a stop or an update, to which it is no news that
   the resource is on its way.
 
+What a client does not tell can't be heeded. The SDK's `wait(timeout=...)` looks at its
+clock between two Describes only, so it may raise a hold later than on AWS; shorter
+holds would make every job of more than a few seconds be noticed later by the client's
+own pause. A waiter with a read timeout below the hold fails once if it tries nothing
+twice: AWS answers it at once, and lets it sleep.
+
 A held request takes no thread: it is a coroutine that is woken by the commit that moves
 the resource on, by the clock, by the client's leaving or by the stand-in's end.
 """
