@@ -27,6 +27,7 @@ from local_aws.messages import (
 )
 from local_aws.persistence.blobs import Reading
 from local_aws.server.body import Body, TooLarge
+from local_aws.server.connection import LARGEST_HEAD, head_too_large
 from local_aws.server.responders import Responders
 from local_aws.services import MEGABYTE, Service, WireProtocol
 from local_aws.signature import Claim
@@ -95,6 +96,13 @@ class StandIn:
         self, head: Head, body: Body, service: Service | None, protocol: WireProtocol
     ) -> Response:
         """Raises AwsError, TooLarge, Disconnected."""
+        fields = [
+            head.raw_path,
+            head.query,
+            *(text for h in head.headers for text in h),
+        ]
+        if sum(map(len, fields)) > LARGEST_HEAD:
+            raise head_too_large()
         if head.method == "OPTIONS":
             # A browser asking on behalf of a page of another origin.
             text = "CORSResponse: CORS is not enabled for this bucket."

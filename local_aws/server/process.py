@@ -27,6 +27,7 @@ from local_aws.lifetime import POLL_S, UsersWatch, hold_users_lock, try_server_l
 from local_aws.maintenance import DATABASES, finish_reset
 from local_aws.moto_services.switches import set_switches
 from local_aws.server.application import StandIn
+from local_aws.server.connection import Connection
 from local_aws.server.responders import Responders
 from local_aws.services import named
 
@@ -42,6 +43,7 @@ MOVED = (
     "The state in %s has been moved or removed while it was in use, so the stand-in "
     "has ended. Put it back; end what uses it before you move it."
 )
+TICKS_BETWEEN_SWEEPS = 50
 # Each connection takes a descriptor; macOS gives a process 256 unless it asks for more.
 DESCRIPTORS = 10_240
 
@@ -162,7 +164,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
@@ -180,6 +182,14 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """End soon."""
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn's look around, ten times a second."""
+        if counter % TICKS_BETWEEN_SWEEPS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                connection.end_if_overdue(now)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._responders.stop()
