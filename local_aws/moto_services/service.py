@@ -152,7 +152,7 @@ class MotoService:
             response = bridge.call(app, self.environ(request, change.upload))
         except NotImplementedError:
             raise self.not_built(name) from None
-        except StorageError:
+        except (AwsError, StorageError):
             raise
         except Exception:
             # moto fails with whatever Python raises on input that it does not expect.

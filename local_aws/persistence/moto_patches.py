@@ -4,6 +4,7 @@ moto can't be told where its bytes are to live, and does not tell what has chang
 of this may have to be looked at again when moto, which is pinned, is updated.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import moto.logs.models as logs_models
@@ -47,6 +48,16 @@ def patch_logs(next_event: int) -> None:
     logs_models.LogStream = LazyLogStream
     # The ids of events are counted in the class.
     logs_models.LogEvent._event_id = next_event
+
+
+def patch_log_filter(matcher: Callable[[str], Callable[[str], bool]]) -> None:
+    """Let `matcher` read filter patterns; moto takes those it does not know for all."""
+
+    class EventMessageFilter:
+        def __init__(self, pattern: str | None) -> None:
+            self.matches = matcher(pattern or "")
+
+    logs_models.EventMessageFilter = EventMessageFilter
 
 
 def forget_log_events() -> None:
