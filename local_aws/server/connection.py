@@ -90,7 +90,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: AwsError) -> None:
         """Send an error by what is known of the request, and end the connection."""
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
             names = (
                 (k.decode("latin-1"), v.decode("latin-1"))
                 for k, v in self.headers or ()
