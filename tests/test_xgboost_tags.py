@@ -66,6 +66,22 @@ def test_an_old_tag_sets_nothing_that_the_request_did_not(run, tag, given, label
     assert run(tag, given, labels)[1] == run(image.BEST_TAG, given, labels)[1]
 
 
+@pytest.mark.parametrize("tag", image.IMAGE.former_tags)
+def test_silent_is_taken_where_it_was_a_hyperparameter(run, tag):
+    given = {"num_round": "4", "nthread": "1"}
+    quiet = {**given, "silent": "0"}
+    assert run(tag, quiet)[1] == run(image.BEST_TAG, given)[1]
+
+
+@pytest.mark.parametrize("tag", [t for t in OLDER if t not in ("1", "latest")])
+def test_silent_is_refused_elsewhere(tmp_path, monkeypatch, capsys, tag):
+    write_job(tmp_path, {"num_round": "4", "silent": "0"}, {"train/a.csv": "1,2\n"})
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("SAGEMAKER_IMAGE_TAG", tag)
+    assert training.main() == 1
+    assert "Extraneous hyperparameter found: silent" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     found = {}

@@ -76,6 +76,10 @@ def train(root: Path) -> None:
             f"Image tag {tag}: this local container trains as {image.BEST_TAG}, "
             f"with xgboost {xgboost.__version__}."
         )
+    if tag in image.IMAGE.former_tags:
+        # Of theirs alone (aws/amazon-sagemaker-examples issue 1740), and nearly every
+        # notebook of their time sets it; XGBoost has dropped it for `verbosity`.
+        given.pop("silent", None)
     values = hyperparameters.validate(given)
     inputs = channels.validate(contract.read_configuration(root, "inputdataconfig"))
     form = content_types.data_format(inputs["train"]["ContentType"])
