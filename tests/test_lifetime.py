@@ -118,11 +118,15 @@ def test_join_keeps_it_until_the_process_ends(home) -> None:
 
 def test_what_the_command_leaves_behind_is_a_user_too(home) -> None:
     """A command that ends before its own child does not take the server away."""
-    user = start_exec(home, "sh", "-c", "(sleep 2; echo late) & echo ready")
+    # A high descriptor: the command has inherited the lock at a low one.
+    child = "exec 9<&0; (read line <&9; echo late) & echo ready"
+    user = start_exec(home, "sh", "-c", child)
     assert user.stdout.readline() == "ready\n"
     user.wait()
-    time.sleep(1.2)
+    time.sleep(1.2)  # more than one look of the server at its users
     assert lifetime.is_responding(open_installation(home))
+    user.stdin.write("go\n")
+    user.stdin.flush()
     assert user.stdout.readline() == "late\n"
     user.communicate()
     assert eventually(lambda: server_is_gone(home))

@@ -96,8 +96,14 @@ def test_a_mistake_in_the_call_is_raised_and_not_counted():
 
 
 def test_a_mistake_is_raised_without_waiting_too():
-    with pytest.raises(ZeroDivisionError), BackgroundCaller(lambda: 1 / 0):
-        time.sleep(0.05)
+    called = threading.Event()
+
+    def mistaken() -> float:
+        called.set()
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError), BackgroundCaller(mistaken):
+        called.wait()
 
 
 def test_waiting_after_the_end_is_an_error():
