@@ -1,10 +1,13 @@
 """What AWS refuses by its service models is refused before moto sees it."""
 
+import contextlib
 import gzip
 import hashlib
 import json
 import re
 import sqlite3
+import time
+import uuid
 from datetime import datetime
 
 import pytest
@@ -12,15 +15,18 @@ from botocore.exceptions import ClientError
 from conftest import start_stand_in, stop_stand_in
 from test_signature import Call, send, signed
 
+from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import MOTO_DATABASE, pickles
 from local_aws.services import LARGEST_BODY
 
 LOGS, METRICS = "Logs_20140328", "GraniteServiceVersion20100801"
 
 
-def send_json(stand_in, service: str, target: str, body: bytes) -> tuple[int, dict]:
+def send_json(
+    stand_in, service: str, target: str, body: bytes, **headers: str
+) -> tuple[int, dict]:
     """Send what no client would; returns status and the error."""
-    headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+    headers |= {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
     call = Call(service, body=body, headers=headers)
     answer = send(stand_in, call, signed(stand_in, call))
     return answer.status, json.loads(answer.body or b"{}")
@@ -126,6 +132,102 @@ def test_a_query_that_nobody_has_started(stand_in) -> None:
     call = stand_in.client("logs").get_query_results
     status, code, _ = error_of(call, queryId="abc")
     assert (status, code) == (400, "ResourceNotFoundException")
+
+
+@pytest.fixture
+def log_group(stand_in) -> str:
+    """A log group with events in three streams, and another group after it."""
+    logs = stand_in.client("logs")
+    group = f"/some/{uuid.uuid4()}"
+    now = int(time.time() * 1000)
+    for number, stream in enumerate(("a/1", "b/1", "a/2")):
+        for name in (group, f"{group}-other"):
+            with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_group(logGroupName=name)
+            logs.create_log_stream(logGroupName=name, logStreamName=stream)
+            where = {"logGroupName": name, "logStreamName": stream}
+            text = f"{stream} of {name}"
+            for later in (0, 10):
+                event = {"timestamp": now + number + later, "message": text}
+                logs.put_log_events(**where, logEvents=[event])
+    return group
+
+
+def filtered(stand_in, **parameters) -> list[str]:
+    events = stand_in.client("logs").filter_log_events(**parameters)["events"]
+    return [event["message"] for event in events]
+
+
+def test_events_of_streams_with_a_prefix(stand_in, log_group) -> None:
+    def found(prefix: str) -> list[str]:
+        where = {"logGroupName": log_group, "logStreamNamePrefix": prefix}
+        return [text.split()[0] for text in filtered(stand_in, **where)]
+
+    assert found("a/") == ["a/1", "a/2", "a/1", "a/2"]
+    assert found("a/2") == ["a/2", "a/2"]
+    assert found("c") == []
+    pages = stand_in.client("logs").get_paginator("filter_log_events")
+    where = {"logGroupName": log_group, "logStreamNamePrefix": "a/", "limit": 1}
+    events = [event for page in pages.paginate(**where) for event in page["events"]]
+    assert len(events) == 4
+    where = {"logGroupName": log_group + "-none", "logStreamNamePrefix": "a"}
+    status, code, _ = error_of(stand_in.client("logs").filter_log_events, **where)
+    assert (status, code) == (400, "ResourceNotFoundException")
+
+
+def test_events_of_all_streams_are_interleaved(stand_in, log_group) -> None:
+    """As since 2019, whatever is sent (botocore, logs model)."""
+    found = filtered(stand_in, logGroupName=log_group, interleaved=False)
+    assert [text.split()[0] for text in found] == ["a/1", "b/1", "a/2"] * 2
+
+
+def test_a_log_group_by_its_identifier(stand_in, log_group) -> None:
+    logs = stand_in.client("logs")
+    arn = f"arn:aws:logs:us-east-1:{ACCOUNT_ID}:log-group:{log_group}"
+    for identifier in (log_group, arn):
+        where = {"logGroupIdentifier": identifier}
+        found = filtered(stand_in, **where)
+        assert len(found) == 6
+        assert {text.split()[-1] for text in found} == {log_group}
+        [event, _] = logs.get_log_events(**where, logStreamName="b/1")["events"]
+        assert event["message"] == f"b/1 of {log_group}"
+        [stream, *_] = logs.describe_log_streams(**where)["logStreams"]
+        assert f":{log_group}:" in stream["arn"]
+    for identifier in (arn + "-none", arn.replace("us-east-1", "eu-west-1")):
+        where = {"logGroupIdentifier": identifier}
+        for call in (logs.filter_log_events, logs.describe_log_streams):
+            status, code, _ = error_of(call, **where)
+            assert (status, code) == (400, "ResourceNotFoundException")
+
+
+def test_what_filter_log_events_does_not_take(stand_in, log_group) -> None:
+    by_name = {"logGroupName": log_group}
+    by_both = by_name | {"logGroupIdentifier": log_group}
+    both_streams = by_name | {"logStreamNames": ["a/1"], "logStreamNamePrefix": "a"}
+    latest_first = by_name | {"startFromHead": False}
+    since_2024 = latest_first | {"startTime": 1_704_067_200_000}
+    for parameters, text in (
+        ({}, "logGroupIdentifier"),
+        (by_both, "logGroupIdentifier"),
+        (both_streams, "logStreamNamePrefix"),
+        (latest_first, "January 1, 2024"),
+        (since_2024, "stand-in for AWS does not know startFromHead=false"),
+    ):
+        call = stand_in.client("logs").filter_log_events
+        status, code, message = error_of(call, **parameters)
+        assert (status, code) == (400, "InvalidParameterException")
+        assert text in message
+    assert len(filtered(stand_in, **by_name, startFromHead=True)) == 6
+
+
+@pytest.mark.parametrize("name", ["logStreamNamePrefix", "limit", "nextToken"])
+def test_a_null_is_a_member_that_is_not_there(stand_in, log_group, name) -> None:
+    body = json.dumps({"logGroupName": log_group, name: None}).encode()
+    target = f"{LOGS}.DescribeLogStreams"
+    for packing in ({}, {"Content-Encoding": "gzip"}):
+        sent = gzip.compress(body) if packing else body
+        status, answer = send_json(stand_in, "logs", target, sent, **packing)
+        assert (status, len(answer["logStreams"])) == (200, 3)
 
 
 def test_a_dashboard_is_json(stand_in) -> None:

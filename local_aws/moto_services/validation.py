@@ -27,7 +27,7 @@ def check(request: Request, name: str) -> dict[str, Any]:
     shape = operation.input_shape
     if shape is None:
         return {}
-    body = _body(request)
+    body = unpacked_body(request)
     if request.protocol == "query":
         params = query_parameters(request.head.form(body), operation)
     else:
@@ -41,7 +41,7 @@ def check(request: Request, name: str) -> dict[str, Any]:
     return params
 
 
-def _body(request: Request) -> bytes:
+def unpacked_body(request: Request) -> bytes:
     """The body, unpacked if it is packed (a large PutMetricData). Raises AwsError."""
     body = request.body.read()
     if request.head.header("content-encoding") != "gzip":
