@@ -19,8 +19,7 @@ def converse(stand_in, begin: bytes, piece: bytes, times: int) -> tuple[int, byt
     """Send `piece` again and again; returns how much was taken, and the response."""
     where = urlsplit(stand_in.endpoint)
     with socket.create_connection((where.hostname, where.port), timeout=30) as client:
-        sent = received = b""
-        sent = 0
+        sent, received = 0, b""
         try:
             client.sendall(begin)
             for _ in range(times):
@@ -126,7 +125,7 @@ async def after(begin: bytes, seconds: float) -> tuple[bool, bytes]:
 )
 def test_a_client_that_stops_sending_is_not_waited_for(begin) -> None:
     """Before and within headers, before and within a body."""
-    assert asyncio.run(after(begin, PATIENCE_S - 5)) == (False, b"")
+    assert asyncio.run(after(begin, PATIENCE_S / 2)) == (False, b"")
     ended, received = asyncio.run(after(begin, PATIENCE_S + 1))
     assert ended
     if begin and not begin.startswith(CHUNKED):

@@ -11,8 +11,8 @@ import uuid
 from datetime import datetime
 
 import pytest
-from botocore.exceptions import ClientError
 from conftest import start_stand_in, stop_stand_in
+from test_moto_services import error_of
 from test_signature import Call, send, signed
 
 from local_aws.installation import ACCOUNT_ID
@@ -32,14 +32,6 @@ def send_json(
     return answer.status, json.loads(answer.body or b"{}")
 
 
-def error_of(call, **parameters) -> tuple[int, str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    response = caught.value.response
-    status = response["ResponseMetadata"]["HTTPStatusCode"]
-    return status, response["Error"]["Code"], response["Error"]["Message"]
-
-
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "é", "a b", "a:b", "x" * 513])
 def test_a_log_group_has_a_name_by_the_models_pattern(stand_in, name) -> None:
     logs = stand_in.client("logs")
@@ -47,7 +39,9 @@ def test_a_log_group_has_a_name_by_the_models_pattern(stand_in, name) -> None:
     assert (status, code) == (400, "InvalidParameterException")
     assert "validation error" in text
     assert f"Value '{name}' at 'logGroupName' failed to satisfy constraint" in text
-    assert logs.describe_log_groups(logGroupNamePrefix="a")["logGroups"] == []
+    pages = logs.get_paginator("describe_log_groups").paginate()
+    groups = pages.build_full_result()["logGroups"]
+    assert name not in [group["logGroupName"] for group in groups]
 
 
 @pytest.mark.parametrize("name", ["a:b", "a*", "x" * 513])
@@ -126,6 +120,13 @@ def test_a_packed_body_is_unpacked_within_limits(stand_in) -> None:
     assert put_packed_metrics(stand_in, b"x" + packed) == bad
     huge = gzip.compress(bytes(2 * LARGEST_BODY), compresslevel=1)
     assert put_packed_metrics(stand_in, huge) == (413, "EntityTooLarge")
+
+
+@pytest.mark.parametrize("token", ["x", "", "²", 5000 * "1"])
+def test_a_token_of_logs_that_was_never_given(stand_in, token) -> None:
+    body = json.dumps({"nextToken": token}).encode()
+    status, error = send_json(stand_in, "logs", f"{LOGS}.DescribeDestinations", body)
+    assert (status, error["__type"]) == (400, "InvalidParameterException")
 
 
 def test_a_query_that_nobody_has_started(stand_in) -> None:
@@ -280,6 +281,7 @@ def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
         ("GET", "?max-keys=-1", b"", "400 InvalidArgument"),
         ("GET", "?max-keys=4294967296", b"", "400 InvalidArgument"),
         ("GET", "/key?partNumber=x", b"", "400 InvalidArgument"),
+        ("GET", "/key?partNumber=" + 5000 * "1", b"", "400 InvalidArgument"),
         ("GET", "/key?uploadId=x", b"", "404 NoSuchUpload"),
         ("PUT", "/none?legal-hold", b"<LegalHold/>", "404 NoSuchKey"),
         ("GET", "/key?tagging&versionId=x", b"", "404 NoSuchVersion"),

@@ -163,10 +163,20 @@ def _any_of(tokens: _Tokens, condition: Callable[[_Tokens], Test]) -> Test:
 
 
 def _all_of(tokens: _Tokens, condition: Callable[[_Tokens], Test]) -> Test:
-    tests = [condition(tokens)]
+    tests = [_operand(tokens, condition)]
     while tokens.skip("&&"):
-        tests.append(condition(tokens))
+        tests.append(_operand(tokens, condition))
     return lambda found: all(test(found) for test in tests)
+
+
+def _operand(tokens: _Tokens, condition: Callable[[_Tokens], Test]) -> Test:
+    """A condition, or an expression in parentheses."""
+    if not tokens.skip("("):
+        return condition(tokens)
+    test = _any_of(tokens, condition)
+    if not tokens.skip(")"):
+        raise _invalid()
+    return test
 
 
 def _comparison(tokens: _Tokens) -> Test:
@@ -268,11 +278,6 @@ def _field(tokens: _Tokens) -> Test:
         raise _invalid()
 
     def condition(tokens: _Tokens) -> Test:
-        if tokens.skip("("):
-            test = _any_of(tokens, condition)
-            if not tokens.skip(")"):
-                raise _invalid()
-            return test
         if tokens.take("word") != name:
             raise _invalid()
         if tokens.peek()[1] in ("", ",", "&&", "||"):
@@ -304,11 +309,6 @@ def _json_test(text: str) -> Test:
 
 
 def _json_condition(tokens: _Tokens) -> Test:
-    if tokens.skip("("):
-        test = _any_of(tokens, _json_condition)
-        if not tokens.skip(")"):
-            raise _invalid()
-        return test
     selector = tokens.take("selector")
     if tokens.peek()[0] == "word":
         words = tokens.take("word"), tokens.take("word")

@@ -45,9 +45,11 @@ class Iam(MotoService):
                     raise AwsError("InvalidInput", text)
             case "RemoveRoleFromInstanceProfile":
                 name, role = params["InstanceProfileName"], params["RoleName"]
-                profiles = _backend().instance_profiles.values()
-                profile = next((p for p in profiles if p.name == name), None)
-                if profile and role not in [held.name for held in profile.roles]:
+                with self.lock:
+                    profiles = _backend().instance_profiles.values()
+                    profile = next((p for p in profiles if p.name == name), None)
+                    roles = [held.name for held in profile.roles] if profile else [role]
+                if role not in roles:
                     text = f"Role {role} in Instance Profile {name} cannot be found."
                     raise AwsError("NoSuchEntity", text, 404)
 

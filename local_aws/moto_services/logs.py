@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from local_aws.persistence.blobs import Content
 
 # Members with an ARN, which moto takes apart without a look.
 ARNS = ("destinationArn", "resourceArn", "destinationResourceArn")
+TOKEN = re.compile("[0-9]{1,10}")  # of moto's own
 PATTERNS = ("filterPattern", "logEventFilterPattern")
 # Operations on one log group, which is given by its name or by its identifier.
 OF_ONE_GROUP = ("DescribeLogStreams", "FilterLogEvents", "GetLogEvents")
@@ -53,7 +55,9 @@ class Logs(MotoService):
                 raise _invalid("policyName is required.")
             case "StartQuery" if not params.keys() & {"logGroupName", "logGroupNames"}:
                 raise _invalid("logGroupName or logGroupNames is required.")
-            case "DescribeDestinations" if not params.get("nextToken", "0").isdecimal():
+            case "DescribeDestinations" if not TOKEN.fullmatch(
+                params.get("nextToken", "0")
+            ):
                 raise _invalid("The specified nextToken is invalid.")
             case "GetQueryResults":
                 self._check_query(params["queryId"])
@@ -83,8 +87,10 @@ class Logs(MotoService):
     def _check_query(self, query_id: str) -> None:
         from moto.logs.models import logs_backends
 
-        backends = logs_backends[ACCOUNT_ID]
-        if not any(query_id in backend.queries for backend in backends.values()):
+        with self.lock:
+            backends = logs_backends[ACCOUNT_ID].values()
+            is_known = any(query_id in backend.queries for backend in backends)
+        if not is_known:
             text = "The specified query does not exist."
             raise AwsError("ResourceNotFoundException", text)
 

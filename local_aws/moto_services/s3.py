@@ -154,7 +154,7 @@ def _check_numbers(head: Head) -> None:
     """Raise AwsError for a number in the query that is none."""
     for name, text in parse_qsl(head.query, keep_blank_values=True):
         if name == "partNumber":
-            if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10_000):
+            if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= 10_000:
                 sentence = (
                     "Part number must be an integer between 1 and 10000, inclusive"
                 )

@@ -80,7 +80,10 @@ class MotoService:
         self.check_parameters(operation, validation.check(request, operation))
 
     def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
-        """Raise AwsError for what the service model allows and moto fails at."""
+        """Raise AwsError for what the service model allows and moto fails at.
+
+        It is called without the lock.
+        """
 
     def take_upload(self, request: Request) -> Content | None:
         """The body, if it is stored before moto sees the request."""

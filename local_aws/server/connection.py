@@ -51,6 +51,9 @@ class Connection(HttpToolsProtocol):
         since = self._waiting_since
         if since is None or now - since < PATIENCE_S or self.flow.read_paused:
             return
+        if self.transport.is_closing():  # it has not read yet what it was told
+            self.transport.abort()
+            return
         if self.headers is None:  # a client that has not asked for anything
             self.transport.close()
             return

@@ -246,8 +246,11 @@ def _read_parquet(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
     # pyarrow's own memory pool keeps what it once had.
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    folder = files[0].parent
+    # The data set has no files whose names begin with an underscore.
+    files = [file for file in files if not file.name.startswith("_")]
     names = _plain_columns(files)
-    table = _by_column(files, names) if names else _by_pandas(files[0].parent)
+    table = _by_column(files, names) if names else _by_pandas(folder)
     return table[:, 1:], table[:, 0]
 
 
@@ -257,8 +260,6 @@ def _plain_columns(files: list[Path]) -> list[str]:
     """
     from pyarrow import ArrowInvalid, parquet, types
 
-    # The data set has no files whose names begin with an underscore.
-    files = [file for file in files if not file.name.startswith("_")]
     try:
         schemas = [parquet.read_schema(file) for file in files]
     except (ArrowInvalid, OSError):
@@ -287,9 +288,7 @@ def _by_pandas(folder: Path) -> np.ndarray:
 def _by_column(files: list[Path], names: list[str]) -> np.ndarray:
     from pyarrow import parquet
 
-    opened = [
-        parquet.ParquetFile(file) for file in files if not file.name.startswith("_")
-    ]
+    opened = [parquet.ParquetFile(file) for file in files]
     rows = sum(file.metadata.num_rows for file in opened)
     table = np.empty((rows, len(names)), dtype=np.float32)
     filled = 0
