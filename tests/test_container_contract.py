@@ -148,7 +148,12 @@ def test_lines_of_requests_are_written_together_and_errors_at_once(
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
     logger = logging.getLogger("test")
     contract.configure_log(logger, "%(message)s", "")
-    written = []
+    written, writes = [], []
+    stream = logger.handlers[0].stream
+    write_text = stream.write
+    monkeypatch.setattr(
+        stream, "write", lambda text: writes.append(text) or write_text(text)
+    )
 
     def requests(*_):
         for number in range(3):
@@ -172,6 +177,7 @@ def test_lines_of_requests_are_written_together_and_errors_at_once(
         "request 0\nrequest 1\nrequest 2\n",
         "request 3\nrequest 4\n",
     ]
+    assert len(writes) == 3
     assert capsys.readouterr().out == "request 5\n"
 
 

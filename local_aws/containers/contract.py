@@ -210,6 +210,18 @@ class _Gathering(MemoryHandler):
             timer.start()
         super().emit(record)
 
+    def flush(self) -> None:
+        """Write what there is in one piece, which reaches the platform as one."""
+        with self.lock:
+            text = "".join(
+                self.target.format(record) + self.target.terminator
+                for record in self.buffer
+            )
+            self.buffer.clear()
+            if text:
+                self.target.stream.write(text)
+                self.target.flush()
+
 
 def _write_failure(folder: Path, text: str) -> None:
     (folder / "output").mkdir(parents=True, exist_ok=True)
