@@ -177,8 +177,9 @@ def _query(error: AwsError, service: Service | None, request_id: str) -> Written
 
 
 def _rest_xml(error: AwsError, service: Service | None, request_id: str) -> Written:
+    more = "".join(f"<{k}>{_xml_text(v)}</{k}>" for k, v in error.members.items())
     body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_xml_members(error)}'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_xml_members(error)}{more}'
         f"<RequestId>{_xml_text(request_id)}</RequestId></Error>"
     )
     return "application/xml", body.encode("utf-8", "replace"), []

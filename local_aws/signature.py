@@ -358,7 +358,12 @@ def _check_time(claim: Claim, now: datetime) -> None:
     s3 = ("AccessDenied", s3_text, 403)
     if not claim.presigned:
         s3_text = "The difference between the request time and the current time is too"
-        s3 = ("RequestTimeTooSkewed", f"{s3_text} large.", 403)
+        members = {
+            "RequestTime": claim.timestamp,
+            "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "MaxAllowedSkewMilliseconds": f"{skew // timedelta(milliseconds=1)}",
+        }
+        s3 = ("RequestTimeTooSkewed", f"{s3_text} large.", 403, members)
     raise _refused(protocol, "invalid", text, s3)
 
 

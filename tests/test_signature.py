@@ -333,7 +333,14 @@ def test_a_clock_that_is_off_is_refused(
     answer = send(stand_in, call, signed(stand_in, call))
     expected = MISMATCH | {"s3": (403, "RequestTimeTooSkewed")}
     assert answer.error == expected[service]
-    if service != "s3":
+    if service == "s3":
+        told = {e.tag: e.text for e in ET.fromstring(answer.body)}
+        asked = datetime.strptime(told["RequestTime"], "%Y%m%dT%H%M%SZ")
+        served = datetime.strptime(told["ServerTime"], "%Y-%m-%dT%H:%M:%SZ")
+        off = (asked - served) / timedelta(minutes=minutes)
+        assert off == pytest.approx(1, abs=0.2)
+        assert told["MaxAllowedSkewMilliseconds"] == "900000"
+    else:
         begin = "Signature expired:" if minutes < 0 else "Signature not yet current:"
         assert answer.message.startswith(begin)
 

@@ -369,8 +369,8 @@ def test_a_copy_of_a_state_is_not_the_state(home, tmp_path) -> None:
     stand_in = start_stand_in(home)
     copy = open_installation(Path(shutil.copytree(home, tmp_path / "copy")))
     assert copy.port == stand_in.installation.port
-    assert lifetime.is_responding(stand_in.installation)
-    assert not lifetime.is_responding(copy)
+    assert lifetime.is_responding(stand_in.installation, timeout_s=60)
+    assert not lifetime.is_responding(copy, timeout_s=60)
     stop_stand_in(stand_in)
 
 
