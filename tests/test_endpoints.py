@@ -624,6 +624,9 @@ def test_deleting_configuration_and_model_leaves_the_endpoint_serving(
         ),
         ({"InitialVariantWeight": 0.0}, "above 0"),
         ({"InstanceType": None}, "InstanceType"),
+        ({"ModelName": None}, "inference components"),
+        ({"ModelName": None}, "production variant A"),
+        ({"ModelName": None}, "Name a model, or run this"),
     ],
 )
 def test_a_variant_that_is_refused(sagemaker, models, change, words):

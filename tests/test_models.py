@@ -126,6 +126,7 @@ def test_several_containers_are_a_pipeline(sagemaker, request_for_model):
     code, message = refused(sagemaker.create_model, **request_for_model)
     assert code == "ValidationException"
     assert message.startswith("Containers with 3 elements (an inference pipeline)")
+    assert "Name one container, or run this" in message
 
 
 def uncompressed(bucket, prefix):

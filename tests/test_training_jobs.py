@@ -338,6 +338,7 @@ def with_algorithm(**changes):
             "It is only supported when EnableManagedSpotTraining is set to true",
         ),
         (with_resources(InstanceCount=2), "InstanceCount above 1"),
+        (with_resources(InstanceCount=2), "reproduce it. Use 1, or run this"),
         (with_resources(InstanceCount=0), "at least 1"),
         ({"AlgorithmSpecification": None}, "AlgorithmSpecification is required"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 10**9}}, "28 days"),

@@ -56,11 +56,13 @@ def create_endpoint_config(request: dict, context: Context) -> dict:
 
 def _variant(given: dict, context: Context) -> dict:
     """The variant with its defaults; raises ValidationException."""
-    preconditions.check_present(
-        given,
-        f"production variant {given['VariantName']}",
-        *("ModelName", "InstanceType", "InitialInstanceCount"),
-    )
+    name = f"production variant {given['VariantName']}"
+    if "ModelName" not in given:
+        raise preconditions.not_built(
+            f"A variant without ModelName (for inference components), like {name},",
+            "Name a model",
+        )
+    preconditions.check_present(given, name, "InstanceType", "InitialInstanceCount")
     MODELS.get(given["ModelName"], context)
     return {"InitialVariantWeight": 1.0, **given}
 

@@ -46,7 +46,10 @@ def create_model(request: dict, context: Context) -> dict:
     role_arn = request["ExecutionRoleArn"]
     preconditions.check_role(role_arn, context)
     if container.get("Mode", "SingleModel") != "SingleModel":
-        raise preconditions.not_built("Mode MultiModel (several models in a container)")
+        raise preconditions.not_built(
+            "Mode MultiModel (several models in a container)",
+            "Make a model of each archive",
+        )
     preconditions.check_environment(container.get("Environment", {}))
     if container.get("Environment", {}).get(PROGRAM):
         raise preconditions.not_built(
@@ -72,7 +75,8 @@ def _container(request: dict) -> tuple[str, dict]:
         )
     if len(containers) > 1:
         raise preconditions.not_built(
-            f"Containers with {len(containers)} elements (an inference pipeline)"
+            f"Containers with {len(containers)} elements (an inference pipeline)",
+            "Name one container",
         )
     if primary:
         return "PrimaryContainer", primary

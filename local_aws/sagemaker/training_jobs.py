@@ -28,7 +28,8 @@ TRAINING_JOBS = declare(
             "DebugRuleConfigurations": "SageMaker Debugger",
             "MlflowConfig": "tracking with MLflow",
             "ModelPackageConfig": "the model registry",
-            "ProfilerRuleConfigurations": "SageMaker Profiler",
+            "ProfilerRuleConfigurations": "SageMaker Profiler, which the Estimator of "
+            "SDK 2 leaves out with disable_profiler=True",
             "ServerlessJobConfig": "serverless model customization",
             "TensorBoardOutputConfig": "TensorBoard output",
             "AlgorithmSpecification.AlgorithmName": "an algorithm resource",
@@ -150,7 +151,9 @@ def _check_resources(resources: dict) -> None:
             "InstanceCount in ResourceConfig must be at least 1."
         )
     if resources["InstanceCount"] > 1:
-        raise preconditions.not_built("InstanceCount above 1 (distributed training)")
+        raise preconditions.not_built(
+            "InstanceCount above 1 (distributed training)", "Use 1"
+        )
 
 
 def _check_limits(request: dict) -> None:
