@@ -9,13 +9,14 @@ import sqlite3
 import time
 import uuid
 from datetime import datetime
+from urllib.parse import urlencode
 
 import pytest
 from conftest import start_stand_in, stop_stand_in
 from test_moto_services import error_of
 from test_signature import Call, send, signed
 
-from local_aws.installation import ACCOUNT_ID
+from local_aws.installation import ACCOUNT_ID, ROLE_ARN
 from local_aws.persistence import MOTO_DATABASE, pickles
 from local_aws.services import LARGEST_BODY
 
@@ -266,12 +267,24 @@ def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
     assert found == "400 MalformedXML"
 
 
+ENCRYPTION = "ServerSideEncryptionConfiguration"
+RULES = {
+    "OwnershipControls": "<ObjectOwnership>ObjectWriter</ObjectOwnership>",
+    ENCRYPTION: "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256"
+    "</SSEAlgorithm></ApplyServerSideEncryptionByDefault>",
+}
+
+
+def two(name: str) -> bytes:
+    """A document with two rules where S3 takes one."""
+    return f"<{name}>{2 * f'<Rule>{RULES[name]}</Rule>'}</{name}>".encode()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "error"),
     [
         ("PUT", "?tagging", b"", "400 MissingRequestBodyError"),
         ("PUT", "?acl", b"", "400 MissingSecurityHeader"),
-        ("PUT", "?tagging", b"<Tagging><TagSet/></Tagging>", "501 NotImplemented"),
         ("POST", "?delete", b"<Delete><Object/></Delete>", "400 MalformedXML"),
         ("PUT", "?policy", b"abc", "400 MalformedPolicy"),
         ("PUT", "?policy", b"{" * 6000, "400 MalformedPolicy"),
@@ -285,6 +298,13 @@ def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
         ("GET", "/key?uploadId=x", b"", "404 NoSuchUpload"),
         ("PUT", "/none?legal-hold", b"<LegalHold/>", "404 NoSuchKey"),
         ("GET", "/key?tagging&versionId=x", b"", "404 NoSuchVersion"),
+        ("GET", "/key?versionId=", b"", "400 InvalidArgument"),
+        ("DELETE", "/key?tagging&versionId=", b"", "400 InvalidArgument"),
+        ("DELETE", "/key?versionId", b"", "400 InvalidArgument"),
+        ("GET", "?list-type=2&continuation-token=x", b"", "400 InvalidArgument"),
+        ("GET", "?list-type=2&continuation-token=", b"", "400 InvalidArgument"),
+        ("PUT", "?ownershipControls", two("OwnershipControls"), "400 MalformedXML"),
+        ("PUT", "?encryption", two(ENCRYPTION), "400 MalformedXML"),
     ],
 )
 def test_other_things_that_s3_refuses(
@@ -294,6 +314,132 @@ def test_other_things_that_s3_refuses(
     found = send_to_s3(stand_in, method, f"/{bucket}{path}", body)
     assert found == error
     assert stand_in.client("s3").get_object(Bucket=bucket, Key="key")
+
+
+def test_a_good_token_continues_a_list(stand_in, bucket) -> None:
+    s3 = stand_in.client("s3")
+    for key in ("a", "b", "c"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    pages = s3.get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=bucket, PaginationConfig={"PageSize": 1})
+    assert [page["Contents"][0]["Key"] for page in found] == ["a", "b", "c"]
+    call = s3.list_objects_v2
+    found = error_of(call, Bucket=bucket, ContinuationToken="x")
+    text = "The continuation token provided is incorrect"
+    assert found == (400, "InvalidArgument", text)
+    status, code, _ = error_of(call, Bucket=bucket + "-none", ContinuationToken="x")
+    assert (status, code) == (404, "NoSuchBucket")
+
+
+def test_an_empty_tag_set_takes_the_tags_away(stand_in, bucket) -> None:
+    s3 = stand_in.client("s3")
+    place = {"Bucket": bucket, "Key": "key"}
+    s3.put_object(**place, Body=b"x", Tagging="a=b")
+    s3.put_object_tagging(**place, Tagging={"TagSet": []})
+    assert s3.get_object_tagging(**place)["TagSet"] == []
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    s3.put_bucket_tagging(Bucket=bucket, Tagging=tags)
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": []})
+    _, code, _ = error_of(s3.get_bucket_tagging, Bucket=bucket)
+    assert code == "NoSuchTagSet"
+
+
+USE = {"CSV": {"FileHeaderInfo": "USE"}}
+
+
+def select(stand_in, bucket, sql: str, source: dict, body: bytes, **more) -> bytes:
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="key", Body=body)
+    events = s3.select_object_content(
+        Bucket=bucket,
+        Key="key",
+        Expression=sql,
+        ExpressionType="SQL",
+        InputSerialization=source,
+        **{"OutputSerialization": {"JSON": {}}} | more,
+    )["Payload"]
+    return b"".join(e["Records"]["Payload"] for e in events if "Records" in e)
+
+
+@pytest.mark.parametrize(
+    ("sql", "source", "body", "found"),
+    [
+        ("SELECT * FROM S3Object", USE, b"a,b\n1,2\n", b'{"a":"1","b":"2"}\n'),
+        ("select s.b from s3object s", USE, b'a,b\n1,"x,y"', b'{"b":"x,y"}\n'),
+        ("SELECT s._1 FROM s3object s", {"CSV": {}}, b"a,b\r\n", b'{"_1":"a"}\n'),
+        ("SELECT count(*) FROM s3object", {"CSV": {}}, b"1\n2\n", b'{"_1":2}\n'),
+        (
+            "SELECT s.a FROM s3object s WHERE s.b = '2'",
+            USE | {"CompressionType": "GZIP"},
+            gzip.compress(b"a,b\n1,2\n1,3\n"),
+            b'{"a":"1"}\n',
+        ),
+        (
+            "SELECT s.a FROM s3object s",
+            {"JSON": {"Type": "LINES"}},
+            b'{"a":1,"b":2}\n{"a":3,"b":4}\n',
+            b'{"a":1}\n{"a":3}\n',
+        ),
+    ],
+)
+def test_what_works_of_select(stand_in, bucket, sql, source, body, found) -> None:
+    assert select(stand_in, bucket, sql, source, body) == found
+
+
+ALL = "SELECT * FROM s3object s"
+
+
+@pytest.mark.parametrize(
+    ("sql", "source", "body", "more", "status", "code"),
+    [
+        ("abc", USE, b"a\n1", {}, 501, "NotImplemented"),
+        (ALL + " LIMIT 1", USE, b"a\n1", {}, 501, "NotImplemented"),
+        ("SELECT avg(s.a) FROM s3object s", USE, b"a\n1", {}, 501, "NotImplemented"),
+        (ALL + " WHERE s.a='1' AND s.a='1'", USE, b"a\n1", {}, 501, "NotImplemented"),
+        (ALL + " WHERE s.a > 2", USE, b"a\n1", {}, 501, "NotImplemented"),
+        ("SELECT s.c FROM s3object s", USE, b"a\n1", {}, 501, "NotImplemented"),
+        (ALL, {"CSV": {"FieldDelimiter": ";"}}, b"a;b", {}, 501, "NotImplemented"),
+        (ALL, {"CSV": {"FileHeaderInfo": "IGNORE"}}, b"a", {}, 501, "NotImplemented"),
+        (ALL, {"Parquet": {}}, b"PAR1", {}, 501, "NotImplemented"),
+        (ALL, {"JSON": {"Type": "LINES"}}, b"a,b\n", {}, 501, "NotImplemented"),
+        (ALL, USE, b"a\n1", {"ScanRange": {"Start": 1}}, 501, "NotImplemented"),
+        (ALL, USE, b"\xff\xfe", {}, 400, "InvalidTextEncoding"),
+        (
+            ALL,
+            USE | {"CompressionType": "GZIP"},
+            b"a\n1",
+            {},
+            400,
+            "InvalidCompressionFormat",
+        ),
+        (
+            ALL,
+            USE | {"CompressionType": "BZIP2"},
+            b"a\n1",
+            {},
+            400,
+            "InvalidCompressionFormat",
+        ),
+    ],
+)
+def test_what_select_refuses(
+    stand_in, bucket, sql, source, body, more, status, code
+) -> None:
+    arguments = {"sql": sql, "source": source, "body": body} | more
+    found = error_of(select, stand_in=stand_in, bucket=bucket, **arguments)
+    assert found[:2] == (status, code)
+
+
+def test_nobody_signs_saml_here(stand_in) -> None:
+    provider = f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/some"
+    names = {"RoleArn": ROLE_ARN, "PrincipalArn": provider, "SAMLAssertion": "PHg+"}
+    form = {"Action": "AssumeRoleWithSAML", "Version": "2011-06-15"} | names
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    call = Call("sts", body=urlencode(form).encode(), headers=headers)
+    answer = send(stand_in, call, signed(stand_in, call))
+    assert answer.status == 400
+    assert b"<Code>InvalidIdentityToken</Code>" in answer.body
+    assert b"<Message>Response signature invalid</Message>" in answer.body
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,9 @@ class Sts(MotoService):
         return app
 
     def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
-        if operation == "AssumeRoleWithSAML":  # nobody here signs assertions
-            raise self.not_built(operation)
+        if operation == "AssumeRoleWithSAML":
+            # Nobody here signs assertions (IAM User Guide, "Troubleshoot SAML").
+            raise AwsError("InvalidIdentityToken", "Response signature invalid")
 
 
 def _make_role() -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.messages import Head, Request, Response
-from local_aws.moto_services import s3_documents
+from local_aws.moto_services import s3_documents, s3_select
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
 from local_aws.persistence.database import StorageError
@@ -91,8 +91,8 @@ class S3(MotoService):
             s3_documents.check_policy(body)
         elif body:
             s3_documents.check_xml(body, *document)
-            if "tagging" in names and b"<Tag>" not in body:
-                raise self.not_built("PUT ?tagging with an empty TagSet")
+            if "select" in names:
+                s3_select.check_select(body)
         elif "acl" in names:
             if not any(
                 name.startswith(ACL_HEADERS) for name, _ in request.head.headers
@@ -106,6 +106,11 @@ class S3(MotoService):
         """Nothing; but refuse what is asked of an object or an upload that is not."""
         bucket, key = _place(request.head)
         query = dict(parse_qsl(request.head.query, keep_blank_values=True))
+        if key and query.get("versionId") == "":
+            text = "Version id cannot be the empty string"
+            raise AwsError("InvalidArgument", text)
+        if bucket and not key and "continuation-token" in query:
+            self._persistence.check_token(bucket, query["continuation-token"])
         if key and (query.keys() & OF_OBJECTS or "uploadId" in query):
             self._persistence.check_is_there(
                 bucket, key, query.get("versionId"), query.get("uploadId")

@@ -18,6 +18,8 @@ from local_aws.services import S3
 LARGEST_POLICY = 20 * 1024
 # DeleteObjects of 1,000 keys and CompleteMultipartUpload of 10,000 parts take less.
 LARGEST_DOCUMENT = 8 * 2**20
+# Lists by the model, which have one member (S3 API Reference).
+OF_ONE_RULE = ("OwnershipControls", "ServerSideEncryptionConfiguration")
 
 
 def malformed_xml() -> AwsError:
@@ -39,7 +41,8 @@ def check_xml(body: bytes, name: str, shape: Shape) -> None:
         if "<!DOCTYPE" in text:  # and so no entities
             raise malformed_xml()
         root = ElementTree.fromstring(text)  # noqa: S314 - has no entities
-        if _local_name(root) != name:
+        is_one = name in OF_ONE_RULE
+        if _local_name(root) != name or (is_one and len(root) > 1):
             raise malformed_xml()
         _check_element(root, shape)
     except (ElementTree.ParseError, ValueError, OverflowError, RuntimeError):

@@ -86,6 +86,13 @@ class S3Persistence(ServicePersistence):
             text = "The specified version does not exist."
             raise AwsError("NoSuchVersion", text, 404)
 
+    def check_token(self, bucket: str, token: str) -> None:
+        """Raise AwsError if this token of ListObjectsV2 is not one of moto's."""
+        backend = _backend()
+        if bucket in backend.buckets and token not in backend._pagination_tokens:
+            text = "The continuation token provided is incorrect"
+            raise AwsError("InvalidArgument", text)
+
     # Filling moto at start
 
     def load(self) -> None:
