@@ -1,6 +1,7 @@
 """What was acknowledged is there after kill -9, as it was."""
 
 import fcntl
+import gc
 import importlib.metadata
 import io
 import json
@@ -35,7 +36,7 @@ from observation import (
 
 from local_aws.installation import CHECKOUT, ROLE_NAME
 from local_aws.persistence import MOTO_DATABASE, pickles
-from local_aws.persistence.blobs import LARGEST_INLINE, BlobStore
+from local_aws.persistence.blobs import LARGEST_INLINE, Blob, BlobStore, Content
 from local_aws.persistence.database import StateFileError, StorageError
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.resources import Resources
@@ -326,6 +327,19 @@ def test_files_of_objects_reach_the_medium_on_macos(tmp_path, monkeypatch) -> No
     database.close()
     file, folder = tmp_path / blob.name, tmp_path
     assert synced == [(file.stat().st_ino, 51), (folder.stat().st_ino, 51)]
+
+
+def test_an_object_of_which_a_part_is_gone_does_not_keep_its_files(tmp_path) -> None:
+    database = open_moto_database(tmp_path / MOTO_DATABASE)
+    blobs = BlobStore(tmp_path, database)
+    size = LARGEST_INLINE + 1
+    large, gone = blobs.make([bytes(size)], size), Blob("gone", 5, True, "")
+    with pytest.raises(StorageError, match="0 are left"):
+        list(Content(blobs, [large, gone]))
+    gc.collect()  # what the error still refers to
+    blobs.remove([large.name])
+    assert not (tmp_path / large.name).exists()
+    database.close()
 
 
 # State files that can't be used

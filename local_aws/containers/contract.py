@@ -195,8 +195,8 @@ def serve(
 
 
 class _Gathering(MemoryHandler):
-    """Writes lines of requests that went well within a second, all that there are, and
-    anything else at once: a write for each request would take longer than the request.
+    """Holds back what is less than a warning for a second at most, and then writes all
+    of it together: a write for each request would take longer than the request.
     """
 
     def __init__(self, target: logging.Handler) -> None:

@@ -6,7 +6,7 @@ up the whole new fleet beside the old one, moves all traffic over at once, then 
 old one; the records hold the same words.
 """
 
-import time
+from local_aws.persistence.resources import touch
 
 KIND = "endpoint"
 
@@ -18,8 +18,7 @@ class DeploymentFailed(Exception):
 def set_status(record: dict, status: str) -> None:
     """Enter a status now."""
     record["EndpointStatus"] = status
-    # Never earlier than before, even if the system's clock has been set back.
-    record["LastModifiedTime"] = max(time.time(), record.get("LastModifiedTime", 0.0))
+    touch(record)
 
 
 def begin_deployment(

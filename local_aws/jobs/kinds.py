@@ -4,7 +4,6 @@ A job's record says InProgress, then Completed, Failed or Stopped; in between it
 Stopping. The functions here change a record and know nothing of where it is kept.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from local_aws.jobs.job import (
     JobStopped,
     NotInProgress,
 )
+from local_aws.persistence.resources import touch
 
 # A job in one of these has not ended.
 UNFINISHED = frozenset({"InProgress", "Stopping"})
@@ -41,9 +41,7 @@ class JobKind:
     coordinates: bool = False
 
     def _enter(self, record: dict, status: str) -> float:
-        # Also where the system's clock has been set back meanwhile.
-        now = max(time.time(), record.get("LastModifiedTime", 0.0))
-        record["LastModifiedTime"] = now
+        now = touch(record)
         self.entered(record, status, now)
         return now
 
@@ -82,13 +80,12 @@ class JobKind:
             outcome = "Stopped"
         ended = outcome if outcome in ("Completed", "Failed") else "Stopped"
         record[self.status] = ended
-        now = max(time.time(), record.get("LastModifiedTime", 0.0))
+        now = touch(record)
         attempts.end(record, now)
         if self.start_time in record:
             record[self.end_time] = now
         if reason is not None:
             record["FailureReason"] = reason[:MAX_FAILURE_REASON]
-        record["LastModifiedTime"] = now
         self.entered(record, outcome, now)
 
     def fail_internally(self, record: dict) -> None:

@@ -16,6 +16,7 @@ s3.py, iam.py, logs.py, cloudwatch.py    one each; they import moto, which takes
 blobs.py            the bytes of S3's objects: files, ranges, who still reads them
 pickles.py          objects of moto as bytes and back
 s3_models.py, logs_models.py, moto_patches.py    moto's classes with what they lack
+metric_times.py     CloudWatch's periods, likewise
 
 Not persisted, since nothing could use it after a restart: sessions made by STS
 (requests signed with them are not accepted anyway) and queries of Logs Insights.

@@ -243,15 +243,12 @@ class Reading:
     """
 
     def __init__(self, content: Content) -> None:
-        store = content.store
-        self._names: list[str] = []
-        names = []
-        for blob in content.blobs:
-            if not blob.inline:
-                store.require_readable(blob)
-                names.append(blob.name)
-        store.begin_reading(names)
-        self._names = names
+        self._store = store = content.store
+        files = [blob for blob in content.blobs if not blob.inline]
+        self._names = [blob.name for blob in files]
+        store.begin_reading(self._names)  # until __del__, also if this raises
+        for blob in files:
+            store.require_readable(blob)
         self._content = Content(
             store,
             [_with_data(store, blob) for blob in content.blobs],
@@ -267,8 +264,7 @@ class Reading:
         return self._content.pieces()
 
     def __del__(self) -> None:
-        if self._names:
-            self._content.store.end_reading(self._names)
+        self._store.end_reading(self._names)
 
 
 def _with_data(store: BlobStore, blob: Blob) -> Blob:

@@ -1,4 +1,4 @@
-"""Where moto's private parts are replaced or used, all of them.
+"""Where moto's private parts are replaced or used; for CloudWatch see metric_times.
 
 moto can't be told where its bytes are to live, and does not tell what has changed. All
 of this may have to be looked at again when moto, which is pinned, is updated.

@@ -7,6 +7,7 @@ acknowledged request survives the death of the process.
 """
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +56,16 @@ class AlreadyExists(Exception):
 
 class NotFound(Exception):
     """No resource of this kind and name."""
+
+
+def touch(record: dict) -> float:
+    """Note that a record changes now; returns that time.
+
+    It is never earlier than the last change, even if the clock has been set back.
+    """
+    now = max(time.time(), record.get("LastModifiedTime", 0.0))
+    record["LastModifiedTime"] = now
+    return now
 
 
 class Resources:

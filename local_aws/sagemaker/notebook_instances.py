@@ -1,9 +1,9 @@
 """Notebook instances as records: created, started, stopped, deleted, never run."""
 
-import time
 import uuid
 
 from local_aws.errors import validation_exception
+from local_aws.persistence.resources import touch
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.operations import Context, operation
@@ -72,7 +72,7 @@ def _move(
     def change(record: dict) -> None:
         _check(record, allowed, target)
         record["NotebookInstanceStatus"] = reached
-        record["LastModifiedTime"] = max(time.time(), record["LastModifiedTime"])
+        touch(record)
 
     NOTEBOOK_INSTANCES.update(request["NotebookInstanceName"], context, change)
     return {}

@@ -1,4 +1,4 @@
-"""The server: the ASGI application, a request's body, the process."""
+"""The server: the ASGI application, connections, a request's body, the process."""
 
 from local_aws.server.process import serve
 

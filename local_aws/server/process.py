@@ -51,7 +51,8 @@ DESCRIPTORS = 10_240
 def serve(until_unused: bool) -> int:
     """Serve until a signal, or until the last user has gone. Returns the exit code.
 
-    Raises InstallationError when another server uses this state folder.
+    Raises InstallationError when another server uses this state folder, when the folder
+    can't be used, and when it has been moved meanwhile.
     """
     logging.basicConfig(
         level=logging.INFO if until_unused else logging.WARNING,
@@ -76,13 +77,13 @@ def serve(until_unused: bool) -> int:
         asyncio.run(_serve(server, listener, installation, watch))
     finally:
         responders.sagemaker.close()
-    if server.has_lost_state:
-        raise InstallationError(MOVED % installation.home)
     # A thread that is still busy (a long upload, say) holds up the interpreter's end;
     # all that had to be closed has been.
-    watchdog = threading.Timer(EXIT_S, os._exit, [0])
+    watchdog = threading.Timer(EXIT_S, os._exit, [int(server.has_lost_state)])
     watchdog.daemon = True
     watchdog.start()
+    if server.has_lost_state:
+        raise InstallationError(MOVED % installation.home)
     return 0
 
 
