@@ -312,6 +312,47 @@ def test_simulation_of_an_unknown_role(stand_in) -> None:
     assert (status, code) == (400, "InvalidInput")
 
 
+def statement(**parts) -> str:
+    allow = {"Effect": "Allow", "Action": "a:b", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allow | parts]})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "0",
+        "NaN",
+        '"x"',
+        "[" * 6000,
+        '{"Statement": 1}',
+        '{"Version": "2012-10-17", "Statement": [1]}',
+        statement(Effect="x"),
+        statement(Action=5),
+        statement(Resource={}),
+        statement(Condition=[]),
+        statement(Condition={"Bool": 1}),
+    ],
+)
+def test_simulation_with_what_is_no_policy(stand_in, document) -> None:
+    call = stand_in.client("iam").simulate_principal_policy
+    arguments = {"PolicySourceArn": ROLE_ARN, "ActionNames": ["a:b"]}
+    found = error_of(call, **arguments, PolicyInputList=[document])
+    assert found[:2] == (400, "InvalidInput")
+    assert call(**arguments, PolicyInputList=[statement()])
+
+
+@pytest.mark.parametrize(
+    "name", ["PermissionsBoundaryPolicyInputList", "ResourcePolicy"]
+)
+def test_what_simulation_does_not_read(stand_in, name) -> None:
+    call = stand_in.client("iam").simulate_principal_policy
+    document = statement() if name == "ResourcePolicy" else [statement()]
+    arguments = {"PolicySourceArn": ROLE_ARN, "ActionNames": ["a:b"], name: document}
+    status, code, text = error_of(call, **arguments)
+    assert (status, code) == (501, "NotImplemented")
+    assert name in text
+
+
 PASS_ROLE = {"Action": "iam:PassRole", "Resource": "*"}
 ONLY_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 

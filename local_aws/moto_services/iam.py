@@ -17,6 +17,8 @@ from local_aws.services import named
 
 MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 SESSION_NAME = "SageMaker"
+# Without these a decision would be another one.
+SIMULATION_DOES_NOT_READ = {"PermissionsBoundaryPolicyInputList", "ResourcePolicy"}
 ALLOW_SAGEMAKER = {
     "Effect": "Allow",
     "Principal": {"Service": "sagemaker.amazonaws.com"},
@@ -43,6 +45,12 @@ class Iam(MotoService):
                 if not params["AWSServiceName"].endswith(".amazonaws.com"):
                     text = f"{params['AWSServiceName']} is not a valid service name."
                     raise AwsError("InvalidInput", text)
+            case "SimulatePrincipalPolicy":
+                unread = params.keys() & SIMULATION_DOES_NOT_READ
+                if unread:
+                    raise self.not_built(f"{operation} with {min(unread)}")
+                for text in params.get("PolicyInputList", ()):
+                    _check_policy(text)
             case "RemoveRoleFromInstanceProfile":
                 name, role = params["InstanceProfileName"], params["RoleName"]
                 with self.lock:
@@ -119,6 +127,17 @@ def _make_role() -> None:
         max_session_duration="3600",
     )
     iam.attach_role_policy(MANAGED_POLICY, ROLE_NAME)
+
+
+def _check_policy(text: str) -> None:
+    """Raise AwsError: InvalidInput, unless moto would store this policy."""
+    from moto.iam.exceptions import MalformedPolicyDocument
+    from moto.iam.policy_validation import IAMPolicyDocumentValidator
+
+    try:
+        IAMPolicyDocumentValidator(text).validate()
+    except MalformedPolicyDocument as error:
+        raise AwsError("InvalidInput", error.message) from None
 
 
 def _role(arn: str) -> Role:
