@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from local_aws.errors import INTERNAL_ERROR
+from local_aws.errors import INTERNAL_ERROR, StorageError
 from local_aws.jobs import attempts
 from local_aws.jobs.engine import CLOSE_SECONDS, MAX_RUNNING, JobEngine
 from local_aws.jobs.job import JobFailed, JobStopped, NotInProgress
 from local_aws.jobs.kinds import KINDS, JobKind
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 
 TRAINING = KINDS["training-job"]

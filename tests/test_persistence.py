@@ -34,10 +34,11 @@ from observation import (
     response_of,
 )
 
+from local_aws.errors import StorageError
 from local_aws.installation import CHECKOUT, ROLE_NAME
 from local_aws.persistence import MOTO_DATABASE, pickles
 from local_aws.persistence.blobs import LARGEST_INLINE, Blob, BlobStore, Content
-from local_aws.persistence.database import StateFileError, StorageError
+from local_aws.persistence.database import StateFileError
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.resources import Resources
 

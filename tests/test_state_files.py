@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from conftest import StandIn, start_stand_in, stop_stand_in
 
 from local_aws import lifetime
+from local_aws.errors import StorageError
 from local_aws.installation import (
     CHECKOUT,
     HOME_VARIABLE,
@@ -27,7 +28,7 @@ from local_aws.installation import (
     plain_errors,
 )
 from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
-from local_aws.persistence.database import Database, StateFileError, StorageError
+from local_aws.persistence.database import Database, StateFileError
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.resources import Resources
 

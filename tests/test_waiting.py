@@ -29,9 +29,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import start_stand_in, stop_stand_in
 
+from local_aws.errors import StorageError
 from local_aws.installation import ROLE_ARN
 from local_aws.messages import Head
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 from local_aws.sagemaker.waiting import POLLER_S, WAITER_S, Described, Waiting
 

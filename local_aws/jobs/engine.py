@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from local_aws.clients import Clients
-from local_aws.errors import INTERNAL_ERROR
+from local_aws.errors import INTERNAL_ERROR, StorageError
 from local_aws.jobs.job import (
     Job,
     JobFailed,
@@ -18,7 +18,6 @@ from local_aws.jobs.job import (
     ShuttingDown,
 )
 from local_aws.jobs.kinds import KINDS, UNFINISHED
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import Resources
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.messages import Head, Request, Response
 from local_aws.moto_services import s3_documents, s3_select
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
-from local_aws.persistence.database import StorageError
 
 log = logging.getLogger(__name__)
 

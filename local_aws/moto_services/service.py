@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from local_aws import errors
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, StorageError
 from local_aws.installation import InstallationError
 from local_aws.messages import Request, Response
 from local_aws.moto_services import bridge, validation
 from local_aws.persistence.blobs import Content
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.service import Change, ServicePersistence
 from local_aws.services import Service
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from local_aws.errors import StorageError
 from local_aws.installation import what_helps
-from local_aws.persistence.database import Database, StorageError
+from local_aws.persistence.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -115,6 +115,10 @@ class Database:
             "reset`, which removes all state."
         )
 
+    def unreadable(self, error: Exception) -> StateFileError:
+        """The error for records that are not what they must be."""
+        return self.unusable(f"holds records that can't be read ({error!r})")
+
     def _storage_error(self, error: sqlite3.Error) -> StorageError:
         """What SQLite says, of which file, and what helps."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -20,10 +20,9 @@ from moto.s3 import models, responses
 from moto.s3.models import FakeKey
 
 from local_aws import errors
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.blobs import BlobStore
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.logs_models import LazyLogStream
 from local_aws.persistence.s3_models import (
     BlobKey,

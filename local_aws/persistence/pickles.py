@@ -10,11 +10,8 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_aws.persistence.database import (
-    UNREADABLE,
-    StateFileError,
-    StorageError,
-)
+from local_aws.errors import StorageError
+from local_aws.persistence.database import UNREADABLE, StateFileError
 
 _CLASSES = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "object"},

@@ -82,9 +82,7 @@ class Resources:
         try:
             yield
         except (StorageError, *UNREADABLE) as error:
-            raise self._database.unusable(
-                f"holds records that can't be read ({error!r})"
-            ) from error
+            raise self._database.unreadable(error) from error
 
     def close(self) -> None:
         """Close the file; it can't be used afterwards."""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
 
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence import OBJECTS, moto_patches, pickles
 from local_aws.persistence.blobs import (
@@ -20,7 +20,7 @@ from local_aws.persistence.blobs import (
     Content,
     pieces_of,
 )
-from local_aws.persistence.database import Database, StorageError
+from local_aws.persistence.database import Database
 from local_aws.persistence.s3_models import BlobKey, BlobMultipart
 from local_aws.persistence.service import Change, ServicePersistence
 

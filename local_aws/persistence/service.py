@@ -50,9 +50,7 @@ class ServicePersistence:
             with plain_errors():
                 self.load()
         except UNREADABLE as error:
-            raise self._database.unusable(
-                f"holds records that can't be read ({error!r})"
-            ) from error
+            raise self._database.unreadable(error) from error
         finally:
             gc.enable()
 

@@ -28,8 +28,8 @@ from collections import OrderedDict
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from local_aws.errors import StorageError
 from local_aws.messages import Disconnected, Request
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.resources import NotFound, Resources
 from local_aws.sagemaker.families import FAMILIES
 

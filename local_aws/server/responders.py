@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from local_aws.errors import StorageError
 from local_aws.installation import Installation, InstallationError
 from local_aws.messages import Responder
 from local_aws.persistence import MOTO_DATABASE
-from local_aws.persistence.database import StorageError
 from local_aws.persistence.moto_database import open_moto_database
 from local_aws.persistence.service import ServicePersistence
 from local_aws.services import SERVICES, Service
