@@ -48,7 +48,8 @@ def find_image(image_uri: str) -> Image:
     for image in IMAGES:
         if repository in (image.repository, image.former_repository):
             former = repository == image.former_repository
-            _check_tag(image, repository, tag, region)
+            if tag not in (image.former_tags if former else image.tags):
+                raise _unknown_tag(image, repository, tag, region)
             accounts = _registry_accounts(image, former)
             _check_registry(image, accounts, region, match["account"])
             return replace(image, tag=tag)
@@ -60,12 +61,9 @@ def find_image(image_uri: str) -> Image:
     )
 
 
-def _check_tag(image: Image, repository: str, tag: str, region: str) -> None:
-    former = repository == image.former_repository
-    if tag in (image.former_tags if former else image.tags):
-        return
+def _unknown_tag(image: Image, repository: str, tag: str, region: str) -> UnknownImage:
     others = ", ".join(other for other in image.tags if other != image.tag)
-    raise UnknownImage(
+    return UnknownImage(
         f'The {image.name} image "{repository}:{tag}" has no local program. Use tag '
         f'{image.tag}: "{_address(image, region)}"'
         + (f" (or one of {others})." if others else ".")
