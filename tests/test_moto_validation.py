@@ -267,6 +267,11 @@ def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
     assert found == "400 MalformedXML"
 
 
+def tags(name: str, key: str) -> bytes:
+    tag = f"<{name}><Key>{key}</Key><Value>b</Value></{name}>"
+    return f"<Tagging><TagSet>{tag}</TagSet></Tagging>".encode()
+
+
 ENCRYPTION = "ServerSideEncryptionConfiguration"
 RULES = {
     "OwnershipControls": "<ObjectOwnership>ObjectWriter</ObjectOwnership>",
@@ -304,6 +309,11 @@ def two(name: str) -> bytes:
         ("GET", "?list-type=2&continuation-token=x", b"", "400 InvalidArgument"),
         ("GET", "?list-type=2&continuation-token=", b"", "400 InvalidArgument"),
         ("PUT", "?ownershipControls", two("OwnershipControls"), "400 MalformedXML"),
+        ("PUT", "?tagging", tags("Other", "a"), "400 MalformedXML"),
+        ("PUT", "?tagging", tags("Tag", " "), "400 InvalidTag"),
+        ("PUT", "/key?tagging", tags("Tag", " "), "400 InvalidTag"),
+        ("GET", "/key?response-cache-control=%00", b"", "400 InvalidArgument"),
+        ("GET", "/key?response-content-type=a%0Ab", b"", "400 InvalidArgument"),
         ("PUT", "?encryption", two(ENCRYPTION), "400 MalformedXML"),
     ],
 )
@@ -449,6 +459,45 @@ def test_nobody_signs_saml_here(stand_in) -> None:
 def test_headers_that_s3_refuses(stand_in, bucket, name, value) -> None:
     found = send_to_s3(stand_in, "PUT", f"/{bucket}/key", b"x", **{name: value})
     assert found == "400 InvalidArgument"
+
+
+@pytest.mark.parametrize("value", ["a:b", "{}", "MD4"])
+def test_checksums_that_s3_does_not_have(stand_in, bucket, value) -> None:
+    """moto would name a header of its response after them."""
+    body = tags("Tag", "a")
+    stand_in.client("s3").put_object(Bucket=bucket, Key="key", Body=b"x")
+
+    def found(algorithm: str) -> str:
+        header = {"x_amz_sdk_checksum_algorithm": algorithm}
+        path = f"/{bucket}/key?tagging"
+        return send_to_s3(stand_in, "PUT", path, body, **header)
+
+    assert found(value) == "400 InvalidRequest"
+    assert found("SHA256") == "200 "
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ("x", 200),
+        ("%Y-13-45T99:00:00Z", 200),
+        ("%a, %d %b 1994 %H:%M:%S GMT", 200),
+        ("%a, %d %b %Y %H:%M:%S GMT", 304),
+        ("%A, %d-%b-%y %H:%M:%S GMT", 304),
+        ("%a %b %d %H:%M:%S %Y", 304),
+    ],
+)
+def test_a_date_that_is_none_is_no_condition(
+    stand_in, bucket, method, form, status
+) -> None:
+    """All forms that RFC 9110 has are dates."""
+    s3 = stand_in.client("s3")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    time = s3.head_object(Bucket=bucket, Key="key")["LastModified"].strftime(form)
+    path = f"/{bucket}/key"
+    found = send_to_s3(stand_in, method, path, b"", if_modified_since=time)
+    assert found == f"{status} "
 
 
 def test_what_boto3_sends_is_still_taken(stand_in, bucket) -> None:

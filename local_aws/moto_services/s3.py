@@ -3,6 +3,9 @@
 import logging
 import re
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -12,6 +15,7 @@ from local_aws.messages import Head, Request, Response
 from local_aws.moto_services import s3_documents, s3_select
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
+from local_aws.services import S3 as S3_SERVICE
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,13 @@ CANNED_ACLS |= {"log-delivery-write"}
 GRANTEES = re.compile(r'\s*\w+="[^"]*"(\s*,\s*\w+="[^"]*")*\s*')
 LIMITS = {"max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker"}
 LARGEST_INTEGER = 2**31 - 1
+CHECKSUM_HEADERS = ("x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm")
+TIME_HEADERS = (
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_X_AMZ_COPY_SOURCE_IF_MODIFIED_SINCE",
+    "HTTP_X_AMZ_COPY_SOURCE_IF_UNMODIFIED_SINCE",
+)
 
 
 class S3(MotoService):
@@ -71,7 +82,7 @@ class S3(MotoService):
                 "The specified method is not allowed against this resource.",
                 405,
             )
-        _check_numbers(head)
+        _check_query(head)
         _check_headers(head)
         self._check_document(request, names)
 
@@ -90,6 +101,8 @@ class S3(MotoService):
             s3_documents.check_policy(body)
         elif body:
             s3_documents.check_xml(body, *document)
+            if "tagging" in names:
+                s3_documents.check_tags(body)
             if "select" in names:
                 s3_select.check_select(body)
         elif "acl" in names:
@@ -127,6 +140,11 @@ class S3(MotoService):
         # Flask chooses the view by this; S3's patterns fit undecoded keys better, since
         # a decoded one may hold line breaks.
         environ["PATH_INFO"] = request.head.raw_path
+        for name in TIME_HEADERS:
+            if name in environ:
+                environ[name] = _http_date(environ[name])
+                if environ[name] is None:
+                    del environ[name]
         if upload is not None:
             environ[UPLOAD] = upload
         return environ
@@ -154,9 +172,11 @@ def _place(head: Head) -> tuple[str, str]:
     return unquote(bucket), unquote(key)
 
 
-def _check_numbers(head: Head) -> None:
-    """Raise AwsError for a number in the query that is none."""
+def _check_query(head: Head) -> None:
+    """Raise AwsError for a number in the query that is none, and so on."""
     for name, text in parse_qsl(head.query, keep_blank_values=True):
+        if name.startswith("response-") and re.search(r"[\x00-\x1f\x7f]", text):
+            raise AwsError("InvalidArgument", f"{name} has a control character.")
         if name == "partNumber":
             if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= 10_000:
                 sentence = (
@@ -179,9 +199,30 @@ def _check_headers(head: Head) -> None:
             raise AwsError("InvalidArgument", "Argument format not recognized")
         if name == "x-amz-acl" and text not in CANNED_ACLS:
             raise AwsError("InvalidArgument", "")
+        if name in CHECKSUM_HEADERS and text not in _checksum_algorithms():
+            sentence = (
+                "Checksum algorithm provided is unsupported. Please try again with any "
+                f"of the valid types: [{', '.join(_checksum_algorithms())}]"
+            )
+            raise AwsError("InvalidRequest", sentence)
         if name == "x-amz-copy-source" and "/" not in unquote(text).strip("/"):
             sentence = "Copy Source must mention the source bucket and key:"
             raise AwsError("InvalidArgument", f"{sentence} sourcebucket/sourcekey")
+
+
+@cache
+def _checksum_algorithms() -> list[str]:
+    return S3_SERVICE.model.shape_for("ChecksumAlgorithm").enum
+
+
+def _http_date(text: str) -> str | None:
+    """A date as moto reads it; None for what is none (RFC 9110: to be ignored)."""
+    try:
+        date = parsedate_to_datetime(text)
+        date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return format_datetime(date, usegmt=True)
 
 
 def _plain_body(request_class: type) -> type:

@@ -50,13 +50,23 @@ def check_xml(body: bytes, name: str, shape: Shape) -> None:
         raise malformed_xml() from None
 
 
+def check_tags(body: bytes) -> None:
+    """Raise AwsError for a tag without a name; the body is a Tagging document."""
+    for element in ElementTree.fromstring(body).iter():  # noqa: S314 - see check_xml
+        if _local_name(element) == "Key" and not (element.text or "").strip():
+            raise AwsError("InvalidTag", "The TagKey you have provided is invalid")
+
+
 def _check_element(element: ElementTree.Element, shape: Shape) -> None:
     """Raises AwsError; ValueError, OverflowError or RuntimeError for a bad scalar."""
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             _check_member(element, name, member, name in shape.required_members)
     elif shape.type_name == "list":
+        name = shape.member.serialization.get("name")
         for child in element:
+            if name is not None and _local_name(child) != name:
+                raise malformed_xml()
             _check_element(child, shape.member)
     elif len(element):
         raise malformed_xml()
