@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -130,6 +131,27 @@ def test_a_client_that_stops_sending_is_not_waited_for(begin) -> None:
     assert ended
     if begin and not begin.startswith(CHUNKED):
         assert b"<Code>RequestTimeout</Code>" in received
+
+
+def test_a_client_that_does_not_read_its_refusal_is_told_once() -> None:
+    """Until then the connection is closing; more would be kept for the client."""
+    ends = []
+
+    async def look() -> None:
+        config = uvicorn.Config(unread, http=Connection, log_config=None)
+        connection = Connection(config, ServerState(), {})
+        connection.flow = SimpleNamespace(read_paused=False)
+        connection.transport = SimpleNamespace(
+            is_closing=lambda: True, abort=lambda: ends.append("aborted")
+        )
+        connection.on_message_begin()
+        now = asyncio.get_running_loop().time()
+        connection.end_if_overdue(now + PATIENCE_S / 2)
+        assert ends == []
+        connection.end_if_overdue(now + PATIENCE_S + 1)
+
+    asyncio.run(look())
+    assert ends == ["aborted"]
 
 
 def test_a_client_that_owes_nothing_is_left_alone() -> None:
