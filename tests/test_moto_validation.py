@@ -267,6 +267,12 @@ def test_xml_that_s3_can_not_use(stand_in, bucket, part, body) -> None:
     assert found == "400 MalformedXML"
 
 
+NO_METHOD = (
+    b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod/>"
+    b"</CORSRule></CORSConfiguration>"
+)
+
+
 def tags(name: str, key: str) -> bytes:
     tag = f"<{name}><Key>{key}</Key><Value>b</Value></{name}>"
     return f"<Tagging><TagSet>{tag}</TagSet></Tagging>".encode()
@@ -309,6 +315,9 @@ def two(name: str) -> bytes:
         ("GET", "?list-type=2&continuation-token=x", b"", "400 InvalidArgument"),
         ("GET", "?list-type=2&continuation-token=", b"", "400 InvalidArgument"),
         ("PUT", "?ownershipControls", two("OwnershipControls"), "400 MalformedXML"),
+        ("PUT", "?cors", NO_METHOD, "400 InvalidRequest"),
+        ("POST", "?uploads", b"", "405 MethodNotAllowed"),
+        ("POST", "/?uploads", b"", "405 MethodNotAllowed"),
         ("PUT", "?tagging", tags("Other", "a"), "400 MalformedXML"),
         ("PUT", "?tagging", tags("Tag", " "), "400 InvalidTag"),
         ("PUT", "/key?tagging", tags("Tag", " "), "400 InvalidTag"),
@@ -474,6 +483,28 @@ def test_checksums_that_s3_does_not_have(stand_in, bucket, value) -> None:
 
     assert found(value) == "400 InvalidRequest"
     assert found("SHA256") == "200 "
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("x", 200),
+        ("bytes", 200),
+        ("bytes=1=2", 200),
+        ("bytes=-", 200),
+        ("lines=0-1", 200),
+        ("bytes=0-1", 206),
+        ("bytes=1-", 206),
+        ("bytes=-1", 206),
+    ],
+)
+def test_a_range_that_is_none_is_passed_over(
+    stand_in, bucket, method, value, status
+) -> None:
+    stand_in.client("s3").put_object(Bucket=bucket, Key="key", Body=b"abc")
+    found = send_to_s3(stand_in, method, f"/{bucket}/key", b"", range=value)
+    assert found == f"{status} "
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

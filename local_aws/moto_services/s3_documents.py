@@ -50,6 +50,14 @@ def check_xml(body: bytes, name: str, shape: Shape) -> None:
         raise malformed_xml() from None
 
 
+def check_cors(body: bytes) -> None:
+    """Raise AwsError for a method without a name, which moto fails at."""
+    for element in ElementTree.fromstring(body).iter():  # noqa: S314 - see check_xml
+        if _local_name(element) == "AllowedMethod" and not (element.text or "").strip():
+            text = "Found unsupported HTTP method in CORS config. Unsupported method is"
+            raise AwsError("InvalidRequest", f"{text} ")
+
+
 def check_tags(body: bytes) -> None:
     """Raise AwsError for a tag without a name; the body is a Tagging document."""
     for element in ElementTree.fromstring(body).iter():  # noqa: S314 - see check_xml
