@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from local_aws.jobs import attempts
 from local_aws.jobs.engine import CLOSE_SECONDS, MAX_RUNNING, JobEngine
 from local_aws.jobs.job import JobFailed, JobStopped, NotInProgress
 from local_aws.jobs.kinds import KINDS, JobKind
+from local_aws.persistence import resources as persisted
 from local_aws.persistence.resources import Resources
 
 TRAINING = KINDS["training-job"]
@@ -246,11 +248,18 @@ def test_one_attempt_is_billed_from_its_start_to_its_end(monkeypatch):
     assert record["TrainingTimeInSeconds"] == record["BillableTimeInSeconds"] == 4
 
 
+def set_clocks(monkeypatch, wall: list[float], steady: list[float]) -> None:
+    """What the two clocks say, one call after the other, to jobs and nobody else."""
+    times, ticks = iter(wall), iter(steady)
+    clocks = SimpleNamespace(time=lambda: next(times), monotonic=lambda: next(ticks))
+    monkeypatch.setattr(persisted, "time", clocks)
+    monkeypatch.setattr(attempts, "time", clocks)
+
+
 def trained(monkeypatch, wall: list[float], steady: list[float]) -> dict:
     """The record of a job that was created, began and ended at these times."""
-    record, times, ticks = {}, iter(wall), iter(steady)
-    monkeypatch.setattr(time, "time", lambda: next(times))
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    record = {}
+    set_clocks(monkeypatch, wall, steady)
     TRAINING.create(record)
     TRAINING.begin_attempt(record, "Downloading")
     TRAINING.end(record, "Completed")
@@ -280,8 +289,8 @@ def test_a_job_of_no_time_at_all_is_billed_a_second(monkeypatch):
 
 
 def test_the_time_in_which_the_stand_in_did_not_run_is_not_billed(monkeypatch):
-    record, clock = {}, iter([1e9, 1e9 + 1, 1e9 + 4, 1e9 + 300_000])
-    monkeypatch.setattr(time, "time", lambda: next(clock))
+    record = {}
+    set_clocks(monkeypatch, wall=[1e9, 1e9 + 1, 1e9 + 4, 1e9 + 300_000], steady=[5.0])
     TRAINING.create(record)
     TRAINING.begin_attempt(record, "Downloading")
     TRAINING.advance(record, "Training")
@@ -290,8 +299,8 @@ def test_the_time_in_which_the_stand_in_did_not_run_is_not_billed(monkeypatch):
 
 
 def test_what_lies_between_two_attempts_is_not_billed(monkeypatch):
-    record, ticks = {}, iter([0.0, 10.5, 30.0, 40.2])
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    record = {}
+    set_clocks(monkeypatch, wall=[], steady=[0.0, 10.5, 30.0, 40.2])
     attempts.begin(record, 100.0)
     attempts.end(record, 110.5)
     attempts.end(record, 111.0)  # the first end counts
