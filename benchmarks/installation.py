@@ -15,7 +15,7 @@ LIMIT_S = 1800
 
 
 def measure(run: Run) -> list[Figure]:
-    """`git clone` and `make course LESSONS=00`, then the bare `uv pip install`.
+    """`git clone` and `make course LESSONS=00`, then the bare `uv pip sync`.
 
     Each once and with an empty cache of uv's, so that both download everything.
     """
@@ -34,7 +34,7 @@ def measure(run: Run) -> list[Figure]:
             "clean clone to the first lesson's plot",
             ours,
             floor,
-            "uv pip install of the same lock",
+            "uv pip sync of the same lock",
             "s",
         )
     ]
@@ -63,9 +63,9 @@ def install_lock(folder: Path) -> None:
     environment |= uv_settings(said, environment)
     _run([_base_python(), "-m", "venv", "--without-pip", "venv"], folder, environment)
     _run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
+        [sys.executable, "-m", "uv", "pip", "sync", "--quiet"]
         + ["--python", str(python), "--require-hashes"]
-        + ["-r", str(CHECKOUT / "requirements.lock")],
+        + [str(CHECKOUT / "requirements.lock")],
         folder,
         environment,
     )

@@ -267,5 +267,6 @@ def _run(
             "again: what is already downloaded is kept. If a file did not match its "
             "hash, the index serves something else than what was locked. Without uv "
             "the same set installs by:\n"
-            f"  {VENV.name}/bin/python -m pip install --require-hashes -r {LOCK.name}"
+            f"  {VENV.name}/bin/python -m pip install --no-deps "
+            f"--require-hashes -r {LOCK.name}"
         )
