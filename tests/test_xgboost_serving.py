@@ -24,6 +24,9 @@ from local_aws.installation import CHECKOUT
 
 xgboost = library.load()
 
+# xgboost says so of every file called xgboost-model.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Unknown file format")
+
 OBJECTIVES = {
     "reg:squarederror": "number",
     "reg:tweedie": "number",

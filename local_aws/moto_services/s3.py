@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.messages import Head, Request, Response
-from local_aws.moto_services import s3_documents, s3_select
+from local_aws.moto_services import s3_documents
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
 from local_aws.services import S3 as S3_SERVICE
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # Where an upload that was taken ahead waits in the WSGI environment.
 UPLOAD = "local_aws.upload"
 # What a signed POST can ask of S3 (query names: botocore s3 model).
-POSTS = {"delete", "restore", "select", "uploadId", "uploads"}
+POSTS = {"delete", "restore", "uploadId", "uploads"}
 # Parts of S3 that moto does not know. It would take a request for one of them for a
 # plain GET, PUT or DELETE of the bucket or object (query names: botocore s3 model).
 NOT_BUILT = {
@@ -38,13 +38,21 @@ NOT_BUILT = {
     "metrics",
     "renameObject",
     "requestPayment",
+    "select",
     "session",
     "torrent",
 }
 
 # What is asked of an object, or of one version, that there is.
-OF_OBJECTS = {"acl", "attributes", "encryption", "legal-hold", "restore", "retention"}
-OF_OBJECTS |= {"select", "tagging"}
+OF_OBJECTS = {
+    "acl",
+    "attributes",
+    "encryption",
+    "legal-hold",
+    "restore",
+    "retention",
+    "tagging",
+}
 ACL_HEADERS = ("x-amz-acl", "x-amz-grant-")
 # Of buckets and of objects (S3 User Guide, "Canned ACL").
 CANNED_ACLS = {"private", "public-read", "public-read-write", "authenticated-read"}
@@ -108,8 +116,6 @@ class S3(MotoService):
                 s3_documents.check_cors(body)
             if "tagging" in names:
                 s3_documents.check_tags(body)
-            if "select" in names:
-                s3_select.check_select(body)
         elif "acl" in names:
             if not any(
                 name.startswith(ACL_HEADERS) for name, _ in request.head.headers

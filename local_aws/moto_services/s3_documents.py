@@ -144,8 +144,6 @@ def _documents() -> dict[tuple[str, bool, str], Document]:
 
 def _document(operation: OperationModel) -> Document | None:
     shape = operation.input_shape
-    if operation.name == "SelectObjectContent":
-        return "SelectObjectContentRequest", shape
     payload = shape.serialization.get("payload") if shape else None
     if payload is None or shape.members[payload].type_name != "structure":
         return None

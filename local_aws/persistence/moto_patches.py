@@ -4,23 +4,14 @@ moto can't be told where its bytes are to live, and does not tell what has chang
 of this may have to be looked at again when moto, which is pinned, is updated.
 """
 
-import csv
-import io
-import json
-import logging
 import re
-import zlib
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import moto.logs.models as logs_models
-import py_partiql_parser
 from moto.s3 import models, responses
 from moto.s3.models import FakeKey
 
-from local_aws import errors
-from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.persistence.blobs import BlobStore
 from local_aws.persistence.logs_models import LazyLogStream
@@ -32,10 +23,7 @@ from local_aws.persistence.s3_models import (
     encoded_checksum,
 )
 
-log = logging.getLogger(__name__)
-
 _moto_copy_object = models.S3Backend.copy_object
-_moto_select_object_content = models.S3Backend.select_object_content
 _moto_tagging_from_xml = responses.S3Response._tagging_from_xml
 
 
@@ -51,8 +39,6 @@ def patch_s3(blobs: BlobStore) -> None:
     models._VersionedKeyStore = DirtyKeyStore
     # See the docstrings of these.
     models.S3Backend.copy_object = _copy_object
-    models.S3Backend.select_object_content = _select_object_content
-    py_partiql_parser.csv_to_json = _csv_to_json
     responses.S3Response._tagging_from_xml = _tagging_from_xml
     # A copy's checksum is computed from the content, which is not bytes.
     responses.compute_checksum = compute_checksum
@@ -103,43 +89,3 @@ def _tagging_from_xml(self: responses.S3Response) -> dict[str, str]:
     """No tags at all are none, which moto fails at."""
     body = self.body if isinstance(self.body, bytes) else self.body.encode()
     return _moto_tagging_from_xml(self) if re.search(rb"<Tag[\s>]", body) else {}
-
-
-def _select_object_content(
-    self: models.S3Backend, bucket: str, key: str, *arguments: Any
-) -> Any:
-    """Select unpacks and decodes an object, and so needs real bytes.
-
-    moto's parser fails with whatever Python raises, or finds nothing in what is no
-    JSON. Codes: S3 API Reference, "List of SELECT Object Content Error Codes".
-    """
-    found = self.get_object(bucket, key)
-    if found is None:
-        return _moto_select_object_content(self, bucket, key, *arguments)
-    found.reads_bytes = True
-    try:
-        results, scanned = _moto_select_object_content(self, bucket, key, *arguments)
-    except StorageError:
-        raise
-    except UnicodeDecodeError:
-        text = "Invalid encoding type. Only UTF-8 encoding is supported."
-        raise AwsError("InvalidTextEncoding", text) from None
-    except (OSError, EOFError, zlib.error):
-        text = "The file is not in a supported compression format."
-        raise AwsError("InvalidCompressionFormat", text) from None
-    except Exception as error:  # noqa: BLE001 - it is told, and that it is moto's
-        log.warning("s3: SelectObjectContent failed in moto: %r", error)
-        raise errors.not_built("s3", "SelectObjectContent like this") from None
-    finally:
-        del found.reads_bytes
-    if found.size and not scanned:
-        raise errors.not_built("s3", "SelectObjectContent of such an object")
-    return results, scanned
-
-
-def _csv_to_json(text: str, has_header: bool = False) -> str:
-    """CSV as lines of JSON; moto's own knows neither quotes nor the last line's end."""
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    names = rows.pop(0) if has_header and rows else None
-    lines = (zip(names or map("_{}".format, count(1)), row) for row in rows)  # noqa: B905
-    return "\n".join(json.dumps(dict(line)) for line in lines)

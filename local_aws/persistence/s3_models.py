@@ -22,8 +22,6 @@ def _blob_store(model: FakeKey | FakeMultipart) -> BlobStore:
 class BlobKey(FakeKey):
     """An object, or a part of an upload, whose bytes are in blobs."""
 
-    reads_bytes = False  # whether `value` is to be real bytes
-
     def __new__(cls, *_: Any, **__: Any) -> "BlobKey":
         # moto's own __new__ remembers every object that there has ever been.
         return object.__new__(cls)
@@ -33,8 +31,8 @@ class BlobKey(FakeKey):
         self._value_buffer = None
 
     @property
-    def value(self) -> Content | bytes:
-        return bytes(self.content) if self.reads_bytes else self.content
+    def value(self) -> Content:
+        return self.content
 
     @value.setter
     def value(self, new_value: bytes | str | Content) -> None:
