@@ -393,7 +393,13 @@ def test_nobody_signs_saml_here(stand_in) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("x_amz_copy_source", "x"), ("x_amz_grant_read", "x"), ("x_amz_acl", "x")],
+    [
+        ("x_amz_copy_source", "x"),
+        ("x_amz_copy_source", "s3:///x"),
+        ("x_amz_copy_source", "some-bucket/"),
+        ("x_amz_grant_read", "x"),
+        ("x_amz_acl", "x"),
+    ],
 )
 def test_headers_that_s3_refuses(stand_in, bucket, name, value) -> None:
     found = send_to_s3(stand_in, "PUT", f"/{bucket}/key", b"x", **{name: value})

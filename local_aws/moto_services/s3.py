@@ -60,6 +60,8 @@ CANNED_ACLS |= {"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control
 CANNED_ACLS |= {"log-delivery-write"}
 # What is no range of bytes is passed over (RFC 9110), moto takes it apart.
 RANGE = re.compile(r"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)(?:,.*)?")
+# A bucket and a key; a bucket of before 2018 may have 255 characters, and any case.
+COPY_SOURCE = re.compile(r"/?[\w.-]{3,255}/(?s:.)")
 GRANTEES = re.compile(r'\s*\w+="[^"]*"(\s*,\s*\w+="[^"]*")*\s*')
 LIMITS = {"max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker"}
 LARGEST_INTEGER = 2**31 - 1
@@ -218,7 +220,7 @@ def _check_headers(head: Head) -> None:
                 f"of the valid types: [{', '.join(_checksum_algorithms())}]"
             )
             raise AwsError("InvalidRequest", sentence)
-        if name == "x-amz-copy-source" and "/" not in unquote(text).strip("/"):
+        if name == "x-amz-copy-source" and not COPY_SOURCE.match(unquote(text)):
             sentence = "Copy Source must mention the source bucket and key:"
             raise AwsError("InvalidArgument", f"{sentence} sourcebucket/sourcekey")
 
