@@ -398,17 +398,35 @@ METRIC_LINES = [
 ]
 
 
-def test_at_most_six_patterns_each_for_a_time_at_the_start_of_a_line() -> None:
+def test_at_most_six_patterns_each_beside_something_that_is_no_metric() -> None:
     found = patterns()
     assert 1 <= len(found) <= 6
     assert len(found) == SANITIZE_FILE.read_text().count("\nregex: ")
     for pattern, replacement in found:
-        assert pattern.pattern.startswith("(?m)^")
+        # It begins with a line's start or with a lesson's number.
+        assert re.match(r"\(\?m\)\^|\(?(\\b)?lesson", pattern.pattern)
         # Nothing that can match a text of any length.
         assert not re.search(r"\.[*+]|\\S|\\d[*+]|\\w[*+](?!\)\\\])", pattern.pattern)
-        assert "<time>" in replacement
-    assert sanitize(f"{TIME} a line") == "[<time>:INFO] a line"
-    assert sanitize(f"a {TIME}") == f"a {TIME}"
+        assert "<time>" in replacement or "<run id>" in replacement
+
+
+SANITISED = {
+    f"{TIME} a line": "[<time>:INFO] a line",
+    f"a {TIME}": f"a {TIME}",
+    "Run id: k3x9ab": "Run id: <run id>",
+    "the Run id: k3x9ab": "the Run id: k3x9ab",
+    "lesson01-k3x9ab-xgboost": "lesson01-<run id>-xgboost",
+    "s3://b/lesson01/k3x9ab/a.csv": "s3://b/lesson01/<run id>/a.csv",
+    "lesson01-k3x9ab-no-metric-20260131130559/": "lesson01-<run id>-no-metric-<time>/",
+    "lesson01-k3x9ab-test-2026-01-31-13-05-59-042": "lesson01-<run id>-test-<time>",
+    "lesson01-k3x9ab-2 rmse 20260131130559": "lesson01-<run id>-2 rmse 20260131130559",
+    "    python -m course cleanup k3x9ab": "    python -m course cleanup <run id>",
+}
+
+
+@pytest.mark.parametrize("line", list(SANITISED))
+def test_what_a_line_becomes(line: str) -> None:
+    assert sanitize(line) == SANITISED[line]
 
 
 def test_no_pattern_swallows_a_metric() -> None:

@@ -167,8 +167,8 @@ def test_connect_locally(stand_in, tmp_path):
 
 def test_what_is_shown_of_a_course_can_be_stored(stand_in, tmp_path):
     found = run_connect(on_aws(stand_in, tmp_path), runs_on="aws")
-    for secret in ["123456789012", found["run_id"]]:
-        assert secret not in found["printed"] + found["shown"]
+    assert "123456789012" not in found["printed"] + found["shown"]
+    assert f"\n    python -m course cleanup {found['run_id']}\n" in found["printed"]
 
 
 def test_connect_on_a_notebook_instance(stand_in, tmp_path):

@@ -54,17 +54,25 @@ class Course:
         return text.replace(self.run_id, "<run id>")
 
 
-def connect(lesson: str, runs_on: str = "auto") -> Course:
+def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Course:
     """Find out where the lesson runs, reach it, and print the answer.
 
     lesson: its number, such as "01". runs_on: "local", "aws", or "auto": AWS on a
     SageMaker notebook instance and in Studio, local everywhere else. The environment
-    variable SAGEMAKER_COURSE_RUNS_ON does the same for all lessons.
+    variable SAGEMAKER_COURSE_RUNS_ON does the same for all lessons. run_id: that of an
+    earlier run, to go on with it after the kernel was restarted.
 
-    Raises ValueError for another word, RuntimeError if no execution role can be found
-    or if this kernel can reach the other place only, and botocore's ClientError where
-    AWS refuses.
+    Raises ValueError for another word or for what is no run id, RuntimeError if no
+    execution role can be found or if this kernel can reach the other place only, and
+    botocore's ClientError where AWS refuses.
     """
+    if run_id is None:
+        letters = string.ascii_lowercase + string.digits
+        run_id = "".join(secrets.choice(letters) for _ in range(6))
+    elif not re.fullmatch("[a-z0-9]{6}", run_id):
+        raise ValueError(
+            f'run_id is "{run_id}"; it is six lower-case letters or digits'
+        )
     where = where_to_run(runs_on)
     _refuse_a_mixture(where)
     _calm_the_sdk()
@@ -78,9 +86,6 @@ def connect(lesson: str, runs_on: str = "auto") -> Course:
     boto3.setup_default_session()
     session = boto3.Session()
     account = session.client("sts").get_caller_identity()["Account"]
-    run_id = "".join(
-        secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6)
-    )
     course = Course(
         where=where,
         region=session.region_name,
@@ -93,13 +98,17 @@ def connect(lesson: str, runs_on: str = "auto") -> Course:
         lesson=lesson,
         boto_session=session,
     )
-    course.folder.mkdir(parents=True)
+    course.folder.mkdir(parents=True, exist_ok=True)
     if where == "local":
         print("This lesson runs locally, against the course's stand-in for AWS.")
         print("It needs no account and costs nothing.")
+        print("Run id:", run_id)
     else:
         print(f"This lesson runs on AWS, in Region {course.region}.")
         print(f"It is billed to the account whose number ends in {account[-4:]}.")
+        print("Run id:", run_id)
+        print("To remove everything of this run, in a terminal in the course's folder:")
+        print(f"    python -m course cleanup {run_id}")
     return course
 
 

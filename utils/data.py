@@ -1,8 +1,10 @@
-"""The course's data sets."""
+"""The course's data sets, and the split and files that the Boston lessons share."""
 
 from pathlib import Path
 
 import pandas as pd
+
+from utils.connect import Course
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 TARGET = "MEDV"
@@ -15,3 +17,47 @@ def load_boston() -> pd.DataFrame:
     data/README.md says what each column is, and why lessons drop the column B.
     """
     return pd.read_csv(DATA / "boston_housing.csv")
+
+
+def split_boston(
+    seed: int, test_fraction: float = 0.33
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Give the rows for training, validation and test, without the column B.
+
+    test_fraction of all rows are the test set, then as much of the rest the validation
+    set. The same seed draws the same rows. Lesson 01 writes these lines out.
+    """
+    houses = load_boston().drop(columns="B")
+    test = houses.sample(frac=test_fraction, random_state=seed)
+    rest = houses.drop(index=test.index)
+    validation = rest.sample(frac=test_fraction, random_state=seed)
+    train = rest.drop(index=validation.index)
+    return train, validation, test
+
+
+def upload_boston(
+    course: Course, seed: int, test_fraction: float = 0.33
+) -> dict[str, str]:
+    """Split the Boston data, write three csv files and upload them; give their S3 URIs.
+
+    The keys are "train", "validation" and "test". The files are in course.folder, with
+    no header and no index: for training and validation the target comes first, and the
+    test file holds the features alone. Lesson 01 takes these steps one by one.
+    """
+    train, validation, test = split_boston(seed, test_fraction)
+    features = [column for column in test.columns if column != TARGET]
+    target_first = [TARGET, *features]
+    files = {
+        "train": train[target_first],
+        "validation": validation[target_first],
+        "test": test[features],
+    }
+    s3 = course.boto_session.client("s3")
+    uris = {}
+    for name, rows in files.items():
+        file = course.folder / f"{name}.csv"
+        rows.to_csv(file, header=False, index=False)
+        key = f"{course.prefix}/{name}/{name}.csv"
+        s3.upload_file(str(file), course.bucket, key)
+        uris[name] = f"s3://{course.bucket}/{key}"
+    return uris
