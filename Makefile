@@ -11,7 +11,7 @@ LESSONS ?=
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lint bench crash outputs lock install clean
+.PHONY: help course test lab lint bench crash outputs diagrams lock install clean
 
 course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
@@ -36,6 +36,9 @@ crash: install ## kill the stand-in 200 times at work and look whether anything 
 
 outputs: install ## run lessons and store what they print in notebooks/
 	@$(PY) -m course outputs --workers $(WORKERS) $(LESSONS)
+
+diagrams: install ## draw the lessons' diagrams into notebooks/images/
+	@$(PY) -m course diagrams
 
 lock: install ## resolve requirements.txt again (ARGS=--upgrade: newer versions)
 	@$(PY) -m course lock $(ARGS)

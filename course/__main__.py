@@ -36,6 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--rules", action="store_true", help="list the rules and stop")
     command.set_defaults(run=_lint)
 
+    command = commands.add_parser(
+        "diagrams", help="draw the lessons' diagrams into notebooks/images/"
+    )
+    command.set_defaults(run=_diagrams)
+
     command = commands.add_parser("lock", help="resolve requirements.txt again")
     command.add_argument("--upgrade", action="store_true", help="take newer versions")
     command.set_defaults(run=_lock)
@@ -119,6 +124,14 @@ def _lint(options: argparse.Namespace) -> int:
         print(rules_table())
         return 0
     return lint_lessons(options.lessons)
+
+
+def _diagrams(options: argparse.Namespace) -> int:
+    from course.diagrams import write_diagrams
+
+    changed = write_diagrams()
+    print("\n".join(f"drawn: {path.name}" for path in changed) or "nothing changed")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,418 @@
+"""The diagrams of the lessons: SVG files in notebooks/images, all drawn here.
+
+`python -m course diagrams` writes them. A diagram is a function that returns a canvas,
+and a row of DIAGRAMS with its name and its alternative text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas
+from course.install import ROOT
+from utils.plots import BLUE, GREEN, GREY, ORANGE
+
+IMAGES = ROOT / "notebooks" / "images"
+PALE_BLUE, PALE_GREEN, UNLIT = "#DCEAF5", "#DDF1EA", "#F4F4F4"
+
+
+def map_of_the_parts() -> Canvas:
+    """Draw all parts of SageMaker that the course uses and what flows between them."""
+    canvas = Canvas(410)
+    left, middle, right = 66, 258, 446
+    wide, high = 104, 36
+    rows = [98 + 62 * row for row in range(4)]
+    canvas.frame(Box(middle, 200, 134, 258), "runs on SageMaker AI", below=True)
+    _legend(canvas, (22, 26), "rents an instance: billed while it runs")
+
+    notebook = Box(left, rows[0], wide, 42)
+    canvas.rented(notebook, "notebook instance\n(or your laptop)")
+    data = canvas.box(Box(left, rows[1], wide, high), "data in S3")
+    results = canvas.box(Box(left, rows[2], wide, high), "results in S3")
+    app = canvas.box(Box(left, rows[3], wide, high), "your application")
+    training = canvas.rented(
+        Box(middle, rows[0], wide, high), "training job\n(or tuning job)"
+    )
+    transform = canvas.rented(Box(middle, rows[2], wide, high), "batch transform\njob")
+    endpoint = canvas.rented(Box(middle, rows[3], wide, high), "endpoint")
+    image = canvas.box(Box(right, 30, wide, high), "container image\nin ECR")
+    artifact = canvas.box(
+        Box(right, rows[0], wide, high), "artifact in S3\nmodel.tar.gz"
+    )
+    model = canvas.box(Box(right, rows[1], wide, high), "model")
+    config = canvas.box(Box(right, rows[3], wide, high), "endpoint\nconfiguration")
+    role = canvas.box(Box(left, 376, wide, high), "execution role")
+    logs = canvas.box(Box(right, 376, wide, high), "CloudWatch Logs")
+
+    across = [
+        (notebook.right(), training.left(), "starts"),
+        (training.right(), artifact.left(), "writes"),
+        (transform.left(), results.right(), "writes"),
+        (config.left(), endpoint.right(), "describes"),
+    ]
+    for start, end, verb in across:
+        canvas.arrow(start, end)
+        x = (start[0] + end[0]) / 2
+        canvas.text((x, start[1] - 7), verb, at="center")
+    down = [
+        (notebook, data, "uploads"),
+        (artifact, model, "goes into"),
+        (model, config, "goes into"),
+    ]
+    for start, end, verb in down:
+        canvas.arrow(start.bottom(), end.top())
+        (x, y0), (_, y1) = start.bottom(), end.top()
+        canvas.text((x + 8, (y0 + y1) / 2 - 2), verb)
+    canvas.arrow(data.right(-6), training.left(10))
+    canvas.arrow(data.right(6), transform.left(-10))
+    canvas.text((142, data.y), "feeds", at="center")
+    canvas.arrow(model.left(8), transform.right(-8))
+    canvas.text((354, 182), "runs in", at="center", background="white")
+    canvas.arrow(image.left(), (middle, 30), training.top())
+    canvas.text((354, 23), "runs in", at="center")
+    canvas.arrow(image.right(), (512, 30), (512, model.y), model.right())
+    canvas.text((507, 62), "goes into", at="right")
+    canvas.arrow(app.right(-7), endpoint.left(-7))
+    canvas.text((157, app.y - 14), "calls", at="center")
+    canvas.arrow(endpoint.left(8), app.right(8))
+    canvas.text((157, app.y + 16), "responds", at="center")
+    canvas.arrow(role.right(), (middle - 30, 376), (middle - 30, 329))
+    canvas.text((172, 385), "gives access to S3,", at="center")
+    canvas.text((172, 397), "ECR and Logs", at="center")
+    canvas.arrow((middle + 30, 329), (middle + 30, 376), logs.left())
+    canvas.text((341, 368), "write their logs", at="center")
+    return canvas
+
+
+# The road: column, row and text of each part.
+ROAD = {
+    "data": (0, 0.5, "data"),
+    "training job": (1, 0.5, "training\njob"),
+    "artifact": (2, 0.5, "artifact"),
+    "model": (3, 0.5, "model"),
+    "batch transform": (4, 0, "batch\ntransform"),
+    "endpoint configuration": (4, 1, "endpoint\nconfiguration"),
+    "endpoint": (5, 1, "endpoint"),
+}
+BRANCHES = (
+    ("model", "batch transform"),
+    ("model", "endpoint configuration"),
+    ("endpoint configuration", "endpoint"),
+)
+
+
+def road(
+    number: str, text: str, lit: Iterable[str], twice: Iterable[str] = ()
+) -> Canvas:
+    """Draw the road from data to endpoint as a strip with a lesson's parts lit.
+
+    `twice` names parts that the lesson has two of.
+    """
+    canvas = Canvas(122)
+    canvas.text((16, 18), f"Lesson {number}:", size=NORMAL, bold=True, ink=BLUE)
+    canvas.text((82, 18), text, size=NORMAL)
+    pitch, wide, high = 84, 69, 34
+    boxes = {}
+    for name, (column, row, label) in ROAD.items():
+        box = Box(49 + pitch * column, 52 + 44 * row, wide, high)
+        colours = {"fill": UNLIT, "edge": "#AAAAAA", "ink": GREY}
+        if name in lit:
+            colours = {"fill": BLUE, "edge": BLUE, "ink": "white"}
+        if name in twice:
+            behind = Box(box.x + 4, box.y - 4, wide, high)
+            canvas.box(behind, "", **{**colours, "fill": PALE_BLUE})
+        boxes[name] = canvas.box(
+            box, label, size=SMALL, bold=name in lit and len(label) < 10, **colours
+        )
+    straight = [boxes[name] for name in ("data", "training job", "artifact", "model")]
+    for start, end in pairwise(straight):
+        canvas.arrow(start.right(), end.left())
+    for source, target in BRANCHES:
+        canvas.arrow(boxes[source].right(), boxes[target].left())
+    return canvas
+
+
+def channels() -> Canvas:
+    """Draw how rows of a table come to a training container, and the model back."""
+    canvas = Canvas(274)
+    canvas.frame(Box(60, 137, 102, 254), "your notebook")
+    canvas.frame(Box(233, 137, 146, 254), "bucket in Amazon S3")
+    canvas.frame(Box(434, 137, 164, 254), "training container")
+    table = canvas.box(Box(60, 58, 86, 36), "table\n(DataFrame)")
+    file = canvas.box(Box(60, 116, 86, 36), "train.csv", fill=PALE_BLUE)
+    small = {"size": SMALL, "fill": PALE_BLUE}
+    key = canvas.box(Box(233, 116, 130, 36), "PREFIX/train/\ntrain.csv", **small)
+    read = "/opt/ml/input/data/train/\ntrain.csv"
+    folder = canvas.box(Box(434, 116, 148, 36), read, **small)
+    program = canvas.rented(Box(434, 174, 148, 32), "XGBoost")
+    small["fill"] = PALE_GREEN
+    out = canvas.box(Box(434, 232, 148, 36), "/opt/ml/model/", **small)
+    stored = "OUTPUT_PATH/JOB_NAME/\noutput/model.tar.gz"
+    artifact = canvas.box(Box(233, 232, 130, 36), stored, **small)
+
+    canvas.text(
+        (434, 56), "The program reads and writes\nfolders, never S3.", at="center"
+    )
+    canvas.text((233, 56), "Each channel has a\nprefix of its own.", at="center")
+    canvas.arrow(table.bottom(), file.top())
+    canvas.text((68, 85), "to_csv")
+    canvas.arrow(file.right(), key.left())
+    canvas.text((133, 108), "upload", at="center", background="white")
+    canvas.arrow(key.right(), folder.left(), width=3, ink=BLUE)
+    name = {"at": "center", "bold": True, "background": "white"}
+    canvas.text((330, 94), 'channel\n"train"', ink=BLUE, **name)
+    canvas.arrow(folder.bottom(), program.top())
+    canvas.text((442, 145), "reads")
+    canvas.arrow(program.bottom(), out.top())
+    canvas.text((442, 201), "writes")
+    canvas.arrow(out.left(), artifact.right(), width=3, ink=GREEN)
+    canvas.text((330, 216), "artifact", **name)
+    return canvas
+
+
+def training_job_timeline() -> Canvas:
+    """Draw the statuses of a training job, with what is billed shaded."""
+    canvas = Canvas(196)
+    stages = [
+        ("Starting", 22, 138, "finds and starts\nan instance"),
+        ("Downloading", 138, 246, "copies the channels\nand the image"),
+        ("Training", 246, 358, "runs the container:\nthe log is written"),
+        ("Uploading", 358, 444, "packs and saves\nmodel.tar.gz"),
+    ]
+    for name, start, end, text in stages:
+        fill = "white" if name == "Starting" else RENTED
+        canvas.bar((start, end), (56, 92), name, fill=fill, bold=True)
+        canvas.text(((start + end) / 2, 112), text, at="center")
+    canvas.arrow((444, 74), (460, 74))
+    canvas.text((462, 74), "Completed", bold=True)
+    for x, name, at in ((138, "Start", "left"), (444, "End", "right")):
+        canvas.line((x, 26), (x, 152), ink=ORANGE, dashed=True)
+        side = 4 if at == "left" else -4
+        canvas.text((x + side, 36), f"Training{name}Time", at=at, mono=True)
+    canvas.arrow((140, 142), (442, 142), ink=ORANGE, both=True)
+    billed = "billed: BillableTimeInSeconds"
+    canvas.text((291, 142), billed, at="center", bold=True, background="white")
+    canvas.text((80, 142), "not billed", at="center")
+    _legend(canvas, (22, 174), "billed per second, for each instance")
+    canvas.text((WIDTH - 20, 174), "Lengths are not to scale.", at="right", ink=GREY)
+    return canvas
+
+
+def request_path() -> Canvas:
+    """Draw a request's way to the container and who raises which error."""
+    canvas = Canvas(318)
+    client = canvas.box(Box(76, 84, 112, 60), "your client\ninvoke_endpoint")
+    runtime = canvas.box(Box(256, 84, 104, 60), "SageMaker\nruntime", fill=PALE_BLUE)
+    canvas.frame(Box(437, 88, 150, 148), "instance of the endpoint")
+    canvas.rented(Box(437, 98, 134, 112), "")
+    canvas.text((437, 54), "container", at="center", size=NORMAL, bold=True)
+    invocations = canvas.box(Box(437, 84, 110, 26), "/invocations")
+    ping = canvas.box(Box(437, 128, 110, 26), "/ping")
+    canvas.arrow(client.right(-8), runtime.left(-8))
+    canvas.text((168, 67), "request", at="center")
+    canvas.arrow(runtime.left(8), client.right(8))
+    canvas.text((168, 102), "response", at="center")
+    canvas.arrow(runtime.right(-6), invocations.left(-6))
+    canvas.text((333, 69), "POST", at="center")
+    canvas.arrow(invocations.left(6), runtime.right(6))
+    canvas.arrow((256, 114), (256, 128), ping.left())
+    canvas.text((307, 140), "GET: health check", at="center")
+
+    canvas.text((20, 182), "Who raises which error", size=NORMAL, bold=True)
+    who = [
+        (
+            Box(76, 248, 120, 108),
+            "boto3",
+            "ParamValidationError",
+            UNLIT,
+            (
+                "a member is missing or",
+                "has the wrong type;",
+                "nothing is sent",
+            ),
+        ),
+        (
+            Box(224, 248, 152, 108),
+            "SageMaker runtime",
+            "ValidationError, 400",
+            PALE_BLUE,
+            (
+                "no endpoint of that name",
+                "in this account and Region,",
+                "or no such variant",
+            ),
+        ),
+        (
+            Box(411, 248, 200, 108),
+            "container",
+            "ModelError, 424",
+            RENTED,
+            (
+                "OriginalStatusCode is its own:",
+                "400: rows that it can't read",
+                "413: body above its limit",
+            ),
+        ),
+    ]
+    for box, name, error, fill, reasons in who:
+        canvas.box(box, "", fill=fill)
+        canvas.text((box.x, 208), name, at="center", size=NORMAL, bold=True)
+        canvas.text((box.x, 226), error, at="center", mono=True)
+        canvas.text((box.x, 266), "\n".join(reasons), at="center")
+    return canvas
+
+
+def two_variants() -> Canvas:
+    """Draw an endpoint with two variants; an arrow is as thick as the share."""
+    canvas = Canvas(206)
+    thick = 16
+    app = canvas.box(Box(66, 94, 96, 44), "your application")
+    canvas.frame(Box(356, 94, 314, 166), "one endpoint")
+    old = canvas.rented(Box(428, 62, 148, 52), "variant A: weight 90\nLinear Learner")
+    new = canvas.rented(Box(428, 134, 148, 52), "variant B: weight 10\nXGBoost")
+    split = canvas.box(Box(240, 94, 56, 62), "picks\none at\nrandom", size=SMALL)
+    canvas.flow(app.right(), split.left(), width=thick, ink=GREY)
+    canvas.text((157, 70), "all requests", at="center")
+    canvas.flow(split.right(-8), old.left(), width=0.9 * thick, ink=BLUE)
+    canvas.flow(split.right(12), new.left(), width=0.1 * thick, ink=ORANGE)
+    canvas.text((304, 56), "90 %", at="center", bold=True, ink=BLUE)
+    canvas.text((304, 138), "10 %", at="center", bold=True)
+    _legend(canvas, (20, 191), "has an instance of its own")
+    share = "share of a variant = its weight / sum of all weights"
+    canvas.text((WIDTH - 16, 191), share, at="right")
+    return canvas
+
+
+def blue_green() -> Canvas:
+    """Draw the two fleets of an update over time, with what is billed shaded."""
+    canvas = Canvas(262)
+    begin, update, runs, ready, over, end = 104, 172, 228, 302, 434, 506
+    lanes = {"status": 78, "requests": 112, "old fleet": 152, "new fleet": 192}
+    for name, y in lanes.items():
+        canvas.text((18, y), name, size=NORMAL, bold=True)
+
+    def bar(lane: str, start: float, stop: float, text: str, **style: str) -> None:
+        y = lanes[lane]
+        canvas.bar((start, stop), (y - 13, y + 13), text, **style)
+
+    bar("status", begin, update, "InService", fill="white")
+    bar("status", update, over, "Updating", fill=UNLIT)
+    bar("status", over, end, "InService", fill="white")
+    bar("requests", begin, ready, "go to the old fleet", fill=PALE_BLUE)
+    bar("requests", ready, end, "go to the new fleet", fill=PALE_GREEN)
+    bar("old fleet", begin, ready, "serves", fill=RENTED)
+    bar("old fleet", ready, over, "finishes, then ends", fill=RENTED)
+    bar("new fleet", update, runs, "launch", fill="white")
+    bar("new fleet", runs, ready, "is checked", fill=RENTED)
+    bar("new fleet", ready, end, "serves", fill=RENTED)
+    moments = [
+        (update, "update_endpoint\nis called"),
+        (ready, "new fleet is healthy:\ntraffic moves"),
+        (over, "old fleet\nis gone"),
+    ]
+    for x, text in moments:
+        canvas.text((x, 34), text, at="center")
+        canvas.line((x, 50), (x, 212), ink=ORANGE, dashed=True)
+    canvas.arrow((runs, 218), (over, 218), ink=ORANGE, both=True)
+    both = "both fleets are billed"
+    canvas.text(
+        ((runs + over) / 2, 218), both, at="center", bold=True, background="white"
+    )
+    _legend(canvas, (18, 244), "instances run: billed")
+    canvas.text((WIDTH - 18, 244), "Lengths are not to scale.", at="right", ink=GREY)
+    return canvas
+
+
+def _legend(canvas: Canvas, point: tuple[float, float], text: str) -> None:
+    x, y = point
+    canvas.box(Box(x + 8, y, 16, 12), "", fill=RENTED, edge=ORANGE)
+    canvas.text((x + 22, y), text)
+
+
+class Diagram(NamedTuple):
+    """A picture: how it is drawn, and what it shows, for those who can't see it."""
+
+    draw: Callable[[], Canvas]
+    alt: str
+
+
+FIRST = ("data",)
+TESTED = ("data", "training job", "artifact", "model", "batch transform")
+SERVED = ("model", "endpoint configuration", "endpoint")
+
+
+def _road(
+    number: str, text: str, lit: Sequence[str], twice: Sequence[str] = ()
+) -> Diagram:
+    alt = (
+        "The road from data through a training job and its artifact to a model, and on "
+        "to batch transform or, through an endpoint configuration, to an endpoint; "
+        f"lit for lesson {number}: {', '.join(lit)}"
+    )
+    return Diagram(lambda: road(number, text, lit, twice), alt)
+
+
+DIAGRAMS = {
+    "map_of_the_parts": Diagram(
+        map_of_the_parts,
+        "Map of SageMaker's parts: a notebook uploads data to S3 and starts a training "
+        "job, which writes an artifact; artifact and image go into a model, which runs "
+        "in a batch transform job or, by an endpoint configuration, behind an endpoint",
+    ),
+    "road_00": _road("00", "data goes to S3", FIRST),
+    "road_01": _road("01", "train a model and test it", TESTED),
+    "road_02": _road("02", "the same, with requests written by hand", TESTED),
+    "road_03": _road("03", "put a model behind an endpoint", SERVED),
+    "road_04": _road("04", "the same, with requests written by hand", SERVED),
+    "road_07": _road("07", "two models behind one endpoint", SERVED, ("model",)),
+    "channels": Diagram(
+        channels,
+        "A table becomes train.csv, is uploaded to S3, and arrives by the channel "
+        '"train" in the container\'s folder /opt/ml/input/data/train; what the program '
+        "writes to /opt/ml/model goes back to S3 as model.tar.gz",
+    ),
+    "training_job_timeline": Diagram(
+        training_job_timeline,
+        "A training job over time: Starting is not billed; Downloading, Training and "
+        "Uploading, between TrainingStartTime and TrainingEndTime, are; then the job "
+        "is Completed",
+    ),
+    "request_path": Diagram(
+        request_path,
+        "A request goes from the client to the SageMaker runtime and on to the "
+        "container's /invocations; boto3, the runtime and the container each raise "
+        "errors of their own",
+    ),
+    "two_variants": Diagram(
+        two_variants,
+        "An endpoint sends 90 % of the requests to variant A, whose weight is 90, and "
+        "10 % to variant B, whose weight is 10",
+    ),
+    "blue_green": Diagram(
+        blue_green,
+        "An update over time: the old fleet serves while a new fleet starts; when the "
+        "new one is healthy the traffic moves and the old one ends; both are billed "
+        "while both run",
+    ),
+}
+
+
+def draw(name: str) -> str:
+    """Return a diagram as SVG."""
+    diagram = DIAGRAMS[name]
+    return diagram.draw().svg(diagram.alt)
+
+
+def write_diagrams(folder: Path = IMAGES) -> list[Path]:
+    """Draw all diagrams; return the files that changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = []
+    for name in DIAGRAMS:
+        path, svg = folder / f"{name}.svg", draw(name)
+        if not path.exists() or path.read_text(encoding="utf-8") != svg:
+            path.write_text(svg, encoding="utf-8")
+            changed.append(path)
+    return changed

@@ -1,0 +1,132 @@
+"""The lessons' diagrams: in step with their code, readable, each whole in one file."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from course import diagrams
+from course.canvas import SMALL, WIDTH, Box, Canvas, DoesNotFit
+from course.diagrams import DIAGRAMS, IMAGES, draw, write_diagrams
+
+# What the course's plan asks for, lesson by lesson.
+WANTED = {
+    "00": {"map_of_the_parts", "road_00"},
+    "01": {"channels", "road_01"},
+    "02": {"channels", "training_job_timeline", "road_02"},
+    "03": {"request_path", "road_03"},
+    "04": {"request_path", "road_04"},
+    "07": {"two_variants", "blue_green", "road_07"},
+}
+PAGE = 700  # pixels
+SVG = "{http://www.w3.org/2000/svg}"
+HREF = "{http://www.w3.org/1999/xlink}href"
+# A glyph is drawn from an outline of size 100.
+SCALE = re.compile(r"scale\((?P<size>[\d.]+) -[\d.]+\)")
+
+
+def stored(name: str) -> str:
+    return (IMAGES / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def text_sizes(root: ElementTree.Element) -> list[float]:
+    """Return the sizes of all texts, in points at a page's width."""
+    width = float(root.get("width").removesuffix("pt"))
+    pixels = width * 4 / 3
+    shrunk = min(1, PAGE / pixels)
+    found = [SCALE.search(item.get("transform", "")) for item in root.iter()]
+    return [100 * float(match["size"]) * shrunk for match in found if match]
+
+
+def loads(root: ElementTree.Element) -> list[str]:
+    """Return what a picture would run or fetch from elsewhere."""
+    wrong = []
+    for item in root.iter():
+        tag = item.tag.removeprefix(SVG)
+        if tag in ("script", "image", "foreignObject", "a"):
+            wrong.append(tag)
+        for name, value in item.attrib.items():
+            if name in (HREF, "href") and not value.startswith("#"):
+                wrong.append(value)
+            if name.startswith("on") or re.search(r"url\((?!#)", value):
+                wrong.append(name)
+        if re.search(r"@import|url\((?!#)", item.text or ""):
+            wrong.append("style")
+    return wrong
+
+
+def test_every_diagram_that_a_lesson_shows_is_drawn_and_no_other() -> None:
+    wanted = set().union(*WANTED.values())
+    assert set(DIAGRAMS) == wanted
+    assert {path.stem for path in IMAGES.glob("*.svg")} == wanted
+
+
+@pytest.mark.parametrize("name", list(DIAGRAMS))
+def test_the_file_is_what_the_code_draws(name: str) -> None:
+    assert stored(name) == draw(name), "run `make diagrams`"
+
+
+@pytest.mark.parametrize("name", list(DIAGRAMS))
+def test_a_diagram_is_well_formed_and_loads_nothing(name: str) -> None:
+    assert loads(ElementTree.fromstring(stored(name))) == []
+
+
+@pytest.mark.parametrize("name", list(DIAGRAMS))
+def test_no_text_is_below_nine_points_at_a_pages_width(name: str) -> None:
+    sizes = text_sizes(ElementTree.fromstring(stored(name)))
+    assert len(sizes) > 5
+    assert min(sizes) >= 9
+
+
+@pytest.mark.parametrize("name", list(DIAGRAMS))
+def test_a_diagram_has_a_white_panel_and_is_small(name: str) -> None:
+    root = ElementTree.fromstring(stored(name))
+    panel = next(root.iter(f"{SVG}path"))
+    assert "fill: #ffffff" in panel.get("style")
+    assert len(stored(name)) < 100_000
+
+
+@pytest.mark.parametrize("name", list(DIAGRAMS))
+def test_a_diagram_says_what_it_shows(name: str) -> None:
+    title = ElementTree.fromstring(stored(name)).find(f"{SVG}title")
+    assert title.text == DIAGRAMS[name].alt
+    assert len(title.text.split()) >= 5
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '<script>alert("x")</script>',
+        '<image href="https://example.org/x.png"/>',
+        '<use href="https://example.org/x.svg#a"/>',
+        '<rect onclick="x()"/>',
+        '<rect style="fill: url(https://example.org/a)"/>',
+        "<style>@import 'https://example.org/x.css';</style>",
+    ],
+)
+def test_what_loads_or_runs_something_is_found(part: str) -> None:
+    text = f'<svg xmlns="http://www.w3.org/2000/svg">{part}</svg>'
+    assert loads(ElementTree.fromstring(text))
+
+
+def test_a_small_text_is_found() -> None:
+    canvas = Canvas(40)
+    canvas.text((20, 20), "small", size=SMALL - 1)
+    assert min(text_sizes(ElementTree.fromstring(canvas.svg("a")))) < 9
+
+
+def test_a_text_that_does_not_fit_is_refused() -> None:
+    canvas = Canvas(40)
+    with pytest.raises(DoesNotFit, match="much too long"):
+        canvas.box(Box(60, 20, 40, 20), "much too long for it")
+    canvas.text((WIDTH - 20, 20), "leaves")
+    with pytest.raises(DoesNotFit, match="leaves the panel"):
+        canvas.svg("a")
+
+
+def test_files_that_are_out_of_step_are_drawn_again(tmp_path) -> None:
+    assert len(write_diagrams(tmp_path)) == len(DIAGRAMS)
+    assert write_diagrams(tmp_path) == []
+    (tmp_path / "road_01.svg").write_text("<svg/>")
+    assert write_diagrams(tmp_path) == [tmp_path / "road_01.svg"]
+    assert (tmp_path / "road_01.svg").read_text() == diagrams.draw("road_01")
