@@ -452,6 +452,8 @@ def drawn(figure: Figure) -> np.ndarray:
 FIGURES = {
     "predicted": lambda: plots.predicted_against_actual([5, 20, 50], [6, 18, 44], 3.8),
     "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5, 5.5]),
+    "latency": lambda: plots.latency({1: [4, 5, 9], 50: [5, 6, 7]}),
+    "calls": lambda: plots.calls_and_bytes([1, 50, 167], [167, 4, 1], [0.1, 3, 9]),
     "map": plots.map_of_parts,
     "histogram": lambda: plots.histogram(
         [-1, 0, 0.5, 2],

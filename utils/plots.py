@@ -1,6 +1,6 @@
 """The one style of the course's figures, and the figures that several lessons draw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -76,6 +76,49 @@ def error_by_round(train: Sequence[float], validation: Sequence[float]) -> Figur
             title="Error after each round",
         )
         axes.legend()
+        plt.close(figure)
+    return figure
+
+
+def latency(milliseconds: Mapping[int, Sequence[float]]) -> Figure:
+    """Draw how long requests took: one dot each, and a bar at the median.
+
+    milliseconds: for each number of rows in a request, the times of those requests.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.6))
+        for place, times in enumerate(milliseconds.values()):
+            spread = [place + 0.3 * (i / len(times) - 0.5) for i in range(len(times))]
+            axes.scatter(spread, times, s=22, color=BLUE, alpha=0.65, linewidths=0)
+            middle = sorted(times)[len(times) // 2]
+            axes.hlines(middle, place - 0.3, place + 0.3, color=ORANGE, linewidth=2)
+        axes.set(
+            ylim=(0, None),
+            xlabel="Rows in the request",
+            ylabel="Time of the request (ms)",
+            title="Each dot is one request, the bar their median",
+        )
+        axes.set_xticks(range(len(milliseconds)), labels=[str(n) for n in milliseconds])
+        plt.close(figure)
+    return figure
+
+
+def calls_and_bytes(
+    rows: Sequence[int], calls: Sequence[int], kilobytes: Sequence[float]
+) -> Figure:
+    """Draw two panels over the rows per request: requests needed, and their size.
+
+    rows, calls, kilobytes: n values each; kilobytes is the largest body of a request.
+    """
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
+        left.plot(rows, calls, "o-", color=BLUE)
+        right.plot(rows, kilobytes, "o-", color=ORANGE)
+        left.set(ylim=(0, None), ylabel="Requests", title="Fewer requests ...")
+        right.set(ylabel="Largest body (kB)", title="... and larger bodies")
+        right.set(ylim=(0, None))
+        for axes in (left, right):
+            axes.set_xlabel("Rows per request")
         plt.close(figure)
     return figure
 
