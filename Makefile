@@ -11,7 +11,8 @@ LESSONS ?=
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lint bench crash outputs diagrams lock install clean
+.PHONY: help course test lab lint bench crash outputs diagrams exercises lock \
+  install clean
 
 course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
@@ -40,6 +41,9 @@ outputs: install ## run lessons and store what they print in notebooks/
 diagrams: install ## draw the lessons' diagrams into notebooks/images/
 	@$(PY) -m course diagrams
 
+exercises: install ## make the students' copies; prove that all checks work
+	@$(PY) -m course exercises --workers $(WORKERS) $(LESSONS)
+
 lock: install ## resolve requirements.txt again (ARGS=--upgrade: newer versions)
 	@$(PY) -m course lock $(ARGS)
 
@@ -52,5 +56,5 @@ clean: ## delete build/ and caches; .venv and the stand-in's state (.local_aws) 
 	@"$(PYTHON)" -m course clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
 	  $(MAKEFILE_LIST)

@@ -31,6 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     _add_workers(command)
     command.set_defaults(run=_outputs)
 
+    command = commands.add_parser(
+        "exercises", help="make the students' copies and prove that all checks work"
+    )
+    _add_lessons(command)
+    _add_workers(command)
+    command.set_defaults(run=_exercises)
+
     command = commands.add_parser("lint", help="check the lessons' form")
     _add_lessons(command)
     command.add_argument("--rules", action="store_true", help="list the rules and stop")
@@ -115,6 +122,12 @@ def _outputs(options: argparse.Namespace) -> int:
     from course.outputs import store_lessons
 
     return store_lessons(options.lessons, workers=options.workers)
+
+
+def _exercises(options: argparse.Namespace) -> int:
+    from course.exercise_proofs import prove_exercises
+
+    return prove_exercises(options.lessons, workers=options.workers)
 
 
 def _lint(options: argparse.Namespace) -> int:

@@ -6,11 +6,12 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import boto3
 import nbformat
@@ -25,6 +26,15 @@ from course.execution import Execution, execute
 from course.install import ROOT
 
 BUILD = ROOT / "build"
+
+
+class HasPath(Protocol):
+    """What became of one notebook."""
+
+    path: Path
+
+
+Ran = TypeVar("Ran", bound=HasPath)
 
 
 class Progress:
@@ -85,23 +95,24 @@ def run_all(
     environment: Mapping[str, str],
     workers: int,
     progress: Progress,
-) -> list[Execution]:
-    """Run notebooks, `workers` at a time, each in its own kernel.
+    run: Callable[..., Awaitable[Ran]] = execute,
+) -> list[Ran]:
+    """Run notebooks by `run`, `workers` at a time, each in its own kernel.
 
     A failing notebook does not stop the others. On Ctrl-C the kernels are ended before
     KeyboardInterrupt is raised. The longest start first, so that none is left alone
     with the machine at the end; what is returned is in the order of `paths`.
     """
 
-    async def run_one(path: Path, gate: asyncio.Semaphore) -> Execution:
+    async def run_one(path: Path, gate: asyncio.Semaphore) -> Ran:
         async with gate:
-            return await execute(path, environment, progress.update)
+            return await run(path, environment, progress.update)
 
-    async def run_every() -> list[Execution]:
+    async def run_every() -> list[Ran]:
         gate = asyncio.Semaphore(workers)
         begin = sorted(paths, key=_imports_of_the_sdk, reverse=True)
         done = await asyncio.gather(*(run_one(path, gate) for path in begin))
-        return sorted(done, key=lambda execution: paths.index(execution.path))
+        return sorted(done, key=lambda item: paths.index(item.path))
 
     # The event loop lives in a thread of its own: in the main thread each notebook
     # client would put its own handler in the place of Ctrl-C's.
@@ -113,9 +124,7 @@ def run_all(
         if progress.console.is_terminal
         else nullcontext()
     )
-    future: Future[list[Execution]] = asyncio.run_coroutine_threadsafe(
-        run_every(), loop
-    )
+    future: Future[list[Ran]] = asyncio.run_coroutine_threadsafe(run_every(), loop)
     try:
         with live:
             return future.result()

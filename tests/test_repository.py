@@ -189,6 +189,7 @@ def test_a_lock_out_of_step_is_found(requirement: str, reason: str) -> None:
 COMES_WITH = {
     "botocore": "boto3",
     "ipython": "ipykernel",
+    "traitlets": "nbgrader",
     "sagemaker-core": "sagemaker",
 }
 

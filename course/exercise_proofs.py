@@ -1,0 +1,251 @@
+"""Proofs that exercises do what they should: run with no, wrong and right answers."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from course import exercises, lessons
+from course.execution import CELL_TIMEOUT, Execution, Failure
+from course.exercises import Task, WrongAnswer
+from course.runner import (
+    Progress,
+    default_workers,
+    make_console,
+    run_all,
+    stand_in_environment,
+)
+
+# A sentence that fits under a cell.
+LONGEST_SENTENCE = 200
+
+
+@dataclass
+class Proof:
+    """What the proofs of one source found; `problems` is empty if all is well."""
+
+    path: Path
+    tasks: list[Task]
+    wrong: list[WrongAnswer]
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class Kernel:
+    """A kernel that runs a notebook's cells one by one, in whatever order."""
+
+    client: NotebookClient
+
+    async def run(self, cell: NotebookNode, source: str | None = None) -> str | None:
+        """Run a cell, or other code in its place; return "Error: text" or None."""
+        cell = copy.deepcopy(cell)
+        if source is not None:
+            cell.source = source
+        try:
+            await self.client.async_execute_cell(cell, 0)
+        except CellExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except CellTimeoutError:
+            return f"CellTimeoutError: it took more than {CELL_TIMEOUT} seconds"
+        return None
+
+
+@asynccontextmanager
+async def started_kernel(
+    notebook: NotebookNode, folder: Path, environment: Mapping[str, str]
+) -> AsyncIterator[Kernel]:
+    """Start a kernel in a folder and end it."""
+    client = NotebookClient(
+        copy.deepcopy(notebook),
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        shutdown_kernel="immediate",
+    )
+    with open(os.devnull, "w") as nowhere:  # what the kernel's machinery says
+        async with client.async_setup_kernel(env=dict(environment), stderr=nowhere):
+            yield Kernel(client)
+
+
+async def prove(
+    path: Path,
+    environment: Mapping[str, str],
+    on_cell: Callable[[Execution], None] = lambda execution: None,
+) -> Proof:
+    """Run a source's exercises in one kernel, as a class would.
+
+    First as they are handed out, all tasks unanswered: each check has to fail with one
+    sentence, and no other cell may fail. Then, from the top, the wrong answers of each
+    task and at last its solution: each wrong answer has to be told what was foreseen,
+    and every solution has to pass. Where the students' copy stands, the cells run.
+    """
+    started = time.monotonic()
+    source = lessons.read(path)
+    handed_out = lessons.read(exercises.copy_of(path))
+    proof = Proof(path, exercises.tasks(source), exercises.wrong_answers(path))
+    execution = Execution(path, source)
+
+    def tell(step: str) -> None:
+        execution.heading, execution.seconds = step, time.monotonic() - started
+        on_cell(execution)
+
+    folder = exercises.copy_of(path).parent
+    try:
+        async with started_kernel(source, folder, environment) as kernel:
+            tell("without answers")
+            proof.problems += await _unanswered(kernel, handed_out)
+            tell("wrong answers and solutions")
+            proof.problems += await _answered(kernel, source, proof.wrong)
+    except DeadKernelError as error:
+        proof.problems.append(f"DeadKernelError: {error}")
+    proof.seconds = time.monotonic() - started
+    if proof.problems:
+        execution.failure = Failure(1, 1, "", proof.problems[0])
+    execution.cells_done = len(source.cells)
+    tell("done")
+    return proof
+
+
+async def _unanswered(kernel: Kernel, notebook: NotebookNode) -> list[str]:
+    problems = []
+    checks = {task.check: task.name for task in exercises.tasks(notebook)}
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        said = await kernel.run(cell)
+        if index not in checks:
+            if said is not None:
+                problems.append(f"without answers, {_named(cell, index)} fails: {said}")
+        elif said is None:
+            problems.append(f"{checks[index]}: its check passes without an answer")
+        elif not _is_one_sentence(said):
+            problems.append(
+                f"{checks[index]}: without an answer it is told no sentence but {said}"
+            )
+    return problems
+
+
+async def _answered(
+    kernel: Kernel, notebook: NotebookNode, wrong: Sequence[WrongAnswer]
+) -> list[str]:
+    problems = []
+    by_answer = {task.answer: task for task in exercises.tasks(notebook)}
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        if task := by_answer.get(index):
+            for item in wrong:
+                if item.task == task.name:
+                    problems += await _wrong(kernel, notebook, task, item)
+        said = await kernel.run(cell)
+        if said is not None:
+            problems.append(f"with the solutions, {_named(cell, index)} fails: {said}")
+    return problems
+
+
+async def _wrong(
+    kernel: Kernel, notebook: NotebookNode, task: Task, wrong: WrongAnswer
+) -> list[str]:
+    answer = " / ".join(wrong.answer.strip().splitlines())
+    said = await kernel.run(notebook.cells[task.answer], wrong.answer.strip())
+    if said is not None:
+        return [f"{task.name}: the wrong answer {answer} fails by itself: {said}"]
+    for cell in notebook.cells[task.answer + 1 : (task.check or 0) + 1]:
+        if cell.cell_type == "code":
+            said = await kernel.run(cell)
+    if said is None:
+        return [f"{task.name}: the wrong answer {answer} passes"]
+    if not _is_one_sentence(said) or wrong.told not in said:
+        return [f"{task.name}: the wrong answer {answer} is told {said}"]
+    return []
+
+
+def _named(cell: NotebookNode, index: int) -> str:
+    return f"cell {index + 1} ({cell.id})"
+
+
+def _is_one_sentence(said: str) -> bool:
+    """Say whether an error is a check's own, in one sentence."""
+    name, _, text = said.partition(": ")
+    short = "\n" not in text and len(text) <= LONGEST_SENTENCE
+    return name == "WrongAnswer" and short and text.endswith((".", "?", "!"))
+
+
+def prove_exercises(
+    names: Sequence[str] = (),
+    workers: int | None = None,
+    folder: Path = exercises.EXERCISES,
+    environment: Mapping[str, str] | None = None,
+    console: Console | None = None,
+) -> int:
+    """Bring the students' copies up to date, run all proofs, print a table.
+
+    Returns 0, 1 if something is wrong with an exercise, 2 if there is nothing to do.
+    Without `environment` the proofs run against the stand-in for AWS.
+    """
+    console = console or make_console()
+    try:
+        sources = exercises.find_sources(names, folder)
+    except lessons.NoSuchLesson as error:
+        console.print(str(error), markup=False)
+        return 2
+    if not sources:
+        console.print(f"There are no exercises in {folder}.", markup=False)
+        return 2
+    copies, problems = {}, {}
+    for source in sources:
+        copies[source] = exercises.bring_up_to_date(source)
+        problems[source] = exercises.form_problems(source)
+    if environment is None:
+        environment = stand_in_environment()
+    proofs = run_all(
+        sources,
+        environment,
+        workers or default_workers(),
+        Progress(sources, console),
+        prove,
+    )
+    for proof in proofs:
+        problems[proof.path] += proof.problems
+    console.print(_table(proofs, copies, problems))
+    for source, found in problems.items():
+        for text in found:
+            console.print(f"{source.stem}: {text}", markup=False, soft_wrap=True)
+    alone = exercises.strays(folder)
+    for path in alone:
+        console.print(f"{path.name} has no source: delete it.", markup=False)
+    return 1 if alone or any(problems.values()) else 0
+
+
+def _table(
+    proofs: Sequence[Proof],
+    copies: Mapping[Path, str],
+    problems: Mapping[Path, list[str]],
+) -> Table:
+    table = Table("exercises", "students' copy", "result", box=SIMPLE)
+    for name in ("tasks", "points", "wrong answers", "seconds"):
+        table.add_column(name, justify="right")
+    for proof in proofs:
+        table.add_row(
+            proof.path.stem,
+            copies[proof.path],
+            "[bold red]failed[/]" if problems[proof.path] else "passed",
+            str(len(proof.tasks)),
+            str(sum(task.points for task in proof.tasks)),
+            str(len(proof.wrong)),
+            f"{proof.seconds:.1f}",
+        )
+    return table

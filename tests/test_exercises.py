@@ -1,0 +1,161 @@
+"""Exercises: the students' copies are in step, and every check does what it should."""
+
+import asyncio
+import io
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import StandIn
+from exercise_fixture import WRONG, cell, good_exercises, write_exercises
+from leftovers import snapshot
+from rich.console import Console
+
+from course import exercises, lessons
+from course.exercise_proofs import Proof, prove, prove_exercises
+from course.install import ROOT
+
+SOURCES = exercises.find_sources()
+every_source = pytest.mark.parametrize(
+    "source", SOURCES, ids=[source.stem for source in SOURCES]
+)
+
+
+def proven(source: Path, environment: dict[str, str] | None = None) -> Proof:
+    """Prove exercises; without an environment, in one where `utils` is found."""
+    if environment is None:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        exercises.bring_up_to_date(source)
+    return asyncio.run(prove(source, environment))
+
+
+# --- the course's own -----------------------------------------------------------------
+
+
+def test_each_belongs_to_a_lesson() -> None:
+    stems = {path.stem for path in lessons.find_lessons()}
+    assert {source.stem for source in SOURCES} <= stems
+    assert all(source.parent.name == source.stem for source in SOURCES)
+
+
+@every_source
+def test_the_students_copy_is_in_step(source: Path) -> None:
+    """If this fails: `python -m course exercises`, and commit what it wrote."""
+    copy = exercises.copy_of(source)
+    assert copy.read_text(encoding="utf-8") == exercises.students_copy(source)
+    assert exercises.leaks(lessons.read(source), lessons.read(copy)) == []
+
+
+def test_there_is_no_copy_without_a_source() -> None:
+    assert exercises.strays() == []
+
+
+@every_source
+def test_the_form_is_the_one_described(source: Path) -> None:
+    assert exercises.form_problems(source) == []
+
+
+@every_source
+def test_no_wrong_and_right_answers_are_told_apart(
+    source: Path, stand_in: StandIn
+) -> None:
+    before = snapshot(stand_in.client)
+    proof = proven(source, stand_in.environment)
+    assert proof.problems == []
+    assert len(proof.wrong) >= sum(task.check is not None for task in proof.tasks)
+    assert snapshot(stand_in.client) - before == set()
+
+
+# --- negative controls ----------------------------------------------------------------
+
+
+def test_good_exercises_have_no_problem(tmp_path: Path) -> None:
+    source = write_exercises(tmp_path)
+    assert exercises.form_problems(source) == []
+    assert proven(source).problems == []
+
+
+def test_a_solution_in_a_students_copy_is_found(tmp_path: Path) -> None:
+    source = write_exercises(tmp_path)
+    notebook = lessons.read(source)
+    copy = nbformat.reads(exercises.students_copy(source), as_version=4)
+    assert exercises.leaks(notebook, copy) == []
+    cell(copy, "task-1").source = "length = 1230"
+    assert exercises.leaks(notebook, copy) == ["task-1: length = 1230"]
+    cell(copy, "task-3").source += cell(notebook, "task-3").source
+    assert len(exercises.leaks(notebook, copy)) == 1
+    cell(copy, "task-3").source = cell(notebook, "task-3").source
+    assert len(exercises.leaks(notebook, copy)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "problem"),
+    [
+        ("task-1-check", "pass", "task-1: its check passes without an answer"),
+        ("task-1-check", "assert length > 1", "task-1: without an answer it is told"),
+        ("task-1-check", 'check(0, "No\\nway.")', "task-1: without an answer it is"),
+        ("task-1-check", 'check(0, "Never.")', "(task-1-check) fails: WrongAnswer"),
+        ("task-2", "mouth = ...", "task-2: without an answer it is told"),
+        (
+            "set-up",
+            "from utils.checks import chalk",
+            "without answers, cell 2 (set-up)",
+        ),
+        ("clean-up", "assert length is ...", "with the solutions, cell 11 (clean-up)"),
+    ],
+    ids=["passes", "assert", "two-lines", "never", "stub", "set-up", "clean-up"],
+)
+def test_what_a_proof_finds(tmp_path: Path, name, code, problem) -> None:
+    notebook = good_exercises()
+    if name == "task-2":
+        code += "\n### BEGIN SOLUTION\nmouth = {'Rhine': 'North Sea'}.get\n"
+        code += "### END SOLUTION"
+    cell(notebook, name).source = code
+    problems = proven(write_exercises(tmp_path, notebook)).problems
+    assert [text for text in problems if problem in text], problems
+
+
+def test_a_solution_that_fails_is_found(tmp_path: Path) -> None:
+    notebook = good_exercises()
+    answer = cell(notebook, "task-1")
+    answer.source = answer.source.replace("1230", "123")
+    (problem,) = proven(write_exercises(tmp_path, notebook)).problems
+    assert problem.startswith("with the solutions, cell 5 (task-1-check) fails: Wrong")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"length = 12"', '"length = 5000"', "length = 5000 passes"),
+        ('told = "longer"', 'told = "shorter"', "length = 12 is told WrongAnswer: The"),
+        ('"length = 12"', '"length = 1 / 0"', "fails by itself: ZeroDivisionError"),
+    ],
+    ids=["passes", "another-sentence", "fails"],
+)
+def test_a_wrong_answer_that_is_not_told_is_found(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    assert old in WRONG
+    (found,) = proven(write_exercises(tmp_path, wrong=WRONG.replace(old, new))).problems
+    assert problem in found
+    assert found.startswith("task-1: the wrong answer")
+
+
+def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
+    notebook = good_exercises()
+    cell(notebook, "task-1-check").source = "pass"
+    source = write_exercises(tmp_path, notebook)
+    (tmp_path / "exercises" / "02_lakes.ipynb").write_text("{}")
+    console = Console(file=io.StringIO(), width=120)
+    code = prove_exercises(
+        folder=tmp_path / "exercises",
+        environment=os.environ | {"PYTHONPATH": str(ROOT)},
+        console=console,
+    )
+    text = console.file.getvalue()
+    assert code == 1
+    assert "01_rivers: task-1: its check passes without an answer" in text
+    assert "02_lakes.ipynb has no source" in text
+    assert exercises.copy_of(source).exists()
+    assert exercises.bring_up_to_date(source) == "unchanged"
