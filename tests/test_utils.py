@@ -420,6 +420,20 @@ def test_every_price_has_a_source_and_a_date():
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", price.read_on)
 
 
+def test_the_price_table_has_a_header_and_a_line_for_each_price(capsys):
+    cost.show_prices()
+    header, *rows, source = capsys.readouterr().out.splitlines()
+    assert re.split(r"\s{2,}", header) == ["instance type", "used for", "USD per hour"]
+    found = [re.split(r"\s{2,}", row) for row in rows]
+    wanted = [
+        [price.type, cost.USED_FOR[price.component], f"{price.usd_per_hour:.3f}"]
+        for price in cost.load_prices()
+    ]
+    assert found == wanted
+    assert len({len(line) for line in (header, *rows)}) == 1, "a ragged table"
+    assert min(price.read_on for price in cost.load_prices()) in source
+
+
 def test_cost_is_seconds_times_price_rounded_up(capsys):
     xlarge = cost.price_of("ml.m5.xlarge", "training").usd_per_hour
     used = [("ml.m5.xlarge", "training", 3600), ("ml.m5.xlarge", "training", 1)]

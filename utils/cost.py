@@ -6,6 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+# The price list's word for a use, and the word of the lessons.
+USED_FOR = {
+    "notebook": "notebook instance",
+    "training": "training job",
+    "transform": "batch transform job",
+    "hosting": "endpoint",
+}
+
 
 @dataclass(frozen=True)
 class Price:
@@ -33,12 +41,14 @@ def price_of(instance_type: str, component: str) -> Price:
 
 
 def show_prices() -> None:
-    """Print the table: what an instance costs for an hour, used or idle."""
+    """Print the table: what one instance costs for an hour, used or idle."""
     prices = load_prices()
+    print(f"{'instance type':15}{'used for':21}USD per hour")
     for price in prices:
-        print(f"{price.type:13} {price.component:10} {price.usd_per_hour:5.3f} USD")
+        use = USED_FOR.get(price.component, price.component)
+        print(f"{price.type:15}{use:21}{price.usd_per_hour:12.3f}")
     oldest = min(price.read_on for price in prices)
-    print(f"per hour in us-east-1, as of {oldest}; check the AWS price page")
+    print(f"(us-east-1, as of {oldest}; check the AWS price page)")
 
 
 def show_cost(used: Iterable[tuple[str, str, float]]) -> None:
