@@ -9,9 +9,12 @@ from pathlib import Path
 import boto3
 import nbformat
 import pytest
+import xgboost
+from lesson_runs import why_not_strict
 from nbformat import NotebookNode
 
 import utils
+from utils.data import TARGET, split_boston
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # The outputs that twins have in common, by the ids of their cells.
@@ -28,7 +31,7 @@ OF_BOSTON = (
 )
 OF_ENDPOINTS = ("split-code", "chunks", "rmse", "cleanup-proof")
 ALIKE = [
-    *[("01", "02", cell_id) for cell_id in (*OF_BOSTON, "curve", "download")],
+    *[("01", "02", cell_id) for cell_id in (*OF_BOSTON, "download")],
     *[("03", "04", cell_id) for cell_id in OF_ENDPOINTS],
     # A model says the same in batch transform and behind an endpoint.
     *[("01", "03", cell_id) for cell_id in ("split-code", "rmse")],
@@ -107,9 +110,61 @@ def test_the_log_shows_the_error_that_the_answer_had(number):
 
 
 def test_the_twins_would_be_told_apart():
-    assert stored_text(lesson("01"), "upload-code") != stored_text(
-        lesson("02"), "upload-code"
+    assert stored_text(lesson("01"), "no-model") != stored_text(
+        lesson("02"), "no-model"
     )
+
+
+def errors_with_and_without_stopping(seed: int, **others) -> tuple[int, float, float]:
+    """Train as lesson 01 does: rounds until the stop, RMSE on the test set, twice."""
+    sets = [
+        xgboost.DMatrix(part.drop(columns=TARGET), label=part[TARGET])
+        for part in split_boston(seed)
+    ]
+    train, validation, test = sets
+    settings = {"max_depth": 5, "eta": 0.2, "subsample": 0.8, "nthread": 1}
+    settings |= {"seed": seed} | others
+    watch = {"evals": [(validation, "validation")], "verbose_eval": False}
+    stop = {"early_stopping_rounds": 10}
+    stopped = xgboost.train(settings, train, 200, **watch, **stop)
+    every = xgboost.train(settings, train, 200)
+    kept = (0, stopped.best_iteration + 1)
+
+    def rmse(predicted):
+        return float(((predicted - test.get_label()) ** 2).mean() ** 0.5)
+
+    with_stop = stopped.predict(test, iteration_range=kept)
+    return stopped.num_boosted_rounds(), rmse(every.predict(test)), rmse(with_stop)
+
+
+@pytest.mark.skipif(bool(why_not_strict()), reason="numbers of the locked environment")
+def test_lesson_01_says_of_twelve_seeds_what_they_show():
+    text = " ".join(prose(lesson("01")).split())
+    rounds, without, stopped = zip(
+        *map(errors_with_and_without_stopping, range(12)), strict=True
+    )
+    better = sum(one < other for one, other in zip(without, stopped, strict=True))
+    assert better == 9
+    assert "in nine of twelve cases" in text
+    assert f"{sum(without) / 12:.3f} against {sum(stopped) / 12:.3f}" in text
+    assert f"{min(rounds)} to {max(rounds)} of 200 rounds" in text
+    assert f"{sum(rounds) / 12:.0f} on average" in text
+
+
+@pytest.mark.skipif(bool(why_not_strict()), reason="numbers of the locked environment")
+def test_lesson_01_says_when_stopping_saves_error():
+    text = " ".join(prose(lesson("01")).split())
+    _, without, stopped = zip(
+        *(
+            errors_with_and_without_stopping(seed, eta=1.0, subsample=0.5)
+            for seed in range(12)
+        ),
+        strict=True,
+    )
+    better = sum(one > other for one, other in zip(without, stopped, strict=True))
+    assert better == 11
+    assert "for eleven of the twelve seeds" in text
+    assert f"{sum(stopped) / 12:.2f} against {sum(without) / 12:.2f}" in text
 
 
 def run_first_cell(number: str, folder: Path) -> str:

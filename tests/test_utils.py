@@ -465,7 +465,8 @@ def drawn(figure: Figure) -> np.ndarray:
 
 FIGURES = {
     "predicted": lambda: plots.predicted_against_actual([5, 20, 50], [6, 18, 44], 3.8),
-    "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5, 5.5]),
+    "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5.5, 5], 3),
+    "target": lambda: plots.target_values([5, 20, 21, 48.8, 50, 50, 50]),
     "latency": lambda: plots.latency({1: [4, 5, 9], 50: [5, 6, 7]}),
     "calls": lambda: plots.calls_and_bytes([1, 50, 167], [167, 4, 1], [0.1, 3, 9]),
     "map": plots.map_of_parts,
@@ -494,9 +495,20 @@ def test_axes_are_labelled_with_units(name):
     assert axes.get_title()
 
 
-def test_the_best_round_is_the_one_with_the_least_validation_error():
+def test_the_kept_round_is_the_best_of_those_before_the_stop():
     (axes,) = FIGURES["rounds"]().axes
-    assert [text.get_text() for text in axes.texts] == ["best: round 2"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[2:] == ["stopped after 3 rounds", "round 2: this model is kept"]
+    marks = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
+    assert set(marks[labels[2]]) == {2}
+    assert marks[labels[3]] == [2]
+
+
+def test_the_target_at_the_cap_is_counted_apart():
+    (axes,) = FIGURES["target"]().axes
+    assert [text.get_text() for text in axes.texts] == ["3 tracts at 50:\n50 or more"]
+    bars = {bar.get_x(): bar.get_height() for bar in axes.patches if bar.get_height()}
+    assert bars == {4: 1, 20: 2, 48: 1, 50: 3}
 
 
 # --- clean-up -------------------------------------------------------------------------

@@ -51,29 +51,68 @@ def predicted_against_actual(
     return figure
 
 
-def error_by_round(train: Sequence[float], validation: Sequence[float]) -> Figure:
-    """Draw the error after each boosting round; mark the best validation round.
+def target_values(values: Sequence[float], cap: float = 50) -> Figure:
+    """Draw how often which target values occur, with those at the cap set apart.
+
+    values: median home values, in thousands of dollars. cap: the highest value that the
+    data can hold.
+    """
+    below = [value for value in values if value < cap]
+    capped = len(values) - len(below)
+    bins = range(0, int(cap) + 3, 2)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.8))
+        axes.hist(below, bins=bins, color=BLUE, alpha=0.75)
+        axes.hist([cap] * capped, bins=bins, color=ORANGE)
+        axes.annotate(
+            f"{capped} tracts at {cap:g}:\n{cap:g} or more",
+            (cap + 1, capped),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="right",
+            color=ORANGE,
+        )
+        axes.set(
+            xlabel=f"Median value ({PRICE_UNIT})",
+            ylabel="Number of tracts",
+            title=f"The target: {len(values)} tracts",
+        )
+        plt.close(figure)
+    return figure
+
+
+def error_by_round(
+    train: Sequence[float], validation: Sequence[float], stopped_after: int
+) -> Figure:
+    """Draw the error after each boosting round, and where early stopping ended.
 
     train, validation: RMSE per round, from round 0, in thousands of dollars.
+    stopped_after: how many rounds the job with early stopping ran.
     """
-    best = min(range(len(validation)), key=lambda i: validation[i])
+    best = min(range(stopped_after), key=lambda i: validation[i])
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots()
         axes.plot(train, color=BLUE, label="train")
         axes.plot(validation, color=ORANGE, label="validation", linestyle="-.")
-        axes.plot(best, validation[best], "o", color=ORANGE)
-        axes.annotate(
-            f"best: round {best}",
-            (best, validation[best]),
-            xytext=(0, 16),
-            textcoords="offset points",
-            ha="center",
+        axes.axvline(
+            stopped_after - 1,
+            color=GREY,
+            linestyle="--",
+            linewidth=1.2,
+            label=f"stopped after {stopped_after} rounds",
+        )
+        axes.plot(
+            best,
+            validation[best],
+            "o",
+            color=ORANGE,
+            label=f"round {best}: this model is kept",
         )
         axes.set(
             ylim=(0, None),
             xlabel="Boosting round",
             ylabel=f"RMSE ({PRICE_UNIT})",
-            title="Error after each round",
+            title=f"Error after each of {len(train)} rounds",
         )
         axes.legend()
         plt.close(figure)
