@@ -291,8 +291,9 @@ def blue_green() -> Canvas:
     canvas = Canvas(262)
     begin, update, runs, ready, over, end = 104, 172, 228, 302, 434, 506
     lanes = {"status": 78, "requests": 112, "old fleet": 152, "new fleet": 192}
+    colours = {"old fleet": "\n(blue)", "new fleet": "\n(green)"}
     for name, y in lanes.items():
-        canvas.text((18, y), name, size=NORMAL, bold=True)
+        canvas.text((18, y), name + colours.get(name, ""), size=NORMAL, bold=True)
 
     def bar(lane: str, start: float, stop: float, text: str, **style: str) -> None:
         y = lanes[lane]

@@ -22,11 +22,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from PIL import Image
 
-from course import lessons
+from course import lessons, prose
 from course.lessons import Heading
 from course.sanitize import sanitize
 
-MAX_LINES = 24  # "about 20"
+MAX_LINES = 20
 MAX_COLUMNS = 88
 TWINS = {"01": "02", "03": "04", "05": "06"}
 BOSTON = {"01", "02", "03", "04", "05", "06"}
@@ -82,6 +82,37 @@ BILLABLE = {
     "create_notebook_instance",
 }
 BILLABLE_SDK = re.compile(r"(trainer|transformer|tuner|builder|endpoint)\w*$", re.I)
+# The first code cell of every lesson.
+FIRST_CELL = """import sys
+
+sys.path.insert(0, "..")  # the course's own helper, utils, is one folder up
+
+from utils import check_versions
+
+check_versions()"""
+# The diagrams that a lesson shows; a lesson that is not here chooses by itself.
+PICTURES = {
+    "00": ("map_of_the_parts", "road_00"),
+    "01": ("road_01", "channels"),
+    "02": ("road_02", "channels", "training_job_timeline"),
+    "03": ("road_03", "request_path"),
+    "04": ("road_04", "request_path"),
+    "07": ("road_07", "two_variants", "blue_green"),
+}
+# What a reader imports, here or elsewhere: a variable of the same name would hide it. A
+# module that few know (token, chunk, ...) is not worth a worse name for a variable.
+PACKAGE_LIST = """
+base64 boto3 botocore calendar collections csv datetime email html http io itertools
+json logging math matplotlib numpy os pandas pathlib pickle random re sagemaker scipy
+shutil sklearn statistics string struct subprocess sys tarfile tempfile time types
+urllib utils uuid xgboost zipfile
+"""
+PACKAGES = frozenset(PACKAGE_LIST.split())
+# Pages of AWS, of the SDK and of boto3.
+PAGES_OF_AWS = re.compile(
+    r"https://(?:[a-z0-9-]+\.)*(?:amazon\.com|amazonaws\.com|repost\.aws"
+    r"|sagemaker\.readthedocs\.io|github\.com/(?:aws|boto))(?:/|$)"
+)
 CELL_KEYS = {"tags"}
 NOTEBOOK_KEYS = {"kernelspec", "language_info"}
 
@@ -145,7 +176,11 @@ class Lesson:
         return re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
     def section(self, pattern: str) -> tuple[int, int, str] | None:
-        """Find the section whose heading matches: (first cell, end cell, markdown).
+        """Return the first section whose heading matches, or None."""
+        return next(self.sections(pattern), None)
+
+    def sections(self, pattern: str) -> Iterator[tuple[int, int, str]]:
+        """Yield the sections whose heading matches: (first cell, end cell, markdown).
 
         A section reaches to the next heading of its level or above. The markdown
         leaves out the heading itself.
@@ -163,8 +198,7 @@ class Lesson:
                 text = text.split(f"{'#' * item.level} {item.text}", 1)[-1]
                 if after:
                     text = text.split(f"{'#' * after.level} {after.text}", 1)[0]
-                return item.cell, end, text
-        return None
+                yield item.cell, end, text
 
 
 Check = Callable[[Lesson, Sequence[Path]], Iterable[tuple[int | None, str]]]
@@ -296,7 +330,7 @@ def _effort(lesson: Lesson, every: Sequence[Path]) -> Iterator:
 
 @rule("L104", "the head links to the previous and next lesson and to the twin")
 def _neighbours(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    targets = {Path(target).name for target in _links(lesson.head())}
+    targets = {Path(target).name for target in prose.links(lesson.head())}
     names = [path.name for path in every]
     wanted = {}
     if lesson.path.name in names:
@@ -311,12 +345,12 @@ def _neighbours(lesson: Lesson, every: Sequence[Path]) -> Iterator:
         yield 0, f"does not link to its {wanted[name]} lesson; add a link to {name}"
 
 
-@rule("L105", "every link to a file of the repository leads to one that exists")
+@rule("L105", "every link or picture from the repository is a file that exists")
 def _links_resolve(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for index, cell in lesson.markdown():
-        for target in _links(cell.source):
+        for target in prose.targets(cell.source):
             file = target.partition("#")[0]
-            if not file or "://" in file or file.startswith("mailto:"):
+            if not file or prose.is_external(file) or file.startswith("mailto:"):
                 continue
             if not (lesson.path.parent / file).exists():
                 yield index, f"links to {file}, which is not there; mend the link"
@@ -369,34 +403,30 @@ def _spine(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield None, f'step {number} is "{text}"; its name is "{wanted}"'
 
 
-@rule("L111", "twins have the same headings of level 2")
+@rule("L111", "twins have the same numbered steps")
 def _twins(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for path in every:
         if lessons.lesson_number(path) == TWINS.get(lesson.number):
-            mine = [item.text for item in lesson.headings if item.level == 2]
             twin = _read_other(path)
             if twin is None:
                 continue
-            other = lessons.headings(twin)
-            theirs = [item.text for item in other if item.level == 2]
+            mine, theirs = _steps(lesson.headings), _steps(lessons.headings(twin))
             for text in [text for text in mine if text not in theirs]:
-                yield None, f'heading "{text}" is not in its twin {path.name}'
+                yield None, f'step "{text}" is not in its twin {path.name}'
             for text in [text for text in theirs if text not in mine]:
-                yield None, f'lacks the heading "{text}" of its twin {path.name}'
+                yield None, f'lacks the step "{text}" of its twin {path.name}'
             if sorted(mine) == sorted(theirs) and mine != theirs:
-                yield None, f"headings are in another order than in {path.name}"
+                yield None, f"steps are in another order than in {path.name}"
 
 
 @rule("L112", "a section Clean up ends with a cell that asserts that nothing is left")
 def _clean_up(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    section = lesson.section(r"(\d\W+)?clean(ing)?[ -]?up")
-    if section is None:
+    sections = list(lesson.sections(r".*\bclean(ing)?[ -]?up\b"))
+    if not sections:
         yield None, "has no section Clean up; add it"
-        return
-    cells = [cell for index, cell in lesson.code() if section[0] <= index < section[1]]
-    tree = _parse(cells[-1].source) if cells else None
-    if tree is None or not any(isinstance(n, ast.Assert) for n in ast.walk(tree)):
-        yield section[0], "section does not end with an assert that nothing is left"
+    elif not any(_ends_in_assert(lesson, start, end) for start, end, _ in sections):
+        where = sections[-1][0]
+        yield where, "section does not end with an assert that nothing is left"
 
 
 @rule("L113", "a section Key points has a list")
@@ -404,33 +434,37 @@ def _key_points(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     yield from _list_of(lesson, "Key points", 2, 8)
 
 
-@rule("L114", "a section Exercises has one to recall, one to change, one to extend")
+@rule("L114", "a section Exercises leads to the lesson's exercises and holds no tasks")
 def _exercises(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     section = lesson.section("Exercises?")
     if section is None:
         yield None, "has no section Exercises; add it"
         return
-    for kind in ("recall", "change", "extend"):
-        if not re.search(rf"\b{kind}\b", section[2], re.IGNORECASE):
-            yield section[0], f'section has no exercise of the kind "{kind}"'
+    wanted = f"../exercises/{lesson.path.name}"
+    if wanted not in prose.links(section[2]):
+        yield section[0], f"section Exercises does not link to {wanted}; add the link"
+    if _items(section[2]):
+        yield section[0], f"section Exercises holds tasks; they belong into {wanted}"
 
 
-@rule("L115", "each exercise gives the result to expect")
-def _results(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    section = lesson.section("Exercises?")
-    for item in _items(section[2]) if section else []:
-        if not re.search(r"\b(expect(ed|s)?|results?)\b", item, re.IGNORECASE):
-            words = " ".join(item.split()[:5])
-            yield section[0], f'exercise "{words} ..." does not say what to expect'
-
-
-@rule("L116", "a section Further reading names pages, in a list or in italics")
+@rule(
+    "L116", "Further reading: every item is a link, two at least are AWS's or the SDK's"
+)
 def _reading(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     section = lesson.section("Further reading")
     if section is None:
         yield None, "has no section Further reading; add it"
-    elif not _items(section[2]) and not re.search(r"\*[^*]{4,}\*", section[2]):
-        yield section[0], "section Further reading names no page; name one"
+        return
+    pages = [link for link in prose.links(section[2]) if PAGES_OF_AWS.match(link)]
+    if len(pages) < 2:
+        yield (
+            section[0],
+            f"Further reading has {len(pages)} links to AWS's pages, not 2",
+        )
+    for item in _items(section[2]):
+        if not prose.links(item):
+            words = " ".join(item.split()[:5])
+            yield section[0], f'Further reading names "{words} ..." and no address'
 
 
 @rule("L117", "text before a slow or billable cell says how long it takes and its cost")
@@ -447,27 +481,66 @@ def _billable(lesson: Lesson, every: Sequence[Path]) -> Iterator:
         previous = index + 1
 
 
-@rule("L118", 'the voice: no "simply"')
-def _voice(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+@rule("L119", "the diagrams that belong to the lesson are shown")
+def _diagrams(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    shown = {
+        picture.target
+        for _, cell in lesson.markdown()
+        for picture in prose.pictures(cell.source)
+    }
+    for name in PICTURES.get(lesson.number, ()):
+        if f"images/{name}.svg" not in shown:
+            yield None, f"does not show images/{name}.svg; add it with its alt text"
+
+
+@rule("L120", "a picture is a file and has an alternative text that says what it shows")
+def _alternatives(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for index, cell in lesson.markdown():
-        if re.search(r"\bsimply\b", cell.source, re.IGNORECASE):
-            yield index, 'says "simply"; say it without'
+        for picture in prose.pictures(cell.source):
+            if reason := prose.what_is_wrong_with_alt(picture):
+                yield index, f"picture {picture.target} {reason}; say what it shows"
+            if re.match(r"(attachment|data):", picture.target):
+                yield index, "holds a picture in itself; put it into images/"
+            elif prose.is_external(picture.target):
+                yield index, f"loads {picture.target}; put it into images/"
+
+
+@rule("L121", "an external link is https, has a real host and no space")
+def _addresses(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, cell in lesson.markdown():
+        for link in prose.links(cell.source):
+            if not prose.is_external(link):
+                continue
+            if reason := prose.what_is_wrong_with_address(link):
+                yield index, f"link {link} {reason}; mend it"
+
+
+@rule("L122", "minutes and prices on AWS are marked as estimates, prices with a month")
+def _estimates(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, cell in lesson.markdown():
+        for paragraph in prose.paragraphs(cell.source):
+            if reason := prose.what_is_unmarked(paragraph):
+                yield index, f"{reason}; say estimated, and for a price its month"
+
+
+@rule("L123", "a section Why ... comes before the Questions")
+def _why(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    second = [item.text.lower() for item in lesson.headings if item.level == 2]
+    asked = second.index("questions") if "questions" in second else len(second)
+    if not any(text.startswith("why") for text in second[:asked]):
+        yield None, "has no section Why ... before the Questions; say what it is for"
 
 
 # --- L2: the code ---------------------------------------------------------------------
 
 
-@rule("L201", "the first code cell is the same in all lessons")
+@rule("L201", "the first code cell is the short one that all lessons have")
 def _first_cell(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     mine = next(lesson.code(), None)
     if mine is None:
         yield None, "has no code"
-        return
-    for path in every[:1]:
-        first = _read_other(path)
-        theirs = next(Lesson(path, first).code(), None) if first else None
-        if theirs and theirs[1].source != mine[1].source:
-            yield mine[0], f"is not the first code cell of {path.name}; copy it"
+    elif mine[1].source.strip() != FIRST_CELL:
+        yield mine[0], "is not the first code cell of the course (linter.FIRST_CELL)"
 
 
 @rule("L202", "one cell, the second with code, has the tag parameters")
@@ -574,6 +647,50 @@ def _semicolon(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, "ends in ';' to hide a value; give the value a name instead"
 
 
+@rule("L213", "what waits by default is left to wait, unless the text says why not")
+def _waiting(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, node in _nodes(lesson, ast.keyword):
+        if node.arg == "poll":
+            yield index, "passes poll; leave it to the SDK"
+        waits_elsewhere = node.arg == "wait" and ast.unparse(node.value) == "False"
+        if waits_elsewhere and not re.search(r"\bwait", _text_before(lesson, index)):
+            yield index, "passes wait=False; say in the text before why"
+
+
+@rule("L214", "names, URIs and ARNs are printed as they are")
+def _public(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, node in _nodes(lesson, ast.Attribute):
+        if ast.unparse(node) in ("course.public", "course.poll"):
+            yield index, f"uses {ast.unparse(node)}; write what a reader would write"
+
+
+@rule("L215", "a private attribute has its reason: in the text before, or beside it")
+def _private(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, node in _nodes(lesson, ast.Attribute):
+        name = node.attr
+        if not name.startswith("_") or name.startswith("__"):
+            continue
+        text = " ".join(cell.source for at, cell in lesson.markdown() if at < index)
+        line = lesson.cells[index].source.splitlines()[node.end_lineno - 1]
+        said = name in text or "underscore" in text.lower()
+        if not said and len(line.partition("#")[2].split()) < 4:
+            yield index, f"uses the private {name}; say in the text before why"
+
+
+@rule("L216", "no variable hides a package")
+def _hiding(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, cell in lesson.code():
+        for name in sorted(_bound(cell.source) & PACKAGES):
+            yield index, f"calls a variable {name}, which hides the package; rename it"
+
+
+@rule("L217", "no comprehension stands in a comprehension")
+def _nested(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, node in _nodes(lesson, COMPREHENSION):
+        if any(isinstance(n, COMPREHENSION) for n in ast.walk(node) if n is not node):
+            yield index, "has a comprehension in a comprehension; use a loop or a name"
+
+
 # --- L3: the outputs ------------------------------------------------------------------
 
 # /home/ec2-user is the same on every SageMaker notebook instance.
@@ -581,6 +698,8 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.<>/:])(/(?:tmp|var/folders|private|home|root|Users|work)/(?!ec2-user)[\w.-]+"
     r"|[A-Z]:\\\\?Users)"
 )
+# The whole line, or what follows a colon at its end.
+BARE_TRUTH = re.compile(r"^(?:[^\n'\"{]*: ?)?(?:True|False)\.?$", re.MULTILINE)
 ANSI = re.compile(r"\x1b\[")
 WARNING = re.compile(r"\b\w*Warning\b|\bWARNING\b")
 OF_ONE_RUN = {
@@ -675,11 +794,11 @@ def _one_run(lesson: Lesson, every: Sequence[Path]) -> Iterator:
                 )
 
 
-@rule("L310", "a lesson shows a figure, and a cell that draws one stores one")
+@rule("L310", "a lesson shows a picture, and a cell that draws a figure stores it")
 def _missing_figure(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     drawn = {index for index, _ in lessons.figures(lesson.notebook)}
-    if not drawn:
-        yield None, "shows no figure; each lesson needs one, also for the index page"
+    if not drawn and not any(prose.pictures(c.source) for _, c in lesson.markdown()):
+        yield None, "shows no picture; each lesson needs one, also for the index page"
     for index, cell in lesson.code():
         if _draws(cell.source) and index not in drawn:
             yield index, "draws, but no figure is stored; run `make outputs`"
@@ -702,7 +821,17 @@ def _numbers(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, "draws a figure; print or assert its numbers here or next"
 
 
+@rule("L313", "what is printed is for the reader: no bare True or False")
+def _bare_truth(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, text in _texts(lesson):
+        if match := BARE_TRUTH.search(text):
+            yield index, f'prints "{match[0].strip()}"; say it in words, or assert it'
+
+
 # --- what the rules share -------------------------------------------------------------
+
+
+COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 @cache
@@ -786,6 +915,43 @@ def _imported(lesson: Lesson) -> Iterator[tuple[int, str]]:
             yield index, node.module or ""
 
 
+def _ends_in_assert(lesson: Lesson, start: int, end: int) -> bool:
+    cells = [cell for index, cell in lesson.code() if start <= index < end]
+    tree = _parse(cells[-1].source) if cells else None
+    return tree is not None and any(isinstance(n, ast.Assert) for n in ast.walk(tree))
+
+
+def _steps(headings: Sequence[Heading]) -> list[str]:
+    """Return the numbered headings of level 2: the spine of the Boston lessons."""
+    return [h.text for h in headings if h.level == 2 and re.match(r"\d", h.text)]
+
+
+def _text_before(lesson: Lesson, index: int) -> str:
+    """Return the markdown between a cell and the code before it."""
+    text = []
+    for cell in reversed(lesson.cells[:index]):
+        if cell.cell_type == "code":
+            break
+        text.insert(0, cell.source)
+    return "\n\n".join(text)
+
+
+def _bound(source: str) -> set[str]:
+    """Return the names that a cell gives to values, functions and arguments."""
+    names = set()
+    tree = _parse(source)
+    for node in ast.walk(tree) if tree else []:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname)
+    return names
+
+
 def _outputs(lesson: Lesson) -> Iterator[tuple[int, NotebookNode]]:
     for index, cell in enumerate(lesson.cells):
         for output in cell.get("outputs", []):
@@ -802,10 +968,6 @@ def _texts(lesson: Lesson) -> Iterator[tuple[int, str]]:
                 yield index, value if isinstance(value, str) else json.dumps(value)
         if output.output_type == "error":
             yield index, "\n".join([output.evalue, *output.traceback])
-
-
-def _links(markdown: str) -> list[str]:
-    return re.findall(r"\]\(\s*<?([^)\s>]+)", lessons.FENCE.sub("", markdown))
 
 
 def _items(markdown: str) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import html
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from bs4 import BeautifulSoup
@@ -16,10 +18,11 @@ from nbconvert.filters.markdown import markdown2html
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from course import lessons
-from course.install import ROOT
+from course import lessons, prose
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+CAPTION = re.compile(r"\*([^*\s][^*]*)\*")
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -76,7 +79,11 @@ def write_lesson(
     `path` is the lesson's file, `every` all lessons in order (for the links), `failure`
     what went wrong or "".
     """
-    content, _ = _exporter().from_notebook_node(_with_alternative_texts(notebook))
+    # So that the diagrams beside the lesson are found, and become part of the page.
+    beside = {"metadata": {"path": str(path.parent)}}
+    content, _ = _exporter().from_notebook_node(
+        _with_alternative_texts(notebook), resources=beside
+    )
     soup = BeautifulSoup(content, "html.parser")
     _point_links(soup, path, page)
     for tag in soup.find_all("pre"):
@@ -93,24 +100,28 @@ def write_lesson(
 def write_index(
     cards: Sequence[tuple[Path, NotebookNode, str]], folder: Path, build: Path
 ) -> None:
-    """Write build/index.html, with a picture (its first figure) for each lesson.
+    """Write build/index.html, with a picture of its own for each lesson.
 
     A card is the lesson's file, its executed notebook, and what went wrong or "".
     `folder` is where the lessons to work in are.
     """
     (build / "figures").mkdir(parents=True, exist_ok=True)
     parts = []
+    shown: set[bytes] = set()
     for path, notebook, failure in cards:
         number, title = lessons.lesson_number(path), lessons.title(notebook)
-        picture = '<span class="no-picture">No figure</span>'
-        for _, png in lessons.figures(notebook):
-            file = build / "figures" / f"{path.stem}.png"
-            file.write_bytes(png)
+        picture = '<span class="no-picture">No picture</span>'
+        pictures = list(_pictures(path, notebook))
+        new = [item for item in pictures if item.content not in shown]
+        if pictures:
+            chosen = (new or pictures)[0]
+            shown.add(chosen.content)
+            file = build / "figures" / f"{path.stem}{chosen.suffix}"
+            file.write_bytes(chosen.content)
             picture = (
                 f'<img src="figures/{file.name}" loading="lazy" '
-                f'alt="First figure of lesson {number}">'
+                f'alt="{html.escape(chosen.alt)}">'
             )
-            break
         parts.append(
             CARD.format(
                 page=f"lessons/{path.stem}.html",
@@ -129,10 +140,35 @@ def write_index(
     _write(build / "index.html", "A course on Amazon SageMaker", body, "")
 
 
+class Picture(NamedTuple):
+    """A picture of a lesson: its file's content and ending, and what it shows."""
+
+    content: bytes
+    suffix: str
+    alt: str
+
+
+def _pictures(path: Path, notebook: NotebookNode) -> Iterator[Picture]:
+    """Yield what may stand for a lesson, the best first.
+
+    That is its last figure, since a lesson ends with its result; then the others, and
+    then its diagrams, without the strip of the road, which looks alike everywhere.
+    """
+    for index, png in reversed(list(lessons.figures(notebook))):
+        yield Picture(png, ".png", _alternative(notebook, index))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for picture in prose.pictures(cell.source):
+                file = path.parent / picture.target
+                if file.is_file() and not file.name.startswith("road_"):
+                    alt = " ".join(picture.alt.split())
+                    yield Picture(file.read_bytes(), file.suffix, alt)
+
+
 @cache
 def _exporter() -> HTMLExporter:
     """One for all pages: each would read and compile the same templates."""
-    return HTMLExporter(template_name="basic")
+    return HTMLExporter(template_name="basic", embed_images=True)
 
 
 def _write(page: Path, title: str, body: str, code_style: str) -> None:
@@ -165,18 +201,26 @@ def _links(path: Path, every: Sequence[Path]) -> str:
 
 
 def _with_alternative_texts(notebook: NotebookNode) -> NotebookNode:
-    """Give each figure an alternative text that says where it stands."""
+    """Give each figure an alternative text."""
     copied = copy.deepcopy(notebook)
     for index, cell in enumerate(copied.cells):
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                heading = lessons.heading_of(copied, index)
-                text = f"Figure under {heading}; the text around it says what it shows"
                 output.metadata["image/png"] = {
+                    "alt": _alternative(copied, index),
                     **output.metadata.get("image/png", {}),
-                    "alt": output.metadata.get("image/png", {}).get("alt", text),
                 }
     return copied
+
+
+def _alternative(notebook: NotebookNode, index: int) -> str:
+    """Return what a cell's figure shows: its caption, in italics below it, or where."""
+    following = notebook.cells[index + 1 : index + 2]
+    text = following[0].source if following else ""
+    if caption := CAPTION.match(text):
+        return " ".join(caption[1].replace("`", "").split())
+    heading = lessons.heading_of(notebook, index)
+    return f"Figure under {heading}; the text around it says what it shows"
 
 
 def _point_links(soup: BeautifulSoup, path: Path, page: Path) -> None:
@@ -188,9 +232,9 @@ def _point_links(soup: BeautifulSoup, path: Path, page: Path) -> None:
         file = (path.parent / target).resolve()
         if file.suffix == ".ipynb" and file.parent == path.parent.resolve():
             tag["href"] = f"{file.stem}.html{mark}{fragment}"
-        elif file.exists() and file.is_relative_to(ROOT):
-            relative = Path(*[".."] * len(page.parent.relative_to(ROOT).parts))
-            tag["href"] = f"{relative / file.relative_to(ROOT)}{mark}{fragment}"
+        elif file.exists():
+            relative = Path(os.path.relpath(file, page.resolve().parent)).as_posix()
+            tag["href"] = f"{quote(relative)}{mark}{fragment}"
 
 
 def _without_number(title: str, number: str) -> str:

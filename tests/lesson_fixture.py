@@ -14,14 +14,22 @@ from nbformat.v4 import (
 )
 from PIL import Image, ImageDraw
 
+from course.linter import FIRST_CELL, PICTURES
+
 HEAD = """# {number} Rivers, {title}
 
 You learn to say how long a river is.
 
-10 minutes of reading, 5 minutes of exercises. Cost on AWS: less than 0.01 USD.
-Services used: Amazon S3.
+10 minutes of reading, 5 minutes of exercises. Cost on AWS: an estimated 0.01 USD
+(price list of September 2026). Services used: Amazon S3.
 
 {links}"""
+
+WHY = """## Why measure a river
+
+Because a map is not to scale.
+
+{pictures}"""
 
 QUESTIONS = """## Questions
 
@@ -46,7 +54,8 @@ STEPS = {
 
 TRAIN = """## 4 Train
 
-The job takes 3 seconds here and 4 minutes on AWS, where it costs less than 0.01 USD."""
+The job takes 3 seconds here and an estimated 4 minutes on AWS, where it costs less than
+0.01 USD (price list of September 2026)."""
 
 REST = """## 5 Test by batch transform
 
@@ -60,6 +69,8 @@ This lesson skips this step.
 
 This lesson skips this step."""
 
+CAPTION = """*The river grows by a line a year.* That is not much."""
+
 CLEAN_UP = """## Clean up
 
 Nothing stays."""
@@ -71,23 +82,17 @@ END = """## Key points
 
 ## Exercises
 
-### 1 Recall
-
-What is a mouth? Expected result: one sentence.
-
-### 2 Change
-
-Take another year. Expected result: a shorter river.
-
-### 3 Extend
-
-Add a lake. Expected result: a longer river.
+Open [the exercises](../exercises/{number}_rivers.ipynb): three tasks, 5 minutes. The
+notebook makes what it needs.
 
 ## Further reading
 
-- AWS page: What is a river"""
+- [What is a river](https://docs.aws.amazon.com/sagemaker/latest/dg/whatis.html)
+- [Rivers in Python](https://sagemaker.readthedocs.io/en/stable/): the SDK's pages
+- [Rivers (geography)](https://en.wikipedia.org/wiki/River_(geography))"""
 
-FIRST_CODE = "import json\n\nlines = json.loads('[1, 2]')"
+DIAGRAM = """<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">
+<path d="M 0 10 L 40 10" style="stroke: #000000"/></svg>"""
 ON_PURPOSE = """try:
     lengths["Nile"]
 except KeyError as error:
@@ -117,7 +122,7 @@ def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
     other = {"01": "02", "02": "01"}[number]
     links = f"[The other one]({other}_rivers.ipynb)"
     code = [
-        new_code_cell(FIRST_CODE),
+        new_code_cell(FIRST_CELL),
         new_code_cell("year = 2020", metadata={"tags": ["parameters"]}),
         new_code_cell(
             'lengths = {"Rhine": 1230 + (year - 2020)}\nprint(lengths["Rhine"], "km")',
@@ -137,9 +142,14 @@ def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
     ]
     for count, cell in enumerate(code, start=1):
         cell.execution_count = count
+    pictures = "\n\n".join(
+        f"![A river that flows from left to right](images/{name}.svg)"
+        for name in PICTURES[number]
+    )
     skipped = "\n\n".join(f"## {name}\n\n{text}" for name, text in STEPS.items())
     cells = [
         new_markdown_cell(HEAD.format(number=number, title=title, links=links)),
+        new_markdown_cell(WHY.format(pictures=pictures)),
         new_markdown_cell(QUESTIONS),
         new_markdown_cell(SET_UP),
         *code[:3],
@@ -149,9 +159,10 @@ def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
         code[4],
         new_markdown_cell(REST),
         code[5],
+        new_markdown_cell(CAPTION),
         new_markdown_cell(CLEAN_UP),
         code[6],
-        new_markdown_cell(END),
+        new_markdown_cell(END.format(number=number)),
     ]
     for position, cell in enumerate(cells):
         cell.id = f"cell-{position}"
@@ -175,7 +186,14 @@ def write(notebook: NotebookNode, path: Path) -> Path:
 
 
 def write_course(folder: Path) -> list[Path]:
-    """Write two good lessons, twins of each other; return their files."""
+    """Write two good lessons, twins of each other, and what they link to."""
+    exercises, images = folder.parent / "exercises", folder / "images"
+    for place in (folder, exercises, images):
+        place.mkdir(exist_ok=True)
+    for name in {name for names in PICTURES.values() for name in names}:
+        (images / f"{name}.svg").write_text(DIAGRAM)
+    for number in ("01", "02"):
+        write(small_notebook("1"), exercises / f"{number}_rivers.ipynb")
     return [
         write(good_lesson("01", "high level"), folder / "01_rivers.ipynb"),
         write(good_lesson("02", "low level"), folder / "02_rivers.ipynb"),

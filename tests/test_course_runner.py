@@ -27,6 +27,7 @@ from course.execution import (
     parameter_names,
 )
 from course.install import ROOT, SetupError, check_version, uv_settings
+from course.linter import FIRST_CELL
 
 LOADS = {
     "script": "src",
@@ -48,7 +49,7 @@ def run(folder: Path, *names: str, workers: int = 2) -> tuple[int, str]:
         workers=workers,
         folder=folder,
         build=folder / "build",
-        environment=os.environ,
+        environment=os.environ | {"PYTHONPATH": str(ROOT)},  # for utils
         console=console,
     )
     return code, console.file.getvalue()
@@ -63,7 +64,7 @@ def with_heading(text: str, *sources: str) -> nbformat.NotebookNode:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
     """Two lessons that pass (run at the same time) and one that fails."""
-    folder = tmp_path_factory.mktemp("lessons")
+    folder = tmp_path_factory.mktemp("lessons") / "notebooks"
     for path in write_course(folder):
         notebook = lessons.read(path)
         # The picture comes from the run itself: take matplotlib's.
@@ -150,8 +151,15 @@ def test_the_index_has_a_picture_title_promise_and_minutes_for_each(built) -> No
     assert "Rivers, high level" in first.h2.text
     assert "You learn to say how long a river is." in first.text
     assert "10 minutes of reading" in first.text
-    picture = folder / "build" / first.img["src"]
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    pictures = [folder / "build" / card.img["src"] for card in cards[:2]]
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+    # The twin draws the same figure, so it is shown by its diagram.
+    assert pictures[1].read_bytes().startswith(b"<svg")
+    assert [card.img["alt"] for card in cards[:2]] == [
+        "The river grows by a line a year.",
+        "A river that flows from left to right",
+    ]
+    assert "No picture" in cards[2].text
     assert (folder / "build" / first.a["href"]).exists()
     assert "stopped at cell 4" in cards[2].text
 
@@ -204,6 +212,15 @@ def test_a_foreign_load_is_found(tag: str) -> None:
     assert foreign_loads(f"<html><head>{tag}</head></html>")
 
 
+def test_diagrams_are_part_of_the_page(built) -> None:
+    page = (built[0] / "build" / "lessons" / "01_rivers.html").read_text()
+    images = BeautifulSoup(page, "html.parser").find_all("img")
+    kinds = [image["src"].partition(";")[0] for image in images]
+    assert kinds.count("data:image/svg+xml") == 2
+    assert kinds.count("data:image/png") == 1
+    assert len(kinds) == 3
+
+
 def test_pages_can_be_read_by_everybody(built) -> None:
     for page in pages_of(built[0]):
         soup = BeautifulSoup(page.read_text(), "html.parser")
@@ -224,7 +241,9 @@ def test_links_between_lessons_lead_to_pages(built) -> None:
     soup = BeautifulSoup(page.read_text(), "html.parser")
     targets = [tag["href"] for tag in soup.find_all("a") if tag["href"][0] != "#"]
     assert "02_rivers.html" in targets
-    for target in targets:
+    inside = [target for target in targets if "://" not in target]
+    assert len(inside) < len(targets)
+    for target in inside:
         assert (page.parent / target).exists(), target
 
 
@@ -726,5 +745,7 @@ def test_the_good_lesson_runs_as_it_is_stored(tmp_path: Path) -> None:
     assert code == 0
     ran = lessons.read(tmp_path / "build" / "notebooks" / "01_rivers.ipynb")
     for cell, executed in zip(notebook.cells, ran.cells, strict=True):
+        if cell.source == FIRST_CELL:  # prints the versions of packages
+            continue
         texts = [out.text for out in cell.get("outputs", []) if "text" in out]
         assert [o.text for o in executed.get("outputs", []) if "text" in o] == texts
