@@ -29,7 +29,17 @@ OF_BOSTON = (
     "cost",
     "cleanup-proof",
 )
-OF_ENDPOINTS = ("split-code", "chunks", "rmse", "cleanup-proof")
+OF_ENDPOINTS = (
+    "split-code",
+    "one",
+    "serializers",
+    "chunks",
+    "rmse",
+    "plot",
+    "wrong",
+    "gone",
+    "cleanup-proof",
+)
 ALIKE = [
     *[("01", "02", cell_id) for cell_id in (*OF_BOSTON, "download")],
     *[("03", "04", cell_id) for cell_id in OF_ENDPOINTS],

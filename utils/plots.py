@@ -147,15 +147,14 @@ def calls_and_bytes(
 ) -> Figure:
     """Draw two panels over the rows per request: requests needed, and their size.
 
-    rows, calls, kilobytes: n values each; kilobytes is the largest body of a request.
+    rows, calls, kilobytes: n values each; kilobytes is the body of one request.
     """
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
         left.plot(rows, calls, "o-", color=BLUE)
         right.plot(rows, kilobytes, "o-", color=ORANGE)
         left.set(ylim=(0, None), ylabel="Requests", title="Fewer requests ...")
-        right.set(ylabel="Largest body (kB)", title="... and larger bodies")
-        right.set(ylim=(0, None))
+        right.set(ylim=(0, None), ylabel="Body (kB)", title="... and larger bodies")
         for axes in (left, right):
             axes.set_xlabel("Rows per request")
         plt.close(figure)
