@@ -37,7 +37,6 @@ OF_ENDPOINTS = (
     "rmse",
     "plot",
     "wrong",
-    "gone",
     "cleanup-proof",
 )
 ALIKE = [
