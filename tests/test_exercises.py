@@ -3,6 +3,9 @@
 import asyncio
 import io
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -10,6 +13,8 @@ import pytest
 from conftest import StandIn
 from exercise_fixture import WRONG, cell, good_exercises, write_exercises
 from leftovers import snapshot
+from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_in_aws_mode
+from nbgrader.api import Gradebook
 from rich.console import Console
 
 from course import exercises, lessons
@@ -65,6 +70,91 @@ def test_no_wrong_and_right_answers_are_told_apart(
     assert proof.problems == []
     assert len(proof.wrong) >= sum(task.check is not None for task in proof.tasks)
     assert snapshot(stand_in.client) - before == set()
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the course, to run solved exercises in."""
+    folder = copy_of_the_course(tmp_path_factory.mktemp("solved") / NAME_OF_A_COPY)
+    (folder / "exercises").mkdir()
+    return folder
+
+
+@every_source
+def test_the_solutions_alone_pass_in_aws_mode(
+    source: Path, stand_in: StandIn, course: Path, tmp_path: Path
+) -> None:
+    """From a fresh kernel, headless, by papermill."""
+    solved = Path(shutil.copy(source, course / "exercises"))
+    run = run_in_aws_mode(solved, stand_in, tmp_path)
+    assert run.error is None
+    assert run.left == []
+
+
+# --- a teacher's nbgrader -------------------------------------------------------------
+
+
+def nbgrader(*arguments: str, folder: Path, environment: dict[str, str]) -> None:
+    programs = Path(sys.executable).parent  # nbgrader starts alembic
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        env=environment
+        | {"PYTHONPATH": str(ROOT), "PATH": f"{programs}:{os.environ['PATH']}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def solved_by_a_student(source: Path) -> nbformat.NotebookNode:
+    """Return the students' copy with the solutions written into its answer cells."""
+    copy, notebook = lessons.read(exercises.copy_of(source)), lessons.read(source)
+    exercises.without_marks(notebook)
+    for task in exercises.tasks(notebook):
+        copy.cells[task.answer].source = notebook.cells[task.answer].source
+    return copy
+
+
+def test_a_teacher_s_own_course_takes_a_source_as_it_is(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
+    """In nbgrader's own layout, with its default settings."""
+    source = exercises.find_sources(["00"])[0]
+    name = source.stem
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    shutil.copytree(source.parent, tmp_path / "source" / name)
+    with_stand_in = {"folder": tmp_path, "environment": stand_in.environment}
+    nbgrader("generate_assignment", name, **with_stand_in)
+    empty = lessons.read(tmp_path / "release" / name / source.name)
+    for student, notebook in (("e", empty), ("s", solved_by_a_student(source))):
+        submitted = tmp_path / "submitted" / student / name
+        submitted.mkdir(parents=True)
+        nbformat.write(notebook, submitted / source.name)
+    nbgrader("autograde", name, **with_stand_in)
+    checked = [task for task in exercises.tasks(empty) if task.check is not None]
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as gradebook:
+        nothing = gradebook.find_submission(name, "e")
+        everything = gradebook.find_submission(name, "s")
+        assert nothing.score == 0
+        assert not nothing.needs_manual_grade
+        assert everything.score == sum(task.points for task in checked)
+        assert everything.needs_manual_grade
+
+
+def test_our_own_settings_release_the_students_copy(tmp_path: Path) -> None:
+    source = exercises.find_sources(["00"])[0]
+    folder = tmp_path / "exercises"
+    shutil.copytree(
+        exercises.EXERCISES, folder, ignore=shutil.ignore_patterns("release")
+    )
+    nbgrader(
+        "generate_assignment", source.stem, folder=folder, environment=dict(os.environ)
+    )
+    released = folder / "release" / source.stem / source.name
+    assert released.read_text().strip() == exercises.copy_of(source).read_text().strip()
+    assert [path.name for path in released.parent.iterdir()] == [source.name]
 
 
 # --- negative controls ----------------------------------------------------------------

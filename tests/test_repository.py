@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from exercise_fixture import write_exercises
 from locking import conditions, direct, holes, lock_text, locked, overrides
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -356,14 +358,51 @@ print("nothing is missing")
 """
 
 
+WITHOUT_IPYWIDGETS = """\
+import sys
+sys.modules["ipywidgets"] = None  # its import fails, as where it is not installed
+
+from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+
+api = NbGraderAPI(CourseDirectory(root=sys.argv[1]))
+for done in api.generate_assignment("01_rivers"), api.autograde("01_rivers", "Zoe"):
+    assert done["success"], done["log"]
+with api.gradebook as gradebook:
+    submission = gradebook.find_submission("01_rivers", "Zoe")
+    assert (submission.score, submission.max_score) == (2, 4), submission.to_dict()
+import nbgrader.server_extensions.formgrader, nbgrader.server_extensions.assignment_list
+print("nothing is missing")
+"""
+
+
 def test_nothing_misses_what_is_kept_out_of_the_lock(tmp_path: Path) -> None:
-    assert set(overrides()) == {"rfc3987-syntax", "cfn-lint"}
+    assert set(overrides()) == {"rfc3987-syntax", "cfn-lint", "ipywidgets"}
     pinned = {pin.name for pin in locked(lock_text())}
-    assert not {"rfc3987-syntax", "cfn-lint", "sympy"} & pinned
+    assert not {"rfc3987-syntax", "cfn-lint", "sympy", "ipywidgets"} & pinned
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_RFC3987_SYNTAX, str(tmp_path)],
         env=os.environ | {f"JUPYTER_{name}": str(tmp_path / name) for name in folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("nothing is missing\n"), done.stderr
+
+
+def test_nbgrader_misses_no_widgets(tmp_path: Path) -> None:
+    """A copy is made, a solution graded: 2 points of 4; the others are given by hand."""
+    source = write_exercises(tmp_path)
+    submitted = tmp_path / "exercises" / "submitted" / "Zoe" / "01_rivers"
+    submitted.mkdir(parents=True)
+    shutil.copy(source, submitted)
+    programs = Path(sys.executable).parent  # nbgrader starts alembic
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_IPYWIDGETS, str(tmp_path / "exercises")],
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "PATH": f"{programs}:{os.environ['PATH']}"},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
