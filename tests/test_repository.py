@@ -392,7 +392,7 @@ def test_nothing_misses_what_is_kept_out_of_the_lock(tmp_path: Path) -> None:
 
 
 def test_nbgrader_misses_no_widgets(tmp_path: Path) -> None:
-    """A copy is made, a solution graded: 2 points of 4; the others are given by hand."""
+    """A copy is made, a solution graded: 2 points of 4, the others by hand."""
     source = write_exercises(tmp_path)
     submitted = tmp_path / "exercises" / "submitted" / "Zoe" / "01_rivers"
     submitted.mkdir(parents=True)
