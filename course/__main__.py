@@ -48,6 +48,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.set_defaults(run=_diagrams)
 
+    command = commands.add_parser(
+        "cleanup",
+        help="remove everything that one run of a lesson or an exercise made",
+        description="Show everything that one run of a lesson or an exercise made and "
+        "what it costs per day; ask; then remove it, on AWS or on the stand-in. Stop "
+        "the notebook's kernel first. Exit code: 0 nothing of the run is left, 1 "
+        "something is, 2 it could not be looked for.",
+    )
+    command.add_argument(
+        "run_id", metavar="RUN_ID", help='what the notebook printed after "Run id:"'
+    )
+    command.add_argument("--yes", action="store_true", help="remove without asking")
+    command.add_argument(
+        "--runs-on",
+        choices=("auto", "local", "aws"),
+        default="auto",
+        help="where the run was, if runs_on in the notebook said it (default: as a "
+        "notebook finds out by itself)",
+    )
+    command.set_defaults(run=_cleanup)
+
     command = commands.add_parser("lock", help="resolve requirements.txt again")
     command.add_argument("--upgrade", action="store_true", help="take newer versions")
     command.set_defaults(run=_lock)
@@ -128,6 +149,12 @@ def _exercises(options: argparse.Namespace) -> int:
     from course.exercise_proofs import prove_exercises
 
     return prove_exercises(options.lessons, workers=options.workers)
+
+
+def _cleanup(options: argparse.Namespace) -> int:
+    from course.cleanup import clean_up
+
+    return clean_up(options.run_id, runs_on=options.runs_on, yes=options.yes)
 
 
 def _lint(options: argparse.Namespace) -> int:

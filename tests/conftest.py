@@ -3,8 +3,10 @@
 import os
 import uuid
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 
+import boto3
 import pytest
 
 from course.stand_in import StandIn, start_stand_in, stop_stand_in, temporary_folder
@@ -70,6 +72,18 @@ def stand_in() -> Iterator[StandIn]:
         running = start_stand_in(folder)
         yield running
         print(stop_stand_in(running))
+
+
+def session_of(stand_in: StandIn) -> boto3.Session:
+    """A boto3 session as `connect` gives it: its clients reach the stand-in alone."""
+    session = boto3.Session(
+        aws_access_key_id=stand_in.installation.access_key_id,
+        aws_secret_access_key=stand_in.installation.secret_access_key,
+        region_name="us-east-1",
+    )
+    make_client = session.client
+    session.client = cache(partial(make_client, endpoint_url=stand_in.endpoint))
+    return session
 
 
 @pytest.fixture

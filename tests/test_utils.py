@@ -14,6 +14,7 @@ import boto3
 import matplotlib.image
 import numpy as np
 import pytest
+from conftest import session_of
 from matplotlib.figure import Figure
 
 import utils
@@ -168,7 +169,9 @@ def test_connect_locally(stand_in, tmp_path):
 def test_what_is_shown_of_a_course_can_be_stored(stand_in, tmp_path):
     found = run_connect(on_aws(stand_in, tmp_path), runs_on="aws")
     assert "123456789012" not in found["printed"] + found["shown"]
-    assert f"\n    python -m course cleanup {found['run_id']}\n" in found["printed"]
+    # In a terminal nothing says that this machine is on AWS, so the command does.
+    command = f"    python -m course cleanup {found['run_id']} --runs-on aws"
+    assert command in found["printed"].splitlines()
 
 
 def test_connect_on_a_notebook_instance(stand_in, tmp_path):
@@ -201,6 +204,8 @@ def test_connect_on_a_notebook_instance(stand_in, tmp_path):
     assert "us-east-1" in found["printed"]
     assert "9012" in found["printed"]
     assert "123456789012" not in found["printed"]
+    command = f"    python -m course cleanup {found['run_id']}"
+    assert command in found["printed"].splitlines()
 
 
 def test_a_sealed_environment_never_passes_for_aws(stand_in):
@@ -517,15 +522,7 @@ def test_the_target_at_the_cap_is_counted_apart():
 @pytest.fixture
 def lived_in(stand_in, tmp_path):
     """A course with an object, a local file, a notebook instance, and a neighbour."""
-    session = boto3.Session(
-        aws_access_key_id=stand_in.installation.access_key_id,
-        aws_secret_access_key=stand_in.installation.secret_access_key,
-        region_name="us-east-1",
-    )
-    make_client = session.client
-    session.client = lambda service: make_client(
-        service, endpoint_url=stand_in.endpoint
-    )
+    session = session_of(stand_in)
     folder = tmp_path / "lesson97-run097"
     folder.mkdir()
     (folder / "train.csv").write_text("1,2\n")
@@ -568,8 +565,8 @@ def test_left_over_finds_what_is_there_and_delete_files_only_its_own(lived_in, c
     course.boto_session.client("s3").head_object(Bucket=course.bucket, Key=neighbour)
 
 
-def test_a_running_job_is_left_over(stand_in, lived_in):
-    """Every list that left_over asks for is asked by run id, running jobs by status."""
+def test_a_running_job_is_left_over_and_an_ended_one_is_not(lived_in):
+    """Every list that left_over asks for is asked by run id."""
     asked = []
 
     class Listing:
@@ -579,10 +576,16 @@ def test_a_running_job_is_left_over(stand_in, lived_in):
 
         def paginate(self, **conditions: str) -> list[dict]:
             asked.append((self.operation, conditions))
-            if conditions.get("StatusEquals") != "Stopping":
-                return [{key: [] for _, _, key, _ in cleanup.LISTS}]
-            name = {"TrainingJobName": "t", "TransformJobName": "b"}
-            return [{key: [name] for _, _, key, _ in cleanup.LISTS}]
+            page = {kind.list_key: [] for kind in cleanup.KINDS}
+            if self.operation == "list_training_jobs":
+                page["TrainingJobSummaries"] = [
+                    {
+                        "TrainingJobName": f"lesson01-zzz999-{status}",
+                        "TrainingJobStatus": status,
+                    }
+                    for status in ("InProgress", "Stopping", "Completed", "Failed")
+                ]
+            return [page]
 
     class Session:
         def client(self, service: str) -> object:
@@ -590,9 +593,12 @@ def test_a_running_job_is_left_over(stand_in, lived_in):
             return Listing() if service == "sagemaker" else real
 
     course = course_of(Session(), run_id="zzz999", prefix="none")
-    assert cleanup.left_over(course) == ["training job: t", "transform job: b"]
-    assert all(conditions["NameContains"] == "zzz999" for _, conditions in asked)
-    assert len(asked) == len(cleanup.LISTS)
+    assert cleanup.left_over(course) == [
+        "training job: lesson01-zzz999-InProgress",
+        "training job: lesson01-zzz999-Stopping",
+    ]
+    assert all(conditions == {"NameContains": "zzz999"} for _, conditions in asked)
+    assert len(asked) == len(cleanup.KINDS)
 
 
 def test_a_histogram_shows_its_mean_and_its_interval():

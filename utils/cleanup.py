@@ -1,35 +1,134 @@
-"""Tidying: the files of one run, and the proof that nothing of it is left.
+"""What belongs to one run of a lesson, in AWS and on this machine.
 
-Jobs, models and endpoints are deleted by the lessons themselves, by the calls that
-AWS has for it. What a lesson needs many lines for is here.
+Jobs, models and endpoints are deleted by the lessons themselves, by the calls that AWS
+has for it; `python -m course cleanup RUN_ID` does it for a run that was broken off.
 """
 
+import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from utils.connect import Course
+import boto3
+from botocore import xform_name
 
-# What can cost money or get in the way: kind, operation, key of its list, status.
-# A finished job is a free record and is not counted.
-# Source: botocore sagemaker service model.
-LISTS = (
-    ("training job", "list_training_jobs", "TrainingJobSummaries", "InProgress"),
-    ("training job", "list_training_jobs", "TrainingJobSummaries", "Stopping"),
-    ("transform job", "list_transform_jobs", "TransformJobSummaries", "InProgress"),
-    ("transform job", "list_transform_jobs", "TransformJobSummaries", "Stopping"),
-    ("model", "list_models", "Models", None),
-    ("endpoint", "list_endpoints", "Endpoints", None),
-    ("endpoint configuration", "list_endpoint_configs", "EndpointConfigs", None),
-    ("notebook instance", "list_notebook_instances", "NotebookInstances", None),
+from utils.connect import BUCKET_FOLDER, SCRATCH, Course
+
+BATCH = 1000  # S3 deletes at most so many objects at a time
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of resource in SageMaker.
+
+    noun: its name in the API: ListEndpoints, EndpointName, EndpointStatus. passing: the
+    statuses that it leaves by itself; stops: the one in which it can be stopped.
+    component: what its instances are called in the price table. is_record: once it has
+    ended it costs nothing, is in nobody's way and stays.
+    """
+
+    noun: str
+    what: str
+    passing: frozenset[str] = frozenset()
+    stops: str | None = None
+    component: str | None = None
+    is_record: bool = False
+
+    @property
+    def list_key(self) -> str:
+        return self.noun + ("Summaries" if self.is_record else "s")
+
+    def operation(self, verb: str) -> str:
+        """Name boto3's method: `list_models`, `stop_training_job`."""
+        return xform_name(f"{verb}{self.noun}{'s' if verb == 'List' else ''}")
+
+
+JOB = {"passing": frozenset({"InProgress", "Stopping"}), "stops": "InProgress"}
+ENDPOINT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+# In the order in which they are removed: what runs, then what it was made of. Source of
+# names and statuses: botocore sagemaker service model.
+KINDS = (
+    Kind("TrainingJob", "training job", **JOB, component="training", is_record=True),
+    Kind("TransformJob", "transform job", **JOB, component="transform", is_record=True),
+    Kind("Endpoint", "endpoint", ENDPOINT | {"Deleting"}, component="hosting"),
+    Kind("EndpointConfig", "endpoint configuration"),
+    Kind("Model", "model"),
+    Kind(
+        "NotebookInstance",
+        "notebook instance",
+        passing=frozenset({"Pending", "Updating", "Stopping", "Deleting"}),
+        stops="InService",
+        component="notebook",
+    ),
 )
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a run. status is "" for a kind that has none."""
+
+    kind: Kind
+    name: str
+    status: str
+
+
+def resources_of(session: boto3.Session, run_id: str) -> list[Resource]:
+    """List a run's resources, found by the run id in their names; no ended jobs."""
+    sm = session.client("sagemaker")
+    # Resources of others may have the same six letters somewhere in their names.
+    ours = re.compile(rf"lesson[0-9A-Z]{{1,2}}-{run_id}(-|$)")
+    found = []
+    for kind in KINDS:
+        pages = sm.get_paginator(kind.operation("List")).paginate(NameContains=run_id)
+        for item in [item for page in pages for item in page[kind.list_key]]:
+            name, status = item[f"{kind.noun}Name"], item.get(f"{kind.noun}Status", "")
+            has_ended = kind.is_record and status not in kind.passing
+            if ours.match(name) and not has_ended:
+                found.append(Resource(kind, name, status))
+    return found
+
+
+def prefixes_of(session: boto3.Session, bucket: str, run_id: str) -> list[str]:
+    """List where in the bucket a run of whichever lesson may have put its objects."""
+    pages = session.client("s3").get_paginator("list_objects_v2")
+    lessons = pages.paginate(Bucket=bucket, Prefix=f"{BUCKET_FOLDER}/", Delimiter="/")
+    found = [
+        item["Prefix"] for page in lessons for item in page.get("CommonPrefixes", [])
+    ]
+    return [f"{lesson}{run_id}" for lesson in found]
+
+
+def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
+    """List the objects under a prefix, as S3 does: "Key", "Size"."""
+    pages = session.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+        yield from page.get("Contents", [])
+
+
+def folders_of(run_id: str) -> list[Path]:
+    """List the local folders of a run."""
+    return sorted(SCRATCH.glob(f"lesson*-{run_id}"))
+
+
+def delete_objects(session: boto3.Session, bucket: str, keys: list[str]) -> list[str]:
+    """Delete objects; give a sentence for each that S3 did not delete."""
+    s3, errors = session.client("s3"), []
+    for start in range(0, len(keys), BATCH):
+        batch = [{"Key": key} for key in keys[start : start + BATCH]]
+        done = s3.delete_objects(
+            Bucket=bucket, Delete={"Objects": batch, "Quiet": True}
+        )
+        errors += [f"{e['Key']}: {e['Code']}" for e in done.get("Errors", [])]
+    return errors
 
 
 def delete_files(course: Course) -> None:
     """Delete this run's objects in S3 and its local folder; print how many."""
-    keys = _objects(course)
-    s3 = course.boto_session.client("s3")
-    for start in range(0, len(keys), 1000):  # S3 takes at most 1000 keys at a time
-        batch = [{"Key": key} for key in keys[start : start + 1000]]
-        s3.delete_objects(Bucket=course.bucket, Delete={"Objects": batch})
+    session, bucket = course.boto_session, course.bucket
+    keys = [item["Key"] for item in objects_of(session, bucket, course.prefix)]
+    if errors := delete_objects(session, bucket, keys):
+        raise RuntimeError(f"S3 did not delete {'; '.join(errors)}")
     files = [path for path in course.folder.rglob("*") if path.is_file()]
     if course.folder.exists():
         shutil.rmtree(course.folder)
@@ -38,23 +137,10 @@ def delete_files(course: Course) -> None:
 
 def left_over(course: Course) -> list[str]:
     """List what is still there of this run: "kind: name", found by the run id."""
-    sagemaker = course.boto_session.client("sagemaker")
-    left = []
-    for kind, operation, list_key, status in LISTS:
-        conditions = {"NameContains": course.run_id}
-        if status:
-            conditions["StatusEquals"] = status
-        name_key = list_key.removesuffix("Summaries").removesuffix("s") + "Name"
-        for page in sagemaker.get_paginator(operation).paginate(**conditions):
-            left += [f"{kind}: {item[name_key]}" for item in page[list_key]]
-    left += [f"object in S3: {key}" for key in _objects(course)]
+    session = course.boto_session
+    left = [f"{r.kind.what}: {r.name}" for r in resources_of(session, course.run_id)]
+    objects = objects_of(session, course.bucket, course.prefix)
+    left += [f"object in S3: {item['Key']}" for item in objects]
     if course.folder.exists():
         left.append(f"local folder: {course.folder.name}")
     return left
-
-
-def _objects(course: Course) -> list[str]:
-    """List the keys of this run's objects."""
-    pages = course.boto_session.client("s3").get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=course.bucket, Prefix=f"{course.prefix}/")
-    return [item["Key"] for page in found for item in page.get("Contents", [])]

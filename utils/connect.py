@@ -23,6 +23,7 @@ COURSE_HOME = Path(__file__).resolve().parent.parent
 # (AWS page: Get Notebook Instance Metadata.)
 METADATA_FILE = "/opt/ml/metadata/resource-metadata.json"
 BUCKET_FOLDER = "sagemaker-course"
+SCRATCH = COURSE_HOME / "notebooks" / "scratch"  # local files of all runs
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,66 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
     if run_id is None:
         letters = string.ascii_lowercase + string.digits
         run_id = "".join(secrets.choice(letters) for _ in range(6))
-    elif not re.fullmatch("[a-z0-9]{6}", run_id):
+    checked_run_id(run_id)
+    _calm_the_sdk()
+    place = reach(runs_on)
+    session = place.boto_session
+    course = Course(
+        where=place.where,
+        region=place.region,
+        role=_execution_role(session, place.metadata),
+        bucket=_default_bucket(session, place.account),
+        prefix=f"{BUCKET_FOLDER}/lesson{lesson}/{run_id}",
+        run_id=run_id,
+        account=place.account,
+        folder=SCRATCH / f"lesson{lesson}-{run_id}",
+        lesson=lesson,
+        boto_session=session,
+    )
+    course.folder.mkdir(parents=True, exist_ok=True)
+    if place.where == "local":
+        print("This lesson runs locally, against the course's stand-in for AWS.")
+        print("It needs no account and costs nothing.")
+        print("Run id:", run_id)
+    else:
+        print(f"This lesson runs on AWS, in Region {course.region}.")
+        print(f"It is billed to the account whose number ends in {place.account[-4:]}.")
+        print("Run id:", run_id)
+        print("To remove everything of this run, in a terminal in the course's folder:")
+        # In a terminal nobody says where to run, unless this machine does.
+        named = "" if where_to_run() == "AWS" else " --runs-on aws"
+        print(f"    python -m course cleanup {run_id}{named}")
+    return course
+
+
+def checked_run_id(run_id: str) -> str:
+    """Give it back if it is a run id; ValueError if not."""
+    if not re.fullmatch("[a-z0-9]{6}", run_id):
         raise ValueError(
-            f'run_id is "{run_id}"; it is six lower-case letters or digits'
+            f'"{run_id}" is no run id: that is six lower-case letters or digits, such '
+            'as "k3x9ab".'
         )
+    return run_id
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process has connected to. metadata: of a notebook instance or {}."""
+
+    where: str  # "local" or "AWS"
+    region: str
+    account: str
+    boto_session: boto3.Session
+    metadata: dict
+
+
+def reach(runs_on: str = "auto") -> Place:
+    """Find out where to run and connect to it; nothing is made there.
+
+    Raises ValueError, RuntimeError and ClientError as `connect` does.
+    """
     where = where_to_run(runs_on)
     _refuse_a_mixture(where)
-    _calm_the_sdk()
     metadata = {}
     if where == "local":
         _join_the_stand_in()
@@ -86,30 +140,7 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
     boto3.setup_default_session()
     session = boto3.Session()
     account = session.client("sts").get_caller_identity()["Account"]
-    course = Course(
-        where=where,
-        region=session.region_name,
-        role=_execution_role(session, metadata),
-        bucket=_default_bucket(session, account),
-        prefix=f"{BUCKET_FOLDER}/lesson{lesson}/{run_id}",
-        run_id=run_id,
-        account=account,
-        folder=COURSE_HOME / "notebooks" / "scratch" / f"lesson{lesson}-{run_id}",
-        lesson=lesson,
-        boto_session=session,
-    )
-    course.folder.mkdir(parents=True, exist_ok=True)
-    if where == "local":
-        print("This lesson runs locally, against the course's stand-in for AWS.")
-        print("It needs no account and costs nothing.")
-        print("Run id:", run_id)
-    else:
-        print(f"This lesson runs on AWS, in Region {course.region}.")
-        print(f"It is billed to the account whose number ends in {account[-4:]}.")
-        print("Run id:", run_id)
-        print("To remove everything of this run, in a terminal in the course's folder:")
-        print(f"    python -m course cleanup {run_id}")
-    return course
+    return Place(where, session.region_name, account, session, metadata)
 
 
 def where_to_run(runs_on: str = "auto") -> str:
@@ -216,9 +247,14 @@ def _execution_role(session: boto3.Session, metadata: dict) -> str:
     return session.client("iam").get_role(RoleName=assumed[1])["Role"]["Arn"]
 
 
+def default_bucket(session: boto3.Session, account: str) -> str:
+    """Name SageMaker's default bucket, which is one for each account and Region."""
+    return f"sagemaker-{session.region_name}-{account}"
+
+
 def _default_bucket(session: boto3.Session, account: str) -> str:
-    """Name SageMaker's default bucket; make it if it is missing, as the SDK does."""
-    bucket = f"sagemaker-{session.region_name}-{account}"
+    """Name it; make it if it is missing, as the SDK does."""
+    bucket = default_bucket(session, account)
     s3 = session.client("s3")
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)

@@ -1,0 +1,290 @@
+"""Remove what one run of a lesson or of an exercise made: `course cleanup RUN_ID`.
+
+It needs what the lessons themselves need on AWS and nothing more: no notebook tools.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from utils import cleanup, cost
+from utils.cleanup import Resource
+from utils.connect import COURSE_HOME, Place, checked_run_id, default_bucket, reach
+
+# Creating an endpoint takes minutes, a blue/green update with its guardrails longer.
+PATIENCE_S = 3600
+PAUSES_S = (0.5, 1, 2, 5, 10)  # the last one again and again
+HOURS = 24
+
+
+@dataclass
+class Found:
+    """All that there is of a run. usd_a_day: None where the table has no price."""
+
+    place: Place
+    run_id: str
+    bucket: str
+    resources: list[tuple[Resource, float | None]] = field(default_factory=list)
+    objects: dict[str, list[dict]] = field(default_factory=dict)  # by their prefix
+    folders: list[Path] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.resources or self.objects or self.folders)
+
+
+def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
+    """Show what there is of a run, ask, and remove it; return the exit code.
+
+    0: nothing of the run is there any more. 1: something is. 2: it was not looked for.
+    """
+    try:
+        checked_run_id(run_id)
+        place = reach(runs_on)
+    except (ValueError, RuntimeError, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        found = find(place, run_id)
+        if not found:
+            print(f"There is nothing of run {run_id} {_where(place)}.")
+            return 0
+        show(found)
+        if not (yes or _agreed()):
+            print("Nothing was removed.")
+            return 1
+        remove(found)
+        return _say_what_is_left(find(place, run_id))
+    except (ClientError, BotoCoreError) as error:
+        print(f"Could not look for what there is: {error}", file=sys.stderr)
+        return 2
+
+
+def find(place: Place, run_id: str) -> Found:
+    """Look for everything that has the run id in its name or its prefix."""
+    session = place.boto_session
+    found = Found(place, run_id, default_bucket(session, place.account))
+    for resource in cleanup.resources_of(session, run_id):
+        found.resources.append((resource, _usd_a_day(session, resource)))
+    found.objects = _objects(found)
+    found.folders = cleanup.folders_of(run_id)
+    return found
+
+
+def show(found: Found) -> None:
+    """Print what was found and what it costs per day."""
+    print(f"Run {found.run_id} {_where(found.place)}:")
+    for resource, usd in found.resources:
+        price = "no price in the table" if usd is None else f"{usd:.2f} USD a day"
+        print(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""))
+    for prefix, objects in found.objects.items():
+        size = sum(item["Size"] for item in objects) / 1e6
+        print(f"  {len(objects)} objects, {size:.2f} MB: s3://{found.bucket}/{prefix}/")
+    for folder in found.folders:
+        print(f"  local folder: {folder.relative_to(COURSE_HOME)}")
+    prices = [usd for _, usd in found.resources if usd]
+    if prices:
+        date = min(price.read_on for price in cost.load_prices())
+        print(
+            f"Until it is removed, an estimated {sum(prices):.2f} USD a day on AWS "
+            f"(us-east-1, price list of {date})."
+        )
+    if found.place.where == "local":
+        print("Here, on the stand-in for AWS, it costs nothing.")
+
+
+def remove(found: Found) -> None:
+    """Remove it, one after the other; an error is printed and the rest goes on."""
+    session = found.place.boto_session
+    sm, shown = session.client("sagemaker"), [r.name for r, _ in found.resources]
+    # Again, since it may have taken a while to agree. What is new has not been shown.
+    for resource in cleanup.resources_of(session, found.run_id):
+        if resource.name in shown:
+            text = f"{resource.kind.what}: {resource.name}"
+            _attempt(text, lambda r=resource: _remove_resource(sm, r))
+    # A job that was stopped has still written its artifact.
+    for prefix, objects in _objects(found).items():
+        text = f"objects: s3://{found.bucket}/{prefix}/"
+        keys = [item["Key"] for item in objects]
+        _attempt(text, lambda keys=keys: _remove_objects(found, keys))
+    for folder in found.folders:
+        text = f"local folder: {folder.relative_to(COURSE_HOME)}"
+        _attempt(text, lambda folder=folder: shutil.rmtree(folder))
+
+
+def _attempt(text: str, action: Callable[[], None]) -> None:
+    print(f"{text} ...", end=" ", flush=True)
+    try:
+        action()
+    except (ClientError, BotoCoreError, OSError) as error:  # TimeoutError is an OSError
+        print(f"FAILED: {error}", flush=True)
+    else:
+        print("removed", flush=True)
+
+
+def _remove_resource(sm: object, resource: Resource) -> None:
+    """Stop it if it runs, delete it if it can be deleted; wait until that is done.
+
+    AWS refuses to touch what is being created, changed or stopped, so that is waited
+    for as well.
+    """
+    kind, status = resource.kind, resource.status
+    named = {f"{kind.noun}Name": resource.name}
+    if status in kind.passing and status != kind.stops:
+        status = _settled(sm, resource)
+    if kind.stops and status == kind.stops:
+        getattr(sm, kind.operation("Stop"))(**named)
+        status = _settled(sm, resource)
+    if status is not None and not kind.is_record:
+        getattr(sm, kind.operation("Delete"))(**named)
+        if kind.passing:
+            _settled(sm, resource)
+
+
+def _settled(sm: object, resource: Resource) -> str | None:
+    """Wait until its status is none that passes; return it, None if it is gone.
+
+    Raises TimeoutError.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    for pause in _pauses():
+        status = _status(sm, resource)
+        if status not in resource.kind.passing:
+            return status
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still {status} after {PATIENCE_S // 60} minutes")
+        print(f"{status} ...", end=" ", flush=True)
+        time.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def _pauses() -> Iterator[float]:
+    yield from PAUSES_S
+    while True:
+        yield PAUSES_S[-1]
+
+
+def _status(sm: object, resource: Resource) -> str | None:
+    """Ask for its status: "" for a kind without one, None if it is gone."""
+    kind = resource.kind
+    describe = getattr(sm, kind.operation("Describe"))
+    try:
+        description = describe(**{f"{kind.noun}Name": resource.name})
+    except ClientError as error:
+        if _is_gone(error):
+            return None
+        raise
+    return description.get(f"{kind.noun}Status", "")
+
+
+def _is_gone(error: ClientError) -> bool:
+    """Say whether an error means "there is none of this name" (SageMaker's words)."""
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    missing = message.startswith(
+        ("Could not find", "RecordNotFound", "Requested resource not found")
+    )
+    return code == "ResourceNotFound" or (code == "ValidationException" and missing)
+
+
+def _objects(found: Found) -> dict[str, list[dict]]:
+    """List a run's objects by their prefix."""
+    session, bucket = found.place.boto_session, found.bucket
+    if not _is_there(session, bucket):
+        return {}
+    prefixes = cleanup.prefixes_of(session, bucket, found.run_id)
+    every = {p: list(cleanup.objects_of(session, bucket, p)) for p in prefixes}
+    return {prefix: objects for prefix, objects in every.items() if objects}
+
+
+def _remove_objects(found: Found, keys: list[str]) -> None:
+    session = found.place.boto_session
+    if errors := cleanup.delete_objects(session, found.bucket, keys):
+        raise OSError("; ".join(errors))
+
+
+def _usd_a_day(session: object, resource: Resource) -> float | None:
+    """What its instances cost in a day; 0 for what has none, None without a price."""
+    try:
+        instances = list(_instances(session.client("sagemaker"), resource))
+        component = resource.kind.component
+        hourly = [
+            cost.price_of(kind, component).usd_per_hour * n for kind, n in instances
+        ]
+    except (LookupError, ClientError):
+        return None
+    return sum(hourly) * HOURS
+
+
+def _instances(sm: object, resource: Resource) -> Iterator[tuple[str, int]]:
+    """Yield instance type and number of what is billed of a resource. KeyError."""
+    kind = resource.kind
+    if kind.component is None:
+        return
+    name = {f"{kind.noun}Name": resource.name}
+    item = getattr(sm, kind.operation("Describe"))(**name)
+    if kind.component == "training":
+        yield _type_and_count(item["ResourceConfig"])
+    elif kind.component == "transform":
+        yield _type_and_count(item["TransformResources"])
+    elif kind.component == "notebook":
+        if resource.status != "Stopped":
+            yield item["InstanceType"], 1
+    else:
+        configuration = sm.describe_endpoint_config(
+            EndpointConfigName=item["EndpointConfigName"]
+        )
+        running = {v["VariantName"]: v for v in item.get("ProductionVariants", [])}
+        for variant in configuration["ProductionVariants"]:
+            wanted = variant["InitialInstanceCount"]
+            now = running.get(variant["VariantName"], {})
+            yield variant["InstanceType"], now.get("CurrentInstanceCount", wanted)
+
+
+def _type_and_count(settings: dict) -> tuple[str, int]:
+    return settings["InstanceType"], settings["InstanceCount"]
+
+
+def _is_there(session: object, bucket: str) -> bool:
+    try:
+        session.client("s3").head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return False
+        raise
+    return True
+
+
+def _agreed() -> bool:
+    """Ask. Only a yes is one; the end of the input is a no."""
+    try:
+        return input("Remove all of this? [yes/no] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        print()
+        return False
+
+
+def _say_what_is_left(found: Found) -> int:
+    if found:
+        print("\nNot everything could be removed. Run the command again later. Left:")
+        show(found)
+        return 1
+    print(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
+    print("Records of ended jobs and log streams in CloudWatch stay.")
+    return 0
+
+
+def _text(resource: Resource) -> str:
+    status = f" ({resource.status})" if resource.status else ""
+    return f"{resource.kind.what}: {resource.name}{status}"
+
+
+def _where(place: Place) -> str:
+    if place.where == "local":
+        return "on the stand-in for AWS"
+    return f"on AWS, Region {place.region}, account ending in {place.account[-4:]}"

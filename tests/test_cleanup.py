@@ -1,0 +1,591 @@
+"""`python -m course cleanup`: what a run made is found, shown, removed, and proven so.
+
+The resources are real ones of a stand-in. Statuses that it passes too quickly to be
+seen, or does not have, come from a client that plays them.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import boston
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from conftest import session_of, stop_stand_in
+from hosted import Service, archive, artifact, start_gated
+from leftovers import snapshot
+
+from course import cleanup
+from local_aws.installation import BUCKET, HOME_VARIABLE, ROLE_ARN
+from local_aws.services import own_data_loader
+from utils import cleanup as of_lessons
+from utils import connect
+from utils.cleanup import JOB, KINDS, Kind, Resource
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+RUN, OTHER = "abc123", "zzz999"
+ENDLESS = {"num_round": "1000000", "max_depth": "2"}
+
+
+class Run:
+    """One run of lesson 97 on a stand-in, and how it is cleaned up in this process."""
+
+    def __init__(self, stand_in, scratch, monkeypatch):
+        self.service = Service(stand_in, models=False)
+        self.gate = self.service.gate
+        self.sm = self.service.sagemaker
+        self.session = session_of(stand_in)
+        self.place = connect.Place("AWS", "us-east-1", "123456789012", self.session, {})
+        self.monkeypatch = monkeypatch
+        self.scratch = scratch
+        self.calls: list[str] = []
+        self.refused: set[str] = set()
+        events = self.session.events
+        events.register("before-call.sagemaker", self._note)
+        events.register("before-call.s3.DeleteObjects", self._note)
+        monkeypatch.setattr(cleanup, "reach", lambda runs_on: self.place)
+        monkeypatch.setattr(cleanup, "COURSE_HOME", scratch.parent.parent)
+        monkeypatch.setattr(of_lessons, "SCRATCH", scratch)
+        if BUCKET not in [b["Name"] for b in self.s3.list_buckets()["Buckets"]]:
+            self.s3.create_bucket(Bucket=BUCKET)
+
+    @property
+    def s3(self):
+        return self.service.s3
+
+    def _note(self, model, **_):
+        self.calls.append(model.name)
+        if model.name in self.refused:
+            error = {"Code": "AccessDeniedException", "Message": "You may not."}
+            raise ClientError({"Error": error}, model.name)
+
+    def name(self, what, run=RUN):
+        return f"lesson97-{run}-{what}"
+
+    def put(self, key, body=b"1", run=RUN):
+        prefix = f"sagemaker-course/lesson97/{run}"
+        self.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=body)
+        return f"s3://{BUCKET}/{prefix}/{key}"
+
+    def folder(self, run=RUN):
+        folder = self.scratch / f"lesson97-{run}"
+        folder.mkdir(parents=True)
+        (folder / "train.csv").write_text("1,2\n")
+        return folder
+
+    def model(self, what="good", content=None, run=RUN):
+        uri = self.put(f"{what}.tar.gz", content or artifact(2.0), run)
+        self.sm.create_model(
+            ModelName=self.name(what, run),
+            ExecutionRoleArn=ROLE_ARN,
+            PrimaryContainer={"Image": boston.IMAGE, "ModelDataUrl": uri},
+        )
+        return self.name(what, run)
+
+    def configuration(self, what, model, run=RUN, count=1):
+        self.sm.create_endpoint_config(
+            EndpointConfigName=self.name(what, run),
+            ProductionVariants=[
+                {
+                    "VariantName": "Only",
+                    "ModelName": model,
+                    "InstanceType": "ml.m5.xlarge",
+                    "InitialInstanceCount": count,
+                }
+            ],
+        )
+        return self.name(what, run)
+
+    def endpoint(self, what, configuration, run=RUN, wait=True):
+        name = self.name(what, run)
+        self.sm.create_endpoint(EndpointName=name, EndpointConfigName=configuration)
+        if wait:
+            self.service.settled(name)
+        return name
+
+    def training_job(self, what="trains", run=RUN):
+        boston.upload(self.s3, BUCKET)
+        request = boston.training_request(
+            BUCKET,
+            self.name(what, run),
+            ENDLESS,
+            OutputDataConfig={"S3OutputPath": self.put("output/a", run=run)},
+        )
+        self.sm.create_training_job(**request)
+        return self.name(what, run)
+
+    def notebook(self, what="book", run=RUN):
+        self.sm.create_notebook_instance(
+            NotebookInstanceName=self.name(what, run),
+            InstanceType="ml.t3.medium",
+            RoleArn=ROLE_ARN,
+        )
+
+    def open_the_gate(self, after):
+        """Let the endpoint settle once the command has asked about it so often.
+
+        The first time is for the price, the second to wait. (What is being updated is
+        described by the stand-in when there is news, so that there the first must do.)
+        """
+        asked = []
+
+        def count(**_):
+            asked.append(1)
+            if len(asked) == after:
+                threading.Timer(0.2, self.gate.open).start()
+
+        self.session.events.register("before-call.sagemaker.DescribeEndpoint", count)
+
+    def clean_up(self, *, yes=True, types=None, run=RUN):
+        """Exit code of the command. types: what is typed."""
+        self.calls.clear()
+        self.monkeypatch.setattr(sys, "stdin", io.StringIO(types or ""))
+        return cleanup.clean_up(run, yes=yes)
+
+    def everything(self):
+        """What exists, seen from outside, but for the data that jobs train on."""
+        seen = snapshot(self.service.stand_in.client, self.scratch)
+        return {item for item in seen if ": boston/" not in item}
+
+
+@pytest.fixture(scope="module")
+def gated_stand_in(tmp_path_factory) -> Iterator:
+    home = tmp_path_factory.mktemp("gated")
+    stand_in = start_gated(home)
+    yield stand_in
+    stop_stand_in(stand_in)
+
+
+@pytest.fixture
+def run(gated_stand_in, tmp_path, monkeypatch) -> Iterator[Run]:
+    made = Run(gated_stand_in, tmp_path / "notebooks" / "scratch", monkeypatch)
+    before = made.everything()
+    yield made
+    for run_id in (RUN, OTHER):
+        made.clean_up(run=run_id)
+    assert made.everything() <= before
+
+
+# --- finding, showing, asking ---------------------------------------------------------
+
+
+def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
+    run.put("train/train.csv", b"x" * 20_000)
+    run.folder()
+    run.model()
+    run.notebook()
+    configuration = run.configuration("pair", run.name("good"), count=2)
+    run.endpoint("front", configuration)
+    assert run.clean_up(yes=False, types="no\n") == 1
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:5] == [
+        "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
+        "  endpoint: lesson97-abc123-front (InService): 11.04 USD a day",
+        "  endpoint configuration: lesson97-abc123-pair",
+        "  model: lesson97-abc123-good",
+        "  notebook instance: lesson97-abc123-book (InService): 1.20 USD a day",
+    ]
+    assert "  2 objects, 0.02 MB: s3://" in printed
+    assert "  local folder: notebooks/scratch/lesson97-abc123\n" in printed
+    assert "an estimated 12.24 USD a day on AWS (us-east-1, price list of 2026" in (
+        printed
+    )
+    assert printed.endswith("Nothing was removed.\n")
+
+
+@pytest.mark.parametrize("typed", ["no\n", "", "\n", "maybe\n", "yes please\n"])
+def test_only_a_yes_is_one(monkeypatch, typed):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    assert not cleanup._agreed()
+
+
+def test_without_a_yes_everything_stays(run, capsys):
+    run.put("a.csv")
+    before = run.everything()
+    assert run.clean_up(yes=False, types="") == 1
+    assert run.everything() == before
+    assert capsys.readouterr().out.endswith("Nothing was removed.\n")
+    assert run.clean_up(yes=False, types="YES\n") == 0
+
+
+def test_what_belongs_to_others_is_not_touched(run, capsys):
+    """Another run, and names that only look alike."""
+    run.model(run=OTHER)
+    run.folder(run=OTHER)
+    alike = ["mylesson97-abc123-x", f"lesson97-{RUN}x-y", f"x-{RUN}-lesson97", RUN]
+    uri = run.put("good.tar.gz", run=OTHER)
+    container = {"Image": boston.IMAGE, "ModelDataUrl": uri}
+    for name in alike:
+        run.sm.create_model(
+            ModelName=name, ExecutionRoleArn=ROLE_ARN, PrimaryContainer=container
+        )
+    others = [f"sagemaker-course/lesson97/{RUN}x/a.csv", f"{RUN}/a.csv"]
+    for key in others:
+        run.s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
+    before = run.everything()
+    run.model()
+    run.folder()
+    assert run.clean_up() == 0
+    assert run.everything() == before
+    for name in alike:
+        run.sm.delete_model(ModelName=name)
+    for key in others:
+        run.s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def test_a_run_of_which_there_is_nothing(run, capsys):
+    assert run.clean_up() == 0
+    assert capsys.readouterr().out.startswith("There is nothing of run abc123 on AWS")
+
+
+def test_no_bucket_and_no_price_are_no_obstacles(run, capsys):
+    place = run.place
+    run.place = connect.Place("local", "us-east-1", "000000000000", run.session, {})
+    configuration = run.configuration("odd", run.model())
+    run.sm.create_endpoint_config(
+        EndpointConfigName=run.name("dear"),
+        ProductionVariants=[
+            {
+                "VariantName": "Only",
+                "ModelName": run.name("good"),
+                "InstanceType": "ml.p4d.24xlarge",
+                "InitialInstanceCount": 1,
+            }
+        ],
+    )
+    run.endpoint("front", run.name("dear"))
+    assert run.clean_up(yes=False) == 1
+    printed = capsys.readouterr().out
+    assert "lesson97-abc123-front (InService): no price in the table" in printed
+    assert "Here, on the stand-in for AWS, it costs nothing." in printed
+    assert configuration in printed
+    run.place = place
+
+
+# --- removing -------------------------------------------------------------------------
+
+
+def changes(calls: list[str]) -> list[str]:
+    """The calls that change something, each once, in their order."""
+    return list(
+        dict.fromkeys(c for c in calls if c.startswith(("Stop", "Delete", "Update")))
+    )
+
+
+def test_everything_goes_in_the_right_order(run, capsys):
+    run.notebook()
+    run.folder()
+    run.endpoint("front", run.configuration("config", run.model()))
+    job = run.training_job()
+    assert run.clean_up() == 0
+    assert changes(run.calls) == [
+        "StopTrainingJob",
+        "DeleteEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+        "StopNotebookInstance",
+        "DeleteNotebookInstance",
+        "DeleteObjects",
+    ]
+    # Each is over before the next begins.
+    deleted = run.calls.index("DeleteEndpoint")
+    assert "DescribeEndpoint" in run.calls[deleted:]
+    description = run.sm.describe_training_job(TrainingJobName=job)
+    assert description["TrainingJobStatus"] == "Stopped"
+    assert not run.scratch.exists() or not list(run.scratch.iterdir())
+    printed = capsys.readouterr().out
+    assert "FAILED" not in printed
+    assert "Nothing of run abc123 is left on AWS" in printed
+    assert printed.endswith(
+        "Records of ended jobs and log streams in CloudWatch stay.\n"
+    )
+
+
+def test_an_endpoint_that_is_being_created_is_waited_for(run, capsys):
+    with run.gate.closed():
+        name = run.endpoint("new", run.configuration("c", run.model()), wait=False)
+        run.gate.wait_for(1)
+        with pytest.raises(ClientError, match="Cannot update in-progress"):
+            run.sm.delete_endpoint(EndpointName=name)
+        run.open_the_gate(after=2)
+        assert run.clean_up() == 0
+    printed = capsys.readouterr().out
+    assert f"endpoint: {name} (Creating)" in printed
+    assert "FAILED" not in printed
+
+
+def test_an_endpoint_that_is_being_updated_is_waited_for(run, capsys):
+    model = run.model()
+    name = run.endpoint("old", run.configuration("first", model))
+    with run.gate.closed():
+        second = run.configuration("second", model)
+        run.sm.update_endpoint(EndpointName=name, EndpointConfigName=second)
+        run.gate.wait_for(1)
+        run.open_the_gate(after=1)
+        assert run.clean_up() == 0
+    printed = capsys.readouterr().out
+    assert f"endpoint: {name} (Updating)" in printed
+    assert "FAILED" not in printed
+
+
+def test_a_failed_endpoint_and_one_without_its_configuration_go(run):
+    broken = run.model("broken", archive({"xgboost-model": b"none"}))
+    failed = run.endpoint("failed", run.configuration("c", broken))
+    assert run.service.settled(failed)["EndpointStatus"] == "Failed"
+    run.endpoint("bare", run.configuration("d", run.model()))
+    run.sm.delete_endpoint_config(EndpointConfigName=run.name("d"))
+    run.sm.delete_model(ModelName=run.name("good"))
+    assert run.clean_up() == 0
+
+
+def test_a_stopped_notebook_instance_goes_and_costs_nothing(run, capsys):
+    run.notebook()
+    run.sm.stop_notebook_instance(NotebookInstanceName=run.name("book"))
+    assert run.clean_up() == 0
+    assert "StopNotebookInstance" not in run.calls
+    assert "a day" not in capsys.readouterr().out
+
+
+def test_a_running_transform_job_is_stopped(run):
+    model = run.model()
+    uri = run.put("rows.csv", b"1,2\n" * 10)
+    with run.gate.closed():
+        run.sm.create_transform_job(
+            TransformJobName=run.name("batch"),
+            ModelName=model,
+            TransformInput={
+                "DataSource": {
+                    "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}
+                },
+                "ContentType": "text/csv",
+            },
+            TransformOutput={"S3OutputPath": f"{uri}.out"},
+            TransformResources={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+        )
+        run.gate.wait_for(1)
+        assert run.clean_up() == 0
+        run.gate.open()
+    assert "StopTransformJob" in run.calls
+    described = run.sm.describe_transform_job(TransformJobName=run.name("batch"))
+    assert described["TransformJobStatus"] == "Stopped"
+
+
+def test_more_objects_than_one_request_takes(run):
+    run.monkeypatch.setattr(of_lessons, "BATCH", 2)
+    for number in range(5):
+        run.put(f"many/{number}")
+    assert run.clean_up() == 0
+    assert run.calls.count("DeleteObjects") == 3
+
+
+def test_an_error_in_the_middle_is_told_and_the_rest_goes_on(run, capsys):
+    run.put("a.csv")
+    run.configuration("config", run.model())
+    run.refused = {"DeleteEndpointConfig"}
+    assert run.clean_up() == 1
+    printed = capsys.readouterr().out
+    assert "FAILED: An error occurred (AccessDeniedException)" in printed
+    assert {"DeleteModel", "DeleteObjects"} <= set(run.calls)
+    left = printed.partition("Left:\n")[2].splitlines()
+    assert left == [
+        "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
+        "  endpoint configuration: lesson97-abc123-config",
+    ]
+    run.refused = set()
+    assert run.clean_up() == 0
+
+
+def test_objects_that_s3_keeps_are_told(run, capsys):
+    run.put("a.csv")
+
+    def keep(parsed, **_):
+        parsed["Errors"] = [{"Key": "kept/a.csv", "Code": "AccessDenied"}]
+
+    run.session.events.register("after-call.s3.DeleteObjects", keep)
+    run.clean_up()
+    assert "FAILED: kept/a.csv: AccessDenied" in capsys.readouterr().out
+
+
+class Played:
+    """A client for one resource, whose statuses are played one after the other.
+
+    Each Describe returns the next one; None is "it is gone".
+    """
+
+    def __init__(self, kind: Kind, statuses: list) -> None:
+        self.kind, self.statuses, self.calls = kind, statuses, []
+
+    def __getattr__(self, method: str):
+        verb = method.partition("_")[0]
+
+        def call(**named):
+            assert list(named) == [f"{self.kind.noun}Name"]
+            self.calls.append(verb)
+            if verb == "describe":
+                status = self.statuses.pop(0)
+                if status is None:
+                    message = 'Could not find it "arn".'
+                    error = {"Code": "ValidationException", "Message": message}
+                    raise ClientError({"Error": error}, method)
+                return {f"{self.kind.noun}Status": status}
+            return {}
+
+        return call
+
+
+BY_NOUN = {kind.noun: kind for kind in KINDS}
+
+
+@pytest.mark.parametrize(
+    ("noun", "statuses", "changes"),
+    [
+        (
+            "NotebookInstance",
+            "Pending Pending InService Stopping Stopped Deleting -",
+            ["stop", "delete"],
+        ),
+        ("NotebookInstance", "Stopping Stopping Stopped Deleting -", ["delete"]),
+        ("NotebookInstance", "Failed -", ["delete"]),
+        ("NotebookInstance", "InService Stopping Failed -", ["stop", "delete"]),
+        ("NotebookInstance", "Deleting Deleting -", []),
+        ("Endpoint", "Creating Creating Failed Deleting -", ["delete"]),
+        ("Endpoint", "Updating RollingBack InService Deleting -", ["delete"]),
+        ("Endpoint", "SystemUpdating InService Deleting -", ["delete"]),
+        ("Endpoint", "Deleting Deleting -", []),
+        ("Endpoint", "Creating -", []),
+        ("TrainingJob", "InProgress Stopping Stopping Stopped", ["stop"]),
+        ("TrainingJob", "Stopping Stopping Stopped", []),
+        ("TransformJob", "InProgress Completed", ["stop"]),
+    ],
+)
+def test_each_status_is_left_as_aws_wants_it(monkeypatch, noun, statuses, changes):
+    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
+    first, *others = statuses.split()
+    client = Played(BY_NOUN[noun], [None if s == "-" else s for s in others])
+    cleanup._remove_resource(client, Resource(BY_NOUN[noun], "it", first))
+    assert [call for call in client.calls if call != "describe"] == changes
+    assert client.statuses == [], "not waited until it was over"
+
+
+def test_waiting_has_an_end(monkeypatch):
+    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(cleanup, "PATIENCE_S", 0)
+    client = Played(BY_NOUN["Endpoint"], ["Creating"] * 99)
+    endpoint = Resource(BY_NOUN["Endpoint"], "it", "Creating")
+    with pytest.raises(TimeoutError, match="still Creating"):
+        cleanup._remove_resource(client, endpoint)
+    assert "delete" not in client.calls
+
+
+# --- the list of kinds ----------------------------------------------------------------
+
+TUNING = Kind("HyperParameterTuningJob", "tuning job", **JOB, is_record=True)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, TUNING], ids=lambda kind: kind.noun)
+def test_the_names_of_a_kind_are_those_of_the_service_model(kind):
+    """Of a tuning job too, which is one row more."""
+    operations = own_data_loader().load_service_model("sagemaker", "service-2")
+    methods = {xform_name(name) for name in operations["operations"]}
+    verbs = {"List", "Describe"}
+    verbs |= {"Stop"} if kind.stops else set()
+    verbs |= set() if kind.is_record else {"Delete"}
+    assert {kind.operation(verb) for verb in verbs} <= methods
+    shapes = operations["shapes"]
+
+    def members_of(operation):
+        return shapes[operations["operations"][operation]["output"]["shape"]]["members"]
+
+    assert kind.list_key in members_of(f"List{kind.noun}s")
+    members = members_of(f"Describe{kind.noun}")
+    assert f"{kind.noun}Name" in members
+    if kind.passing:
+        statuses = set(shapes[members[f"{kind.noun}Status"]["shape"]]["enum"])
+        assert kind.passing | ({kind.stops} - {None}) <= statuses
+
+
+# --- the command ----------------------------------------------------------------------
+
+# What `%pip install` of lesson 00 brings that the command may import.
+ALLOWED = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"}
+ONLY_THESE = f"""
+import importlib.abc, sys
+allowed = {{*sys.stdlib_module_names, "course", "utils", *{sorted(ALLOWED)!r}}}
+class Others(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] not in allowed:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Others())
+from course.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def command(environment, *arguments, types="", program=ONLY_THESE):
+    return subprocess.run(
+        [sys.executable, "-c", program, "cleanup", *arguments],
+        cwd=CHECKOUT,
+        env=environment,
+        input=types,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def as_on_an_instance(stand_in, folder: Path) -> dict[str, str]:
+    """The environment of a notebook instance whose endpoints are the stand-in's."""
+    environment = dict(stand_in.environment)
+    del environment[HOME_VARIABLE]
+    file = folder / "resource-metadata.json"
+    file.write_text(json.dumps({"ResourceName": "x"}))
+    return environment | {"SAGEMAKER_COURSE_METADATA_FILE": str(file)}
+
+
+def test_it_needs_only_what_a_notebook_instance_has(run, tmp_path):
+    environment = as_on_an_instance(run.service.stand_in, tmp_path)
+    before = run.everything()
+    run.put("a.csv")
+    run.model()
+    done = command(environment, RUN, types="yes\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Region us-east-1, account ending in 9012" in done.stdout
+    assert run.everything() <= before
+
+
+def test_locally_it_asks_the_stand_in(run, tmp_path):
+    run.put("a.csv")
+    environment = os.environ | {
+        HOME_VARIABLE: str(run.service.stand_in.home),
+        "SAGEMAKER_COURSE_METADATA_FILE": str(tmp_path / "none"),
+    }
+    program = "import sys; from course.__main__ import main; sys.exit(main())"
+    done = command(environment, RUN, program=program)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "on the stand-in for AWS:" in done.stdout
+    assert done.stdout.endswith("Nothing was removed.\n")
+
+
+@pytest.mark.parametrize("run_id", ["", "ABC123", "abc12", "abc1234", "../../"])
+def test_a_bad_run_id_is_one_sentence(run_id, capsys):
+    assert cleanup.clean_up(run_id) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'"{run_id}" is no run id')
+
+
+def test_without_credentials_it_is_one_sentence(tmp_path):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    done = command(environment, RUN, "--runs-on", "aws")
+    assert (done.returncode, done.stderr) == (2, "Unable to locate credentials\n")
