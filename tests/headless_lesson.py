@@ -1,6 +1,6 @@
 """Run one notebook and say what became of it, in a process of its own.
 
-    python tests/headless_lesson.py '{"notebook": ..., "output": ..., "cwd": ...,
+    python tests/headless_lesson.py '{"notebook": ..., "output": ...,
                                       "parameters": {...}, "compare": false,
                                       "watch": [...], "join": true}'
 
@@ -55,7 +55,7 @@ def execute(task: dict) -> str | None:
             task["notebook"],
             task["output"],
             parameters=task["parameters"],
-            cwd=task["cwd"],
+            cwd=str(Path(task["notebook"]).parent),
             progress_bar=False,
             execution_timeout=600,
         )
@@ -68,11 +68,9 @@ def compare(task: dict) -> str | None:
     """Compare its stored outputs with those of a run; returns what nbval found."""
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--color=no"]
     command += ["--nbval-sanitize-with", str(SANITIZE_FILE), "-p", "no:cacheprovider"]
-    command += ["--nbval-cell-timeout", "600", "--rootdir", task["cwd"]]
+    command += ["--nbval-cell-timeout", "600", "--rootdir", os.getcwd()]
     command += ["-c", os.devnull, task["notebook"]]
-    done = subprocess.run(
-        command, cwd=task["cwd"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr if done.returncode else None
 
 

@@ -2,10 +2,13 @@
 
 Each lesson runs twice on one state folder, and all of its gates look at these runs:
 
-first   nbval, strict, default parameters, from another directory, with a dead proxy and
-        in a network namespace without a way out
-second  papermill in AWS mode, other parameters, where the lesson stands; the stand-in
-        has been started again in between
+first   nbval, strict, default parameters, with a dead proxy and in a network namespace
+        without a way out
+second  papermill in AWS mode, other parameters; the stand-in has been started again in
+        between
+
+A kernel's working folder is the one in which the lesson stands, as in Jupyter. The
+program that starts it runs in another one.
 """
 
 import functools
@@ -76,14 +79,13 @@ def run_notebook(
     *,
     compare: bool = False,
     parameters: dict | None = None,
-    cwd: Path | None = None,
     join: bool = False,
     prefix: tuple[str, ...] = (),
 ) -> Run:
     """Run a notebook by papermill, or compare its outputs by nbval.
 
-    `folder` takes the executed notebook. `cwd`: where it runs, which is where it stands
-    if nothing else is said (for nbval it must stand there). `join`: start the stand-in.
+    `folder` takes the executed notebook; the program runs there. `join`: start the
+    stand-in.
     """
     output = folder / path.name
     task = {
@@ -91,12 +93,8 @@ def run_notebook(
         "output": str(output),
         "compare": compare,
         "parameters": parameters or {},
-        "cwd": str(cwd or path.parent),
-        # The copy of the course that the notebook belongs to, and where it is started.
-        "watch": [
-            environment.get("COURSE_HOME", str(path.parent.parent)),
-            *([str(cwd)] if cwd else []),
-        ],
+        # The copy of the course that the notebook belongs to.
+        "watch": [str(path.parent.parent)],
         "join": join,
     }
     script = str(ROOT / "tests" / "headless_lesson.py")
@@ -140,29 +138,19 @@ def with_dead_proxy(environment: dict[str, str]) -> dict[str, str]:
     return environment | dead_ends | {"NO_PROXY": loopback, "no_proxy": loopback}
 
 
-def run_elsewhere(
+def run_cut_off(
     path: Path, folder: Path, *, compare: bool, home: Path | None = None
 ) -> Run:
-    """Run a notebook in another directory, with no way out, on a stand-in of its own.
+    """Run a notebook with no way out, on a stand-in of its own.
 
     The stand-in's state is in `home`; without it, it is thrown away.
     """
     if home is None:
         with temporary_folder(NAME) as home:
-            return run_elsewhere(path, folder, compare=compare, home=home)
-    cwd = folder / "another directory"
-    cwd.mkdir()
-    environment = with_dead_proxy(dict(os.environ))
-    environment[HOME_VARIABLE] = str(home)
-    environment["COURSE_HOME"] = str(path.parent.parent)
+            return run_cut_off(path, folder, compare=compare, home=home)
+    environment = with_dead_proxy(dict(os.environ)) | {HOME_VARIABLE: str(home)}
     run = run_notebook(
-        Path(shutil.copy(path, cwd)) if compare else path,
-        environment,
-        folder,
-        compare=compare,
-        cwd=cwd,
-        join=True,
-        prefix=no_way_out(),
+        path, environment, folder, compare=compare, join=True, prefix=no_way_out()
     )
     if run.error is None:
         return run
@@ -219,7 +207,7 @@ class Runs:
         """Default parameters, compared with what is stored where that is meaningful."""
         path, folder = self._places("first", name)
         compare = not why_not_strict()
-        return run_elsewhere(path, folder, compare=compare, home=self.home(name))
+        return run_cut_off(path, folder, compare=compare, home=self.home(name))
 
     def _second(self, name: str) -> Run:
         """Other parameters, in AWS mode."""

@@ -1,6 +1,7 @@
 """The lessons' helper: where a lesson runs, as whom, what it costs, what is left."""
 
 import ast
+import contextlib
 import io
 import json
 import logging
@@ -8,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import boto3
@@ -16,11 +19,16 @@ import numpy as np
 import pytest
 from conftest import session_of
 from matplotlib.figure import Figure
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import utils
+from course import exercises, lessons
 from utils import cleanup, connect, cost, plots
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = [*lessons.find_lessons(), *exercises.find_sources()]
+NAMES_OF_NOTEBOOKS = [f"{p.relative_to(CHECKOUT).parts[0]}-{p.stem}" for p in NOTEBOOKS]
 UTILS = sorted((CHECKOUT / "utils").glob("*.py"))
 ROLE = "arn:aws:iam::123456789012:role/service-role/SageMakerCourse"
 # What a notebook instance gets: requirements of the lessons, and what they bring.
@@ -46,17 +54,30 @@ def course_of(
     return connect.Course(**(values | changes))
 
 
-def run_connect(environment: dict[str, str], *, runs_on: str = "auto") -> dict:
-    """Call connect in a process of its own, as a kernel does; return what it found."""
+def run_connect(
+    environment: dict[str, str],
+    *,
+    runs_on: str = "auto",
+    run_id: str | None = None,
+    keep: bool = False,
+) -> dict:
+    """Call connect in a process of its own, as a kernel does; return what it found.
+
+    keep: do not delete the run's local folder.
+    """
     program = f"""
 import json, os, shutil, sys
 sys.path.insert(0, {str(CHECKOUT)!r})
 from utils.connect import connect
-course = connect(lesson="98", runs_on={runs_on!r})
-shutil.rmtree(course.folder)
+course = connect(lesson="98", runs_on={runs_on!r}, run_id={run_id!r})
+files = sorted(path.name for path in course.folder.iterdir())
+(course.folder / "train.csv").write_text("1,2")
+if not {keep!r}:
+    shutil.rmtree(course.folder)
 found = dict(
     where=course.where, region=course.region, role=course.role, bucket=course.bucket,
     prefix=course.prefix, run_id=course.run_id, shown=repr(course),
+    name=course.name("model"), folder=str(course.folder), files=files,
     stand_in="local_aws" in sys.modules,
     aws=sorted(name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))),
 )
@@ -172,6 +193,22 @@ def test_what_is_shown_of_a_course_can_be_stored(stand_in, tmp_path):
     # In a terminal nothing says that this machine is on AWS, so the command does.
     command = f"    python -m course cleanup {found['run_id']} --runs-on aws"
     assert command in found["printed"].splitlines()
+
+
+def test_a_restarted_kernel_takes_its_run_up_again(stand_in, tmp_path):
+    environment = on_aws(stand_in, tmp_path)
+    first = run_connect(environment, runs_on="aws", keep=True)
+    again = run_connect(environment, runs_on="aws", run_id=first["run_id"])
+    assert first.pop("files") == []
+    assert again.pop("files") == ["train.csv"]
+    assert again == first
+    other = run_connect(environment, runs_on="aws")
+    assert other["name"] != first["name"]
+
+
+def test_what_is_no_run_id_is_told():
+    with pytest.raises(ValueError, match="is no run id"):
+        connect.connect("98", run_id="../x")
 
 
 def test_connect_on_a_notebook_instance(stand_in, tmp_path):
@@ -363,6 +400,65 @@ def test_the_bounds_are_those_of_the_requirements():
     requirements = (CHECKOUT / "requirements.txt").read_text().splitlines()
     for package, bounds in utils.NEEDED.items():
         assert f"{package}{bounds}" in requirements
+
+
+def imports_of(source: str) -> set[str]:
+    """The packages that a program imports, but for the standard library's."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module)
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def code_of(path: Path) -> str:
+    """A notebook's code, without the lines that are for the shell or for IPython."""
+    cells = [c for c in lessons.read(path).cells if c.cell_type == "code"]
+    lines = [line for cell in cells for line in cell.source.splitlines()]
+    return "\n".join(
+        f"{' ' * (len(line) - len(line.lstrip()))}pass" if is_magic(line) else line
+        for line in lines
+    )
+
+
+def is_magic(line: str) -> bool:
+    return line.lstrip().startswith(("!", "%"))
+
+
+def brought(distributions: Iterable[str]) -> set[str]:
+    """These distributions and all that they bring with them, without extras."""
+    found, todo = set(), list(distributions)
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in found:
+            continue
+        found.add(name)
+        with contextlib.suppress(PackageNotFoundError):  # for another system
+            for requirement in map(Requirement, requires(name) or ()):
+                if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
+                    todo.append(requirement.name)
+    return found
+
+
+def not_brought(source: str) -> set[str]:
+    """What a lesson's code imports and the %pip cell of lesson 00 does not bring."""
+    needed = brought(utils.NEEDED)
+    distributions = packages_distributions()
+    # IPython is the kernel itself, utils the course's own.
+    others = imports_of(source) - {"IPython", "utils"}
+    return {p for p in others if needed.isdisjoint(distributions.get(p, ()))}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES_OF_NOTEBOOKS)
+def test_on_aws_a_notebook_has_all_that_it_imports(path):
+    assert not_brought(code_of(path)) == set()
+
+
+def test_what_a_notebook_would_lack_on_aws_is_found():
+    source = "import nbformat.v4\nfrom scipy import stats\nimport json, moto, boto3"
+    assert not_brought(source) == {"nbformat", "moto"}
 
 
 def test_utils_needs_nothing_that_aws_does_not_have():
