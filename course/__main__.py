@@ -140,9 +140,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _outputs(options: argparse.Namespace) -> int:
+    from course.diagrams import write_result
     from course.outputs import store_lessons
 
-    return store_lessons(options.lessons, workers=options.workers)
+    code = store_lessons(options.lessons, workers=options.workers)
+    write_result()
+    return code
 
 
 def _exercises(options: argparse.Namespace) -> int:
@@ -167,9 +170,10 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _diagrams(options: argparse.Namespace) -> int:
-    from course.diagrams import write_diagrams
+    from course.diagrams import write_diagrams, write_result
 
     changed = write_diagrams()
+    write_result()
     print("\n".join(f"drawn: {path.name}" for path in changed) or "nothing changed")
     return 0
 

@@ -1,7 +1,8 @@
 """The diagrams of the lessons: SVG files in notebooks/images, all drawn here.
 
-`python -m course diagrams` writes them. A diagram is a function that returns a canvas,
-and a row of DIAGRAMS with its name and its alternative text.
+`python -m course diagrams` writes them, and the README's picture of a result. A diagram
+is a function that returns a canvas, and a row of DIAGRAMS with its name and its
+alternative text.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from course import lessons
 from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas
-from course.install import ROOT
 from utils.plots import BLUE, GREEN, GREY, ORANGE
 
-IMAGES = ROOT / "notebooks" / "images"
+IMAGES = lessons.NOTEBOOKS / "images"
 PALE_BLUE, PALE_GREEN, UNLIT = "#DCEAF5", "#DDF1EA", "#F4F4F4"
 
 
@@ -417,3 +418,12 @@ def write_diagrams(folder: Path = IMAGES) -> list[Path]:
             path.write_text(svg, encoding="utf-8")
             changed.append(path)
     return changed
+
+
+def write_result(folder: Path = IMAGES, notebooks: Path = lessons.NOTEBOOKS) -> Path:
+    """Store the last figure of lesson 01, its result, as a file for the README."""
+    (lesson,) = lessons.find_lessons(["01"], notebooks)
+    *_, (_, png) = lessons.figures(lessons.read(lesson))
+    path = folder / "readme_predicted_against_actual.png"
+    path.write_bytes(png)
+    return path

@@ -8,7 +8,7 @@ import pytest
 from course import diagrams
 from course.canvas import SMALL, WIDTH, Box, Canvas, DoesNotFit
 from course.diagrams import DIAGRAMS, IMAGES, draw, write_diagrams
-from course.linter import PICTURES
+from course.linter import PICTURES, what_is_wrong_with
 
 PAGE = 700  # pixels
 SVG = "{http://www.w3.org/2000/svg}"
@@ -122,3 +122,12 @@ def test_files_that_are_out_of_step_are_drawn_again(tmp_path) -> None:
     (tmp_path / "road_01.svg").write_text("<svg/>")
     assert write_diagrams(tmp_path) == [tmp_path / "road_01.svg"]
     assert (tmp_path / "road_01.svg").read_text() == diagrams.draw("road_01")
+
+
+def test_the_readmes_picture_is_the_result_that_lesson_01_stores(tmp_path) -> None:
+    stored_picture = IMAGES / "readme_predicted_against_actual.png"
+    drawn = diagrams.write_result(tmp_path)
+    assert drawn.name == stored_picture.name
+    assert drawn.read_bytes() == stored_picture.read_bytes(), "run `make diagrams`"
+    assert what_is_wrong_with(drawn.read_bytes()) == ""
+    assert drawn.stat().st_size < 150_000

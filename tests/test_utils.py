@@ -15,10 +15,12 @@ from pathlib import Path
 
 import boto3
 import matplotlib.image
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import session_of
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -570,7 +572,6 @@ FIGURES = {
     "target": lambda: plots.target_values([5, 20, 21, 48.8, 50, 50, 50]),
     "latency": lambda: plots.latency({1: [4, 5, 9], 50: [5, 6, 7]}),
     "calls": lambda: plots.calls_and_bytes([1, 50, 167], [167, 4, 1], [0.1, 3, 9]),
-    "map": plots.map_of_parts,
     "histogram": lambda: plots.histogram(
         [-1, 0, 0.5, 2],
         (-0.5, 1),
@@ -586,6 +587,24 @@ def test_figures_are_not_blank_and_always_the_same(name):
     first, second = drawn(FIGURES[name]()), drawn(FIGURES[name]())
     assert len(np.unique(first.reshape(-1, 4), axis=0)) > 10
     assert (first == second).all()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_the_same_in_a_dark_theme(name):
+    light = drawn(FIGURES[name]())
+    assert (light[[0, 0, -1, -1], [0, -1, 0, -1]] == 1).all()
+    with plt.style.context("dark_background"):
+        assert (drawn(FIGURES[name]()) == light).all()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_of_a_figure_is_below_nine_points_at_a_pages_width(name):
+    figure = FIGURES[name]()
+    drawn(figure)
+    width, page = figure.get_figwidth() * 72, 525
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    assert len(texts) > 4
+    assert min(text.get_fontsize() for text in texts) * min(1, page / width) >= 9
 
 
 @pytest.mark.parametrize("name", ["predicted", "rounds"])

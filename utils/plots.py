@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # From Okabe and Ito's palette, which people with any colour vision tell apart.
@@ -12,6 +11,15 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
 STYLE = {
     "figure.figsize": (6.4, 4.8),
     "figure.dpi": 110,
+    # White whatever the theme: a figure reads the same on a dark page.
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.color": "black",
+    "axes.labelcolor": "black",
+    "axes.edgecolor": "black",
+    "xtick.color": "black",
+    "ytick.color": "black",
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "axes.titlesize": 12,
@@ -159,96 +167,6 @@ def calls_and_bytes(
             axes.set_xlabel("Rows per request")
         plt.close(figure)
     return figure
-
-
-# Part: (text, column, row) in a grid of three columns; rows count from the top.
-PARTS = {
-    "notebook": ("notebook instance\nor your laptop", 0.0, 0.0),
-    "data": ("data in S3", 1.0, 0.0),
-    "training": ("training job\n(or tuning job)", 1.0, 1.0),
-    "artifact": ("artifact in S3\nmodel.tar.gz", 1.0, 2.0),
-    "model": ("model\nimage + artifact", 1.0, 3.0),
-    "config": ("endpoint\nconfiguration", 2.0, 3.0),
-    "endpoint": ("endpoint", 2.0, 2.0),
-    "transform": ("batch transform\njob", 0.0, 3.0),
-    "results": ("results in S3", 0.0, 2.0),
-    "app": ("your application", 2.0, 1.0),
-}
-# From, to, what passes.
-FLOWS = (
-    ("notebook", "data", "uploads"),
-    ("notebook", "training", "starts"),
-    ("data", "training", "is read by"),
-    ("training", "artifact", "writes"),
-    ("artifact", "model", "is part of"),
-    ("model", "transform", "is run by"),
-    ("transform", "results", "writes"),
-    ("model", "config", "is named by"),
-    ("config", "endpoint", "describes"),
-    ("app", "endpoint", "calls"),
-)
-BILLED = {"notebook", "training", "transform", "endpoint"}
-
-
-def map_of_parts() -> Figure:
-    """Draw SageMaker's parts and what flows between them; shaded parts run machines."""
-    width, height = 2.9, 1.5
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(8.4, 5.6))
-        for text, column, row in PARTS.values():
-            billed = any(PARTS[name][0] == text for name in BILLED)
-            axes.annotate(
-                text,
-                (column * width, -row * height),
-                ha="center",
-                va="center",
-                bbox={
-                    "boxstyle": "round,pad=0.5",
-                    "facecolor": "#F7D9C4" if billed else "white",
-                    "edgecolor": ORANGE if billed else GREY,
-                },
-            )
-        for source, target, label in FLOWS:
-            _arrow(axes, PARTS[source][1:], PARTS[target][1:], label, width, height)
-        axes.set(xlim=(-1.3, 7.1), ylim=(-5.1, 0.6))
-        axes.axis("off")
-        plt.close(figure)
-    return figure
-
-
-def _arrow(
-    axes: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    label: str,
-    width: float,
-    height: float,
-) -> None:
-    """Draw a labelled arrow between two parts, ending short of their boxes."""
-    (x0, y0), (x1, y1) = ((c * width, -r * height) for c, r in (start, end))
-    across = y0 == y1
-    gap = 24 if x0 == x1 else 62  # points: boxes are wider than they are high
-    axes.annotate(
-        "",
-        (x1, y1),
-        xytext=(x0, y0),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": GREY,
-            "shrinkA": gap,
-            "shrinkB": gap,
-        },
-    )
-    axes.text(
-        (x0 + x1) / 2 + (0.12 if x0 == x1 else 0),
-        (y0 + y1) / 2 + (0.08 if across else 0),
-        label,
-        ha="left" if x0 == x1 else "center",
-        va="bottom" if across else "center",
-        fontsize=9,
-        color=GREY,
-        backgroundcolor="none" if across or x0 == x1 else "white",
-    )
 
 
 def histogram(
