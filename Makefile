@@ -11,8 +11,8 @@ LESSONS ?=
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lint bench crash outputs diagrams exercises lock \
-  install clean
+.PHONY: help course test lab lint bench crash outputs diagrams exercises
+.PHONY: lock install clean
 
 course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
@@ -20,7 +20,7 @@ course: install ## run every lesson; read the result in build/index.html
 test: install ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-lab: install ## open JupyterLab with the stand-in for AWS running
+lab: install ## open JupyterLab: lessons, exercises, the stand-in for AWS running
 	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \
 	  notebooks/00_start_here.ipynb $(ARGS)
 

@@ -118,6 +118,7 @@ def install(root: Path = ROOT) -> None:
     venv, lock = root / ".venv", root / "requirements.lock"
     stamp = venv / "installed-lock.txt"
     if stamp.exists() and _works(venv) and stamp.read_text() == fingerprint(lock, venv):
+        make_importable(root)
         return
     if venv.exists() and not _works(venv):
         print("The .venv here does not start any more: making it again.")
@@ -126,6 +127,7 @@ def install(root: Path = ROOT) -> None:
         check_version(sys.version_info[:2])
         print(f"Making .venv with Python {_dotted(sys.version_info[:3])}")
         _make_venv(venv)
+    make_importable(root)
     python = str(venv_python(venv))
     stamp.unlink(missing_ok=True)
     settings = _pip_settings(python)
@@ -161,6 +163,20 @@ def install(root: Path = ROOT) -> None:
     stamp.write_text(fingerprint(lock, venv))
 
 
+def make_importable(root: Path = ROOT) -> None:
+    """Let the virtual environment import `utils` from any folder.
+
+    By a .pth file, written again when the folder was moved. It puts the folder last, so
+    that a notebook's own `sys.path.insert(0, "..")` still comes first, and is a line of
+    code with the path's bytes: how Python decodes a bare path depends on the locale.
+    """
+    line = f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(root)!r}))\n"
+    for packages in (root / ".venv").glob("lib/python3*/site-packages"):
+        file = packages / "sagemaker_course.pth"
+        if not file.exists() or file.read_text(encoding="ascii") != line:
+            file.write_text(line, encoding="ascii")
+
+
 def lock(upgrade: bool = False, root: Path = ROOT) -> None:
     """Resolve requirements.txt again into requirements.lock.
 
@@ -186,6 +202,7 @@ def clean(root: Path = ROOT) -> None:
         "benchmarks",
         "course",
         "data",
+        "exercises",
         "local_aws",
         "notebooks",
         "tests",

@@ -1,5 +1,6 @@
 """Running lessons, the pages they leave, storing outputs, installing."""
 
+import ast
 import asyncio
 import io
 import os
@@ -667,6 +668,49 @@ def test_nothing_is_done_when_the_lock_is_installed(
     assert stamp.read_text() != made
 
 
+def test_utils_is_importable_from_any_folder_and_a_copy_s_own_comes_first(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """Whatever the folder is called, and also after it was moved."""
+    monkeypatch.setattr(install, "_run", lambda *args, **kw: None)
+    course = tmp_path / "Zoë's kurs ☁"
+    for folder in (course, tmp_path / "copy"):
+        (folder / "utils").mkdir(parents=True)
+        (folder / "utils" / "__init__.py").write_text("")
+        (folder / "notebooks").mkdir()
+    (course / "requirements.lock").write_text("a==1\n")
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=course, check=True
+    )
+
+    shown = "print(os.fsencode(u.__file__))"
+
+    def imported(folder: Path, course: Path, first: str = "pass") -> Path:
+        done = subprocess.run(
+            [course / ".venv" / "bin" / "python", "-P", "-c"]
+            + [f"import os, sys; {first}; import utils as u; {shown}"],
+            cwd=folder,
+            env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return Path(os.fsdecode(ast.literal_eval(done.stdout))).parent.parent
+
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        imported(tmp_path, course)
+    assert "No module named 'utils'" in failed.value.stderr
+    install.install(course)
+    assert imported(tmp_path, course) == course
+    own = 'sys.path.insert(0, "..")'
+    assert imported(tmp_path / "copy" / "notebooks", course, own).resolve() == (
+        tmp_path / "copy"
+    )
+    course = course.rename(tmp_path / "moved")
+    install.install(course)
+    assert imported(tmp_path, course) == course
+
+
 def test_what_is_installed_is_compiled_but_for_what_nobody_imports(
     tmp_path: Path,
 ) -> None:
@@ -730,8 +774,10 @@ def test_make_help_lists_every_command() -> None:
     done = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for name in phony[1].split():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert "exercises" in " ".join(phony)
+    for name in " ".join(phony).split():
         assert f"make {name} " in done.stdout
 
 
