@@ -46,7 +46,7 @@ OTHER_PARAMETERS = {
     "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
     "03": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
     "04": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
-    "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "calls": 200},
+    "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rounds": 2},
 }
 
 

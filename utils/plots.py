@@ -1,8 +1,10 @@
 """The one style of the course's figures, and the figures that several lessons draw."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 
 # From Okabe and Ito's palette, which people with any colour vision tell apart.
@@ -192,5 +194,85 @@ def histogram(
         axes.axvline(mean, color=ORANGE, linewidth=1.8, label=f"mean: {mean:.2f}")
         axes.set(xlabel=what, ylabel=counted, title=title)
         axes.legend(frameon=True, edgecolor="none", framealpha=0.9)
+        plt.close(figure)
+    return figure
+
+
+def errors_by_price(
+    actual: Sequence[float], errors: pd.DataFrame, cap: float
+) -> Figure:
+    """Draw each model's errors against the actual price, a panel per model.
+
+    errors: a column per model, predicted minus actual, a row for each value of actual,
+    all in thousands of dollars. A dotted line marks the cap, the highest price that the
+    data records.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, errors.shape[1], figsize=(8.4, 4.2), sharex=True, sharey=True
+        )
+        for axes, model, colour in zip(
+            panels, errors, (ORANGE, BLUE, GREEN), strict=False
+        ):
+            mean = errors[model].abs().mean()
+            axes.axhline(0, color=GREY, linestyle="--", linewidth=1.2)
+            axes.axvline(cap, color=GREY, linestyle=":", linewidth=1.4)
+            axes.scatter(
+                actual, errors[model], s=24, color=colour, alpha=0.65, linewidths=0
+            )
+            axes.set(
+                title=f"{model}: mean absolute error {mean:.2f}",
+                xlabel="Actual median value (thousand dollars)",
+            )
+        panels[0].set_ylabel("Predicted minus actual\n(thousand dollars)")
+        top = panels[0].get_ylim()[1]
+        panels[0].text(cap, top, f"cap at {cap:g} ", ha="right", va="top", fontsize=10)
+        plt.close(figure)
+    return figure
+
+
+def shares_over_calls(
+    answered: Sequence[str], marks: Mapping[int, str], per: int = 20
+) -> Figure:
+    """Draw which share of each `per` calls in a row each variant answered.
+
+    answered: the variant that answered each call, oldest first. marks: text by the
+    number of the call before which something was changed; the groups begin anew there.
+    """
+    bounds = sorted({0, *marks, len(answered)})
+    looks = zip((ORANGE, BLUE, GREEN), ("--", "-", "-."), strict=True)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(8.4, 3.8))
+        for name, (colour, line) in zip(sorted(set(answered)), looks, strict=False):
+            # A new line after each mark: no group of calls lies across a change.
+            for begin, end in pairwise(bounds):
+                starts = range(begin, end - per + 1, per)
+                groups = (answered[start : start + per] for start in starts)
+                shares = [100 * group.count(name) / per for group in groups]
+                middles = [start + per / 2 for start in starts]
+                label = name if begin == 0 else None
+                axes.plot(middles, shares, line, color=colour, marker=".", label=label)
+        for call, text in marks.items():
+            axes.axvline(call, color=GREY, linestyle=":", linewidth=1.4)
+            axes.text(call + 2, 104, text, fontsize=10, color=GREY, va="bottom")
+        axes.set(
+            ylim=(-4, 104),
+            xlabel="Call number",
+            ylabel=f"Share of {per} calls (%)",
+        )
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+        plt.close(figure)
+    return figure
+
+
+def slowest_replies(slowest: pd.Series) -> Figure:
+    """Draw a bar per variant: the time of its slowest reply, in milliseconds."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 1.9))
+        bars = axes.barh(slowest.index, slowest, color=BLUE)
+        axes.bar_label(bars, fmt="%.0f", padding=3)
+        axes.margins(x=0.12)
+        axes.grid(axis="y", visible=False)
+        axes.set(xlabel="Slowest reply (milliseconds)")
         plt.close(figure)
     return figure

@@ -59,6 +59,29 @@ class BackgroundCaller:
                     raise RuntimeError("nobody is calling: use it in a `with` block")
                 self._changed.wait(timeout=1)
 
+    def wait_until_all_answer(
+        self, answer: object, in_a_row: int = 100, timeout_s: float = 300
+    ) -> None:
+        """Wait until so many calls in a row, begun after now, have had this answer.
+
+        A change of an endpoint need not reach all requests at the same moment.
+        TimeoutError if it has not happened after timeout_s seconds.
+        """
+        now = time.monotonic()
+        while True:
+            self.wait_for(1)
+            last = self.calls[-in_a_row:]
+            if (
+                len(last) == in_a_row
+                and last[0].began > now
+                and all(call.answer == answer for call in last)
+            ):
+                return
+            if time.monotonic() > now + timeout_s:
+                raise TimeoutError(
+                    f"after {timeout_s} seconds not all calls are answered by {answer}"
+                )
+
     def __enter__(self) -> "BackgroundCaller":
         self._thread.start()
         return self
