@@ -111,3 +111,27 @@ def test_waiting_after_the_end_is_an_error():
         caller.wait_for(1)
     with pytest.raises(RuntimeError, match="with"):
         caller.wait_for(1)
+
+
+def test_it_waits_until_all_answer_alike():
+    with BackgroundCaller(returning("a", "z", "b", "z")) as caller:
+        caller.wait_until_all_answer("z", in_a_row=5)
+    answers = [call.answer for call in caller.calls]
+    assert answers[:4] == ["a", "z", "b", "z"]
+    assert len(answers) >= 8
+
+
+def test_calls_before_the_wait_do_not_count():
+    with BackgroundCaller(returning()) as caller:
+        caller.wait_for(50)
+        before = len(caller.calls)
+        caller.wait_until_all_answer("z", in_a_row=20)
+        assert len(caller.calls) >= before + 20
+
+
+def test_waiting_for_an_answer_that_does_not_come_ends():
+    with (
+        pytest.raises(TimeoutError, match="answered by a"),
+        BackgroundCaller(returning()) as caller,
+    ):
+        caller.wait_until_all_answer("a", in_a_row=5, timeout_s=0.1)

@@ -17,6 +17,7 @@ import boto3
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import session_of
 from matplotlib.figure import Figure
@@ -579,6 +580,13 @@ FIGURES = {
         counted="Tracts",
         title="Differences",
     ),
+    "errors": lambda: plots.errors_by_price(
+        [10, 30, 50], pd.DataFrame({"old": [1, -2, -20], "new": [2, 0, -4]}), cap=50
+    ),
+    "shares": lambda: plots.shares_over_calls(
+        [*"aaab" * 5, *"b" * 25], {0: "75/25", 20: "updated"}, per=10
+    ),
+    "slowest": lambda: plots.slowest_replies(pd.Series({"old": 28.2, "new": 136.0})),
 }
 
 
@@ -613,6 +621,18 @@ def test_axes_are_labelled_with_units(name):
     assert "thousand dollars" in axes.get_ylabel()
     assert axes.get_xlabel()
     assert axes.get_title()
+
+
+def test_no_group_of_calls_lies_across_a_change():
+    (axes,) = FIGURES["shares"]().axes
+    drawn_lines = [line for line in axes.get_lines() if line.get_marker() == "."]
+    points = [tuple(map(list, line.get_data())) for line in drawn_lines]
+    assert points == [
+        ([5, 15], [80, 70]),
+        ([25, 35], [0, 0]),
+        ([5, 15], [20, 30]),
+        ([25, 35], [100, 100]),
+    ]
 
 
 def test_the_kept_round_is_the_best_of_those_before_the_stop():
