@@ -43,7 +43,7 @@ ALIKE = [
     *[("01", "02", cell_id) for cell_id in (*OF_BOSTON, "download")],
     *[("03", "04", cell_id) for cell_id in OF_ENDPOINTS],
     # A model says the same in batch transform and behind an endpoint.
-    *[("01", "03", cell_id) for cell_id in ("split-code", "rmse")],
+    *[("01", "03", cell_id) for cell_id in ("split-code", "rmse", "plot")],
 ]
 LESSON_04_WRITES = [
     ("sagemaker", "CreateEndpointConfig", None),
