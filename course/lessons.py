@@ -146,11 +146,12 @@ def promise(notebook: NotebookNode) -> str:
 
 
 def effort(notebook: NotebookNode) -> str:
-    """Return the line that gives minutes, cost and services, or ""."""
+    """Return what the first cells say of the minutes that a lesson takes, or ""."""
     for cell in notebook.cells[:2]:
-        for line in cell.source.splitlines():
-            if re.search(r"\bminutes?\b", line, re.IGNORECASE):
-                return line.strip()
+        for paragraph in cell.source.split("\n\n"):
+            text = " ".join(paragraph.split())
+            if re.search(r"\bminutes?\b", text, re.IGNORECASE):
+                return re.split(r"\s*(?:\*\*)?Cost\b", text, maxsplit=1)[0]
     return ""
 
 
