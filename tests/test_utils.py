@@ -535,7 +535,8 @@ def test_the_price_table_has_a_header_and_a_line_for_each_price(capsys):
     ]
     assert found == wanted
     assert len({len(line) for line in (header, *rows)}) == 1, "a ragged table"
-    assert min(price.read_on for price in cost.load_prices()) in source
+    dates = [price.read_on for price in cost.load_prices()]
+    assert f"{min(dates)} to {max(dates)}" in source
 
 
 def test_cost_is_seconds_times_price_rounded_up(capsys):

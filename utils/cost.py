@@ -47,8 +47,8 @@ def show_prices() -> None:
     for price in prices:
         use = USED_FOR.get(price.component, price.component)
         print(f"{price.type:15}{use:21}{price.usd_per_hour:12.3f}")
-    oldest = min(price.read_on for price in prices)
-    print(f"(us-east-1, as of {oldest}; check the AWS price page)")
+    dates = sorted(price.read_on for price in prices)
+    print(f"(us-east-1, read {dates[0]} to {dates[-1]}; check the AWS price page)")
 
 
 def show_cost(used: Iterable[tuple[str, str, float]]) -> None:
