@@ -219,8 +219,8 @@ def request_path() -> Canvas:
     canvas.arrow(runtime.right(-6), invocations.left(-6))
     canvas.text((333, 69), "POST", at="center")
     canvas.arrow(invocations.left(6), runtime.right(6))
-    canvas.arrow((256, 114), (256, 128), ping.left())
-    canvas.text((307, 140), "GET: health check", at="center")
+    canvas.text((318, 134), "SageMaker's health check:\nGET now and then", at="right")
+    canvas.arrow((322, 128), ping.left())
 
     canvas.text((20, 182), "Who raises which error", size=NORMAL, bold=True)
     who = [
@@ -252,7 +252,7 @@ def request_path() -> Canvas:
             "ModelError, 424",
             RENTED,
             (
-                "OriginalStatusCode is its own:",
+                "OriginalStatusCode says why:",
                 "400: rows that it can't read",
                 "413: body above its limit",
             ),
