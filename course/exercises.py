@@ -6,6 +6,7 @@ without solutions is exercises/NN_name.ipynb. exercises/README.md describes the 
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from course.install import ROOT
 EXERCISES = ROOT / "exercises"
 # The marks in a solution; the students' copies and the solved pages have none of them.
 SOLUTION = re.compile(r"^\s*### (?P<mark>BEGIN|END) SOLUTION\s*$")
+# What a student replaces, in a line of its own.
+DOTS = re.compile(r"^\s*\w+ = \.\.\.\s*(#.*)?$")
 EFFORT = re.compile(r"\d+ minutes.*Cost on AWS.*estimate", re.DOTALL)
 
 
@@ -68,6 +71,11 @@ def find_sources(names: Sequence[str] = (), folder: Path = EXERCISES) -> list[Pa
             )
         chosen += [by_stem[stem] for stem in found if by_stem[stem] not in chosen]
     return chosen
+
+
+def is_source(path: Path) -> bool:
+    """Say whether a notebook is a source of exercises (not a lesson, not a copy)."""
+    return path.parent.parent.name == "source"
 
 
 def copy_of(source: Path) -> Path:
@@ -127,10 +135,10 @@ def students_copy(source: Path) -> str:
 
 def bring_up_to_date(source: Path) -> str:
     """Write the students' copy if it differs; return "written" or "unchanged"."""
-    text, copy = students_copy(source), copy_of(source)
-    if copy.exists() and copy.read_text(encoding="utf-8") == text:
+    text, file = students_copy(source), copy_of(source)
+    if file.exists() and file.read_text(encoding="utf-8") == text:
         return "unchanged"
-    copy.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     return "written"
 
 
@@ -151,11 +159,11 @@ def solution_lines(cell: NotebookNode) -> list[str]:
     return [line for line in inside if line and line not in outside]
 
 
-def leaks(source: NotebookNode, copy: NotebookNode) -> list[str]:
-    """Return the lines of solutions that stand in a copy's answer cells."""
+def leaks(source: NotebookNode, handed_out: NotebookNode) -> list[str]:
+    """Return the lines of solutions that stand in a students' copy."""
     copied = {
         cell.metadata["nbgrader"]["grade_id"]: cell.source
-        for cell in copy.cells
+        for cell in handed_out.cells
         if cell.metadata.get("nbgrader", {}).get("solution")
     }
     found = []
@@ -166,11 +174,17 @@ def leaks(source: NotebookNode, copy: NotebookNode) -> list[str]:
     return found
 
 
-def without_marks(notebook: NotebookNode) -> NotebookNode:
-    """Take the marks of solutions out of a source, to be read (changed in place)."""
-    for cell in notebook.cells:
-        lines = cell.source.split("\n")
-        cell.source = "\n".join(line for line in lines if not SOLUTION.match(line))
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """Return a source as a student writes it: no marks, nor the dots' lines."""
+    notebook = copy.deepcopy(notebook)
+    for task in tasks(notebook):
+        cell = notebook.cells[task.answer]
+        lines = [
+            line
+            for line in cell.source.split("\n")
+            if not SOLUTION.match(line) and not DOTS.match(line)
+        ]
+        cell.source = "\n".join(lines)
     return notebook
 
 

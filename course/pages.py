@@ -63,12 +63,14 @@ the folder <a href="{notebooks}"><code>notebooks/</code></a> of the course:
 </ol>
 </main>"""
 
+SOLVED = '<p><a href="exercises/{stem}.html">Exercises with their solutions</a></p>\n'
+
 CARD = """<li class="card">
 <a href="{page}">{picture}
 <h2><span class="number">{number}</span> {title}</h2></a>
 {notice}<p>{promise}</p>
 <p class="effort">{effort}</p>
-</li>"""
+{exercises}</li>"""
 
 
 def write_lesson(
@@ -79,6 +81,28 @@ def write_lesson(
     `path` is the lesson's file, `every` all lessons in order (for the links), `failure`
     what went wrong or "".
     """
+    _write_notebook(notebook, path, _links(path, every), page, failure)
+
+
+def write_exercises(
+    notebook: NotebookNode, copy: Path, page: Path, failure: str
+) -> None:
+    """Write executed exercises with their solutions as a page.
+
+    `copy` is the students' copy, which is what links to a notebook mean.
+    """
+    notebooks = os.path.relpath(copy.resolve(), page.resolve().parent)
+    links = (
+        '<a href="../index.html">All lessons</a> '
+        f'<a href="../lessons/{copy.stem}.html">Lesson</a> '
+        f'<a href="{quote(Path(notebooks).as_posix())}">Notebook without solutions</a>'
+    )
+    _write_notebook(notebook, copy, links, page, failure)
+
+
+def _write_notebook(
+    notebook: NotebookNode, path: Path, links: str, page: Path, failure: str
+) -> None:
     # So that the diagrams beside the lesson are found, and become part of the page.
     beside = {"metadata": {"path": str(path.parent)}}
     content, _ = _exporter().from_notebook_node(
@@ -91,9 +115,7 @@ def write_lesson(
     for tag in soup.find_all(class_="prompt"):
         tag["aria-hidden"] = "true"
     code_style = HtmlFormatter(style="xcode").get_style_defs(".highlight")
-    body = LESSON.format(
-        links=_links(path, every), notice=_notice(failure), content=str(soup)
-    )
+    body = LESSON.format(links=links, notice=_notice(failure), content=str(soup))
     _write(page, lessons.title(notebook) or path.stem, body, code_style)
 
 
@@ -122,8 +144,10 @@ def write_index(
                 f'<img src="figures/{file.name}" loading="lazy" '
                 f'alt="{html.escape(chosen.alt)}">'
             )
+        solved = (build / "exercises" / f"{path.stem}.html").exists()
         parts.append(
             CARD.format(
+                exercises=SOLVED.format(stem=path.stem) if solved else "",
                 page=f"lessons/{path.stem}.html",
                 picture=picture,
                 number=number,

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from course import lessons, pages
+from course import exercises, lessons, pages
 from course.billing import EndpointMeter, Estimate, estimate, used
 from course.execution import Execution, execute
 from course.install import ROOT
@@ -68,7 +68,9 @@ class Progress:
             elapsed = time.monotonic() - self.started
             # markup=False: an error text may hold square brackets.
             self.console.print(
-                f"{elapsed:6.1f} s  {path.stem}: {step}", markup=False, soft_wrap=True
+                f"{elapsed:6.1f} s  {_label(path)}: {step}",
+                markup=False,
+                soft_wrap=True,
             )
         self.shown[path] = step
 
@@ -80,9 +82,14 @@ class Progress:
                 seconds = time.monotonic() - self.begun[path]
             style = "bold red" if step.startswith("FAILED") else None
             table.add_row(
-                path.stem, step.replace("[", r"\["), f"{seconds:.0f} s", style=style
+                _label(path), step.replace("[", r"\["), f"{seconds:.0f} s", style=style
             )
         return table
+
+
+def _label(path: Path) -> str:
+    """Name a notebook, exercises otherwise than the lesson of the same name."""
+    return f"exercises/{path.stem}" if exercises.is_source(path) else path.stem
 
 
 def default_workers() -> int:
@@ -137,6 +144,16 @@ def run_all(
         loop.close()
 
 
+async def _execute(
+    path: Path,
+    environment: Mapping[str, str],
+    on_cell: Callable[[Execution], None],
+) -> Execution:
+    """Run a lesson where it stands, and exercises where their students' copy does."""
+    place = exercises.copy_of(path) if exercises.is_source(path) else path
+    return await execute(path, environment, on_cell, cwd=place.parent)
+
+
 def _imports_of_the_sdk(path: Path) -> int:
     """How often a notebook imports from the SDK, which is what takes a lesson long."""
     try:
@@ -162,6 +179,7 @@ def run_lessons(
 ) -> int:
     """Run lessons and build their pages; return 0 if all went through, else 1.
 
+    Their exercises, which stand beside `folder`, run with them, with their solutions.
     `environment` is the kernels' environment; without it the stand-in for AWS is
     started (or the one that runs is used) for as long as the lessons take.
     """
@@ -174,15 +192,23 @@ def run_lessons(
     if not paths:
         console.print(f"There are no notebooks in {folder}.", markup=False)
         return 2
+    sources = [
+        source
+        for source in exercises.find_sources((), folder.parent / "exercises")
+        if source.stem in {path.stem for path in paths}
+    ]
+    every = [*paths, *sources]
     costs: dict[Path, Estimate] = {}
     started = datetime.now(UTC)
     on_stand_in = environment is None
     if environment is None:
         environment = stand_in_environment()
-    progress = Progress(paths, console)
+    progress = Progress(every, console)
     if on_stand_in:
         progress.meter = EndpointMeter(boto3.client("sagemaker"))
-    executions = run_all(paths, environment, workers or default_workers(), progress)
+    executions = run_all(
+        every, environment, workers or default_workers(), progress, _execute
+    )
     _write_build(executions, folder, build)
     if on_stand_in:
         client = boto3.client("sagemaker")
@@ -195,14 +221,16 @@ def run_lessons(
     if dates:
         console.print(
             "Cost: the seconds for which this run's jobs and endpoints ran here, at "
-            f"AWS's prices in us-east-1 as of {min(dates)}. An estimate: on AWS they "
-            "take minutes.",
+            f"AWS's prices in us-east-1 as of {min(dates)}, with the exercises. An "
+            "estimate: on AWS they take minutes.",
             soft_wrap=True,
         )
     failed = [item for item in executions if item.failure]
     for item in failed:
         console.print(
-            f"{item.path.stem} failed at {item.failure}", markup=False, soft_wrap=True
+            f"{_label(item.path)} failed at {item.failure}",
+            markup=False,
+            soft_wrap=True,
         )
     console.print(f"Read the lessons: {_shown(build / 'index.html')}", markup=False)
     return 1 if failed else 0
@@ -235,6 +263,9 @@ def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> 
     failures = {}
     for item in executions:
         failures[item.path] = str(item.failure) if item.failure else ""
+        if exercises.is_source(item.path):
+            _write_solved(item, build)
+            continue
         nbformat.write(item.notebook, build / "notebooks" / item.path.name)
         page = build / "lessons" / f"{item.path.stem}.html"
         pages.write_lesson(item.notebook, item.path, every, page, failures[item.path])
@@ -249,6 +280,13 @@ def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> 
     pages.write_index(cards, folder, build)
 
 
+def _write_solved(item: Execution, build: Path) -> None:
+    page = build / "exercises" / f"{item.path.stem}.html"
+    notebook = exercises.solved(item.notebook)
+    failure = str(item.failure) if item.failure else ""
+    pages.write_exercises(notebook, exercises.copy_of(item.path), page, failure)
+
+
 def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) -> Table:
     table = Table("lesson", "result", box=SIMPLE)
     table.add_column("seconds", justify="right")
@@ -256,7 +294,7 @@ def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) ->
     for item in executions:
         result = "[bold red]failed[/]" if item.failure else "passed"
         cost = f"{costs[item.path].usd:.4f}" if item.path in costs else "-"
-        table.add_row(item.path.stem, result, f"{item.seconds:.1f}", cost)
+        table.add_row(_label(item.path), result, f"{item.seconds:.1f}", cost)
     return table
 
 

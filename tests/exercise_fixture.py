@@ -89,7 +89,7 @@ def good_exercises() -> NotebookNode:
     return new_notebook(cells=cells, metadata=good_lesson().metadata)
 
 
-def cell(notebook: NotebookNode, name: str) -> NotebookNode:
+def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
     """Return the cell of an id."""
     return next(cell for cell in notebook.cells if cell.id == name)
 

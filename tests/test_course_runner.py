@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from exercise_fixture import cell_of, good_exercises, write_exercises
 from lesson_fixture import good_lesson, small_notebook, write, write_course
 from nbformat.v4 import new_markdown_cell
 from rich.console import Console
@@ -27,6 +28,7 @@ from course.execution import (
     execute,
     parameter_names,
 )
+from course.exercises import bring_up_to_date
 from course.install import ROOT, SetupError, check_version, uv_settings
 from course.linter import FIRST_CELL
 
@@ -273,6 +275,51 @@ def test_the_longest_lesson_starts_first_and_stays_in_its_place(
     begun = (tmp_path / "begun").read_text().split()
     assert begun == ["02_long", "03_middle", "01_short"]
     assert [execution.path for execution in executions] == paths
+
+
+def run_with_exercises(folder: Path, notebook: nbformat.NotebookNode) -> tuple:
+    """Run two lessons, one of which has exercises; return exit code and text."""
+    (folder / "notebooks").mkdir()
+    write_course(folder / "notebooks")
+    bring_up_to_date(write_exercises(folder, notebook))
+    console = plain_console()
+    code = runner.run_lessons(
+        folder=folder / "notebooks",
+        build=folder / "build",
+        environment=os.environ | {"PYTHONPATH": str(ROOT)},
+        console=console,
+    )
+    return code, console.file.getvalue()
+
+
+def test_solved_exercises_are_shown_beside_their_lesson(tmp_path: Path) -> None:
+    code, text = run_with_exercises(tmp_path, good_exercises())
+    assert code == 0, text
+    assert "exercises/01_rivers   passed" in text
+    build = tmp_path / "build"
+    first, second = BeautifulSoup(
+        (build / "index.html").read_text(), "html.parser"
+    ).select(".card")
+    assert first.find("a", href="exercises/01_rivers.html")
+    assert not second.find("a", href=re.compile("exercises"))
+    page = (build / "exercises" / "01_rivers.html").read_text()
+    assert "1230" in page
+    assert "BEGIN SOLUTION" not in page
+    for tag in BeautifulSoup(page, "html.parser").find_all("a", href=True):
+        target = tag["href"].partition("#")[0]
+        if target:
+            assert (build / "exercises" / target).exists(), target
+
+
+def test_exercises_whose_solution_fails_fail_the_run(tmp_path: Path) -> None:
+    notebook = good_exercises()
+    answer = cell_of(notebook, "task-1")
+    answer.source = answer.source.replace("1230", "123")
+    code, text = run_with_exercises(tmp_path, notebook)
+    assert code == 1
+    assert "exercises/01_rivers failed at cell 5" in text
+    page = (tmp_path / "build" / "exercises" / "01_rivers.html").read_text()
+    assert "The Rhine is longer than that." in page
 
 
 def test_an_unknown_lesson_is_an_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import StandIn
-from exercise_fixture import WRONG, cell, good_exercises, write_exercises
+from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
 from leftovers import snapshot
 from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_in_aws_mode
 from nbgrader.api import Gradebook
@@ -110,8 +110,8 @@ def nbgrader(*arguments: str, folder: Path, environment: dict[str, str]) -> None
 
 def solved_by_a_student(source: Path) -> nbformat.NotebookNode:
     """Return the students' copy with the solutions written into its answer cells."""
-    copy, notebook = lessons.read(exercises.copy_of(source)), lessons.read(source)
-    exercises.without_marks(notebook)
+    copy = lessons.read(exercises.copy_of(source))
+    notebook = exercises.solved(lessons.read(source))
     for task in exercises.tasks(notebook):
         copy.cells[task.answer].source = notebook.cells[task.answer].source
     return copy
@@ -166,16 +166,23 @@ def test_good_exercises_have_no_problem(tmp_path: Path) -> None:
     assert proven(source).problems == []
 
 
+def test_a_solved_cell_has_neither_marks_nor_dots() -> None:
+    notebook = exercises.solved(good_exercises())
+    assert cell_of(notebook, "task-1").source == "length = 1230"
+    assert "..." not in cell_of(notebook, "task-2").source
+    assert "..." in cell_of(good_exercises(), "task-2").source
+
+
 def test_a_solution_in_a_students_copy_is_found(tmp_path: Path) -> None:
     source = write_exercises(tmp_path)
     notebook = lessons.read(source)
     copy = nbformat.reads(exercises.students_copy(source), as_version=4)
     assert exercises.leaks(notebook, copy) == []
-    cell(copy, "task-1").source = "length = 1230"
+    cell_of(copy, "task-1").source = "length = 1230"
     assert exercises.leaks(notebook, copy) == ["task-1: length = 1230"]
-    cell(copy, "task-3").source += cell(notebook, "task-3").source
+    cell_of(copy, "task-3").source += cell_of(notebook, "task-3").source
     assert len(exercises.leaks(notebook, copy)) == 1
-    cell(copy, "task-3").source = cell(notebook, "task-3").source
+    cell_of(copy, "task-3").source = cell_of(notebook, "task-3").source
     assert len(exercises.leaks(notebook, copy)) == 2
 
 
@@ -201,14 +208,14 @@ def test_what_a_proof_finds(tmp_path: Path, name, code, problem) -> None:
     if name == "task-2":
         code += "\n### BEGIN SOLUTION\nmouth = {'Rhine': 'North Sea'}.get\n"
         code += "### END SOLUTION"
-    cell(notebook, name).source = code
+    cell_of(notebook, name).source = code
     problems = proven(write_exercises(tmp_path, notebook)).problems
     assert [text for text in problems if problem in text], problems
 
 
 def test_a_solution_that_fails_is_found(tmp_path: Path) -> None:
     notebook = good_exercises()
-    answer = cell(notebook, "task-1")
+    answer = cell_of(notebook, "task-1")
     answer.source = answer.source.replace("1230", "123")
     (problem,) = proven(write_exercises(tmp_path, notebook)).problems
     assert problem.startswith("with the solutions, cell 5 (task-1-check) fails: Wrong")
@@ -234,7 +241,7 @@ def test_a_wrong_answer_that_is_not_told_is_found(
 
 def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
     notebook = good_exercises()
-    cell(notebook, "task-1-check").source = "pass"
+    cell_of(notebook, "task-1-check").source = "pass"
     source = write_exercises(tmp_path, notebook)
     (tmp_path / "exercises" / "02_lakes.ipynb").write_text("{}")
     console = Console(file=io.StringIO(), width=120)
