@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from lesson_runs import why_not_strict
 
 from course import diagrams
 from course.canvas import SMALL, WIDTH, Box, Canvas, DoesNotFit
@@ -55,6 +56,8 @@ def test_every_diagram_that_a_lesson_shows_is_drawn_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", list(DIAGRAMS))
 def test_the_file_is_what_the_code_draws(name: str) -> None:
+    if reason := why_not_strict():
+        pytest.skip(reason)
     assert stored(name) == draw(name), "run `make diagrams`"
 
 
