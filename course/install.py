@@ -39,7 +39,7 @@ PIP_TO_UV = {
 
 # Half of the work would be for the packages' own tests, and for what mlflow brings: the
 # SDK asks for it, and imports it only when it is told to track experiments.
-NOT_COMPILED = re.compile("/(tests?|mlflow|sqlalchemy|databricks|hive_metastore)/")
+NOT_COMPILED = re.compile("/(tests?|mlflow|databricks|hive_metastore)/")
 # A file that is not for this Python is skipped, as by an import that never happens.
 COMPILE_BYTECODE = """
 import compileall, re, sys, sysconfig

@@ -8,3 +8,5 @@ c.ClearSolutions.code_stub = {
     "python": "# Replace the dots; add lines if you need them."
 }
 c.ClearSolutions.text_stub = "*Write your answer here.*"
+# Seconds for a cell; 30 are not enough for a training job on a slow machine.
+c.Execute.timeout = 600

@@ -18,7 +18,12 @@ NAME = "la é ☁ "
 # With `--dist loadscope` all tests of a class, or of a module, run in one process, in
 # the order of collection. The long ones come first, so that no process is left with one
 # at the end while the others have nothing to do.
-LONG = ("test_lessons", "test_endpoint_faults", "test_endpoint_restarts")
+LONG = (
+    "test_lessons",
+    "test_exercises",
+    "test_endpoint_faults",
+    "test_endpoint_restarts",
+)
 LONG += (
     "test_waiting",
     "test_lifetime",

@@ -61,15 +61,21 @@ def test_the_form_is_the_one_described(source: Path) -> None:
     assert exercises.form_problems(source) == []
 
 
-@every_source
-def test_no_wrong_and_right_answers_are_told_apart(
-    source: Path, stand_in: StandIn
-) -> None:
-    before = snapshot(stand_in.client)
-    proof = proven(source, stand_in.environment)
-    assert proof.problems == []
-    assert len(proof.wrong) >= sum(task.check is not None for task in proof.tasks)
-    assert snapshot(stand_in.client) - before == set()
+# Classes, since the tests of a class run in one process and others beside them.
+
+
+class TestProofs:
+    """Every check, in a kernel for each notebook."""
+
+    @every_source
+    def test_no_wrong_and_right_answers_are_told_apart(
+        self, source: Path, stand_in: StandIn
+    ) -> None:
+        before = snapshot(stand_in.client)
+        proof = proven(source, stand_in.environment)
+        assert proof.problems == []
+        assert len(proof.wrong) >= sum(task.check is not None for task in proof.tasks)
+        assert snapshot(stand_in.client) - before == set()
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +86,18 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@every_source
-def test_the_solutions_alone_pass_in_aws_mode(
-    source: Path, stand_in: StandIn, course: Path, tmp_path: Path
-) -> None:
-    """From a fresh kernel, headless, by papermill."""
-    solved = Path(shutil.copy(source, course / "exercises"))
-    run = run_in_aws_mode(solved, stand_in, tmp_path)
-    assert run.error is None
-    assert run.left == []
+class TestSolutions:
+    """The solutions alone."""
+
+    @every_source
+    def test_the_solutions_alone_pass_in_aws_mode(
+        self, source: Path, stand_in: StandIn, course: Path, tmp_path: Path
+    ) -> None:
+        """From a fresh kernel, headless, by papermill."""
+        solved = Path(shutil.copy(source, course / "exercises"))
+        run = run_in_aws_mode(solved, stand_in, tmp_path)
+        assert run.error is None
+        assert run.left == []
 
 
 # --- a teacher's nbgrader -------------------------------------------------------------
@@ -120,10 +129,11 @@ def solved_by_a_student(source: Path) -> nbformat.NotebookNode:
 def test_a_teacher_s_own_course_takes_a_source_as_it_is(
     stand_in: StandIn, tmp_path: Path
 ) -> None:
-    """In nbgrader's own layout, with its default settings."""
+    """In nbgrader's own layout, with its default settings but for patience."""
     source = exercises.find_sources(["00"])[0]
     name = source.stem
-    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    settings = "c = get_config()\nc.Execute.timeout = 600\n"
+    (tmp_path / "nbgrader_config.py").write_text(settings)
     shutil.copytree(source.parent, tmp_path / "source" / name)
     with_stand_in = {"folder": tmp_path, "environment": stand_in.environment}
     nbgrader("generate_assignment", name, **with_stand_in)

@@ -351,6 +351,7 @@ for service in SERVICES:
         create_backend_app(service.name)
 
 import course.pages, nbclient, matplotlib.pyplot, sagemaker.serve, sagemaker.train
+import nbgrader.converters, nbgrader.server_extensions.formgrader
 from course.install import NOT_COMPILED
 slow = [name for name in sys.modules if NOT_COMPILED.search(f"/{name.split('.')[0]}/")]
 assert slow == [], slow
