@@ -2,18 +2,21 @@
 
     python tests/headless_lesson.py '{"notebook": ..., "output": ...,
                                       "parameters": {...}, "compare": false,
-                                      "watch": [...], "join": true}'
+                                      "watch": [...], "join": true, "calls": ...}'
 
 papermill runs it; with `compare`, nbval does, strictly, and leaves no output. Prints
 one line of JSON: `error` (None or the text of it), `left` (what is there after the run
 and was not before: in AWS, seen from outside by boto3, and in the folders `watch`),
-`outside` (whether an address beyond loopback could be reached). With `join`, the
-stand-in is started first, as `local_aws exec` does it; else the environment is used as
-it is.
+`outside` (whether an address beyond loopback could be reached), `missed` and `states`
+(see Cells; by papermill only). With `join`, the stand-in is started first, as
+`local_aws exec` does it; else the environment is used as it is. `calls`: a file in
+which papermill's kernel notes its calls of AWS, or None.
 """
 
+import functools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,9 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import boto3
 import nbformat
 from leftovers import snapshot
+from permissions import recording
 
 from course.execution import UnknownParameter, check_parameters
 from course.sanitize import SANITIZE_FILE
+from local_aws.installation import BUCKET
+from utils import cleanup
 
 
 def main(task: dict) -> dict:
@@ -38,16 +44,79 @@ def main(task: dict) -> dict:
         os.environ.update(sealed)
     folders = [Path(folder) for folder in task["watch"]]
     before = snapshot(boto3.client, *folders)
-    error = compare(task) if task["compare"] else execute(task)
+    cells = Cells(Path(task["notebook"]), folders, before)
+    error = compare(task) if task["compare"] else execute(task, cells)
     left = sorted(snapshot(boto3.client, *folders) - before)
-    return {"error": error, "left": left, "outside": reaches_outside()}
+    return {
+        "error": error,
+        "left": left,
+        "outside": reaches_outside(),
+        "run_id": cells.run_id,
+        "missed": cells.missed,
+        "states": sorted(cells.states),
+    }
 
 
-def execute(task: dict) -> str | None:
+class Cells:
+    """Looks after each cell of a lesson: would a clean-up find all that there is now?
+
+    run_id: what the lesson printed. missed: for each cell after which something was
+    there that `course cleanup` of that run would not remove, its id and what it was.
+    states: the kinds and statuses of all resources that were there after any cell.
+    """
+
+    def __init__(self, path: Path, folders: list[Path], before: set[str]) -> None:
+        # A copy of the course has a scratch folder of its own.
+        cleanup.SCRATCH = path.parent / "scratch"
+        self.run_id: str | None = None
+        self.missed: list[str] = []
+        self.states: set[tuple[str, str]] = set()
+        self._folders, self._before = folders, before
+        self._session = boto3.Session()
+        self._session.client = functools.cache(self._session.client)
+
+    def look(self, cell: nbformat.NotebookNode, **_: object) -> None:
+        """Take a look; what passes by while one looks is looked at again."""
+        printed = "".join(output.get("text", "") for output in cell.get("outputs", []))
+        if match := re.search("^Run id: (.*)$", printed, re.MULTILINE):
+            self.run_id = match[1]
+        if missed := self._exists() - self._found():
+            missed &= self._exists()
+        self.missed += [f"after {cell.id}: {item}" for item in sorted(missed)]
+
+    def _exists(self) -> set[str]:
+        seen = snapshot(self._session.client, *self._folders)
+        # connect makes the default bucket once, and it stays.
+        return seen - self._before - {f"bucket: {BUCKET}"}
+
+    def _found(self) -> set[str]:
+        if self.run_id is None:
+            return set()
+        resources = cleanup.resources_of(self._session, self.run_id)
+        self.states |= {(r.kind.noun, r.status) for r in resources}
+        kinds = {r: r.kind.operation("List").removeprefix("list_") for r in resources}
+        found = {f"{kinds[r].replace('_', ' ')[:-1]}: {r.name}" for r in resources}
+        for prefix in cleanup.prefixes_of(self._session, BUCKET, self.run_id):
+            objects = cleanup.objects_of(self._session, BUCKET, prefix)
+            found |= {f"object: {item['Key']}" for item in objects}
+        for folder in cleanup.folders_of(self.run_id):
+            inside = folder.relative_to(self._folders[0])
+            found.add(f"file: {inside}")
+            found |= {
+                f"file: {inside / path.relative_to(folder)}"
+                for path in folder.rglob("*")
+            }
+        return found
+
+
+def execute(task: dict, cells: Cells) -> str | None:
     """Run it by papermill; returns the text of an error."""
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    if task["calls"]:  # from now on: of the kernel, and not of this process
+        os.environ.update(recording(os.environ, Path(task["calls"])))
     try:
         notebook = nbformat.read(task["notebook"], as_version=4)
         check_parameters(notebook, task["parameters"])
@@ -58,8 +127,9 @@ def execute(task: dict) -> str | None:
             cwd=str(Path(task["notebook"]).parent),
             progress_bar=False,
             execution_timeout=600,
+            on_cell_executed=cells.look,
         )
-    except (PapermillExecutionError, UnknownParameter) as problem:
+    except (PapermillExecutionError, UnknownParameter, DeadKernelError) as problem:
         return str(problem)
     return None
 

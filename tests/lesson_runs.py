@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ import nbformat
 import pytest
 from conftest import NAME, StandIn, start_stand_in, stop_stand_in, temporary_folder
 from packaging.requirements import Requirement
+from permissions import Call, recorded
 
 from course import lessons
 from course.install import LOCK, ROOT
@@ -52,12 +53,19 @@ OTHER_PARAMETERS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one run of a notebook."""
+    """What became of one run of a notebook; tests/headless_lesson.py says what is what.
+
+    calls: what it called in AWS mode, its shell commands included.
+    """
 
     error: str | None
     left: list[str]
     outside: bool = True
     notebook: nbformat.NotebookNode | None = None
+    run_id: str | None = None
+    missed: list[str] = field(default_factory=list)
+    states: set[tuple[str, str]] = field(default_factory=set)
+    calls: list[Call] = field(default_factory=list)
 
 
 def copy_of_the_course(folder: Path) -> Path:
@@ -80,12 +88,13 @@ def run_notebook(
     compare: bool = False,
     parameters: dict | None = None,
     join: bool = False,
+    calls: Path | None = None,
     prefix: tuple[str, ...] = (),
 ) -> Run:
     """Run a notebook by papermill, or compare its outputs by nbval.
 
     `folder` takes the executed notebook; the program runs there. `join`: start the
-    stand-in.
+    stand-in. `calls`: a file for the calls of AWS that papermill's kernel makes.
     """
     output = folder / path.name
     task = {
@@ -96,6 +105,7 @@ def run_notebook(
         # The copy of the course that the notebook belongs to.
         "watch": [str(path.parent.parent)],
         "join": join,
+        "calls": str(calls) if calls else None,
     }
     script = str(ROOT / "tests" / "headless_lesson.py")
     done = subprocess.run(
@@ -116,7 +126,9 @@ def run_notebook(
         pytest.fail(f"the run broke off:\n{done.stdout}{done.stderr}")
     result = json.loads(done.stdout.splitlines()[-1])
     notebook = lessons.read(output) if output.exists() else None
-    return Run(result["error"], result["left"], result["outside"], notebook)
+    result["states"] = {tuple(state) for state in result["states"]}
+    noted = recorded(calls) if calls else []
+    return Run(**result, notebook=notebook, calls=noted)
 
 
 @functools.cache
@@ -156,7 +168,7 @@ def run_cut_off(
         return run
     log = (home / "server.log").read_text(errors="replace")
     error = f"{run.error}\nThe end of the stand-in's log:\n{log[-3000:]}"
-    return Run(error, run.left, run.outside, run.notebook)
+    return replace(run, error=error)
 
 
 def run_in_aws_mode(
@@ -176,7 +188,13 @@ def run_in_aws_mode(
     }
     del environment[HOME_VARIABLE]  # which says that the environment is sealed
     try:
-        return run_notebook(path, environment, folder, parameters=parameters)
+        return run_notebook(
+            path,
+            environment,
+            folder,
+            parameters=parameters,
+            calls=folder / "calls.jsonl",
+        )
     finally:
         delete_notebook_instance(sagemaker, name)
 

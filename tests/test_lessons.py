@@ -5,11 +5,15 @@ How the lessons are run is in lesson_runs.py.
 
 import random
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
+import permissions
 import pytest
 from boston import IMAGE
 from conftest import StandIn
@@ -29,6 +33,8 @@ from lesson_runs import (
     run_notebook,
     why_not_strict,
 )
+from nbformat.v4 import new_code_cell
+from test_cleanup import REMOVED_HERE
 
 from course import lessons
 from course.execution import without_outputs
@@ -98,6 +104,27 @@ class Gates:
             pytest.skip("no network namespaces here: only a dead proxy was in the way")
         assert not run.outside
 
+    def test_what_it_calls_is_allowed_on_aws(self, runs: Runs) -> None:
+        run = runs.second(self.path.name)
+        assert run.error is None, run.error
+        assert "sts:GetCallerIdentity" in {name for name in called(run)}
+        policies = [permissions.managed_policy(), permissions.course_policy()]
+        assert permissions.not_allowed(run.calls, policies) == []
+        assert needed_by(self.number) <= called(run)
+
+    def test_a_run_that_is_broken_off_anywhere_is_cleaned_up(self, runs: Runs) -> None:
+        """By `course cleanup`: it finds all, and knows how to remove it.
+
+        After each cell it would find whatever there is, seen from outside. What is
+        made within a cell has a name or a key by which it is found. And
+        tests/test_cleanup.py removes resources in each of these statuses.
+        """
+        run = runs.second(self.path.name)
+        assert run.error is None, run.error
+        assert run.missed == []
+        assert permissions.not_of_the_run(run.calls, run.run_id) == []
+        assert run.states <= REMOVED_HERE
+
     def test_it_leaves_nothing(self, runs: Runs) -> None:
         for make in (runs.first, runs.second):
             run = make(self.path.name)
@@ -114,6 +141,37 @@ def test_there_are_lessons() -> None:
     numbers = {lessons.lesson_number(path) for path in LESSONS}
     assert {"00", "01", "02"} <= numbers
     assert set(OTHER_PARAMETERS) == numbers
+
+
+# The course's own policy: for each action a lesson that needs it.
+NEEDED_BY = {
+    "iam:GetRole": "01",
+    "iam:SimulatePrincipalPolicy": "01",
+    "logs:DeleteLogGroup": "03",
+}
+
+
+def needed_by(number: str) -> set[str]:
+    return {action for action, lesson in NEEDED_BY.items() if lesson == number}
+
+
+def called(run: Run) -> set[str]:
+    """The names of the actions that a run called."""
+    return {a.name for call in run.calls for a in permissions.actions(call)}
+
+
+def test_the_courses_policy_holds_what_lessons_need_and_no_more() -> None:
+    policy = permissions.course_policy()
+    statements = policy.document["Statement"]
+    actions = [action for one in statements for action in one["Action"]]
+    assert sorted(actions) == sorted(NEEDED_BY)
+    for statement in statements:
+        resource = statement["Resource"].replace("*", "x")
+        assert resource != "x", "any resource at all"
+        for name in statement["Action"]:
+            action = permissions.Action(name, resource)
+            assert permissions.is_allowed(action, [policy])
+            assert not permissions.is_allowed(action, [permissions.managed_policy()])
 
 
 def parameters_cell(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -390,6 +448,85 @@ def test_aws_mode_refuses(
     assert run.error is None, run.error
     assert reason in what_is_wrong_in_aws_mode(run.notebook)
     assert bool(reason) == bool(what_is_wrong_in_aws_mode(run.notebook))
+
+
+def test_calls_of_boto3_the_sdk_and_the_cli_are_noted_and_judged(
+    stand_in: StandIn, bucket: str, tmp_path: Path
+) -> None:
+    """And what is made under a name that a clean-up would not find is told."""
+    course = copy_of_the_course(tmp_path / "course")
+    cells = [
+        "import sys\nsys.path.insert(0, '..')\n"
+        "from utils.connect import connect\ncourse = connect('01')",
+        "logs = course.boto_session.client('logs')\n"
+        "group = '/aws/sagemaker/Endpoints/mine'\n"
+        "try:\n    logs.filter_log_events(logGroupName=group)\n"
+        "except logs.exceptions.ResourceNotFoundException:\n    pass",
+        "from sagemaker.core.resources import Model\n"
+        "list(Model.get_all(session=course.boto_session));",
+        "!aws s3api get-bucket-location --bucket sagemaker-us-east-1-123456789012",
+        makes_a_model("stray", stand_in, bucket),
+        "s3 = course.boto_session.client('s3')\n"
+        "url = s3.generate_presigned_url('get_object', {'Bucket': 'b', 'Key': 'k'})",
+        "import shutil\nshutil.rmtree(course.folder)",
+    ]
+    path = write(small_notebook(*cells), course / "notebooks" / "01_a.ipynb")
+    (tmp_path / "out").mkdir()
+    run = run_in_aws_mode(path, stand_in, tmp_path / "out")
+    stand_in.client("sagemaker").delete_model(ModelName="stray")
+    assert run.error is None, run.error
+    assert called(run) >= {
+        "sagemaker:DescribeNotebookInstance",  # connect
+        "logs:FilterLogEvents",
+        "sagemaker:ListModels",
+        "s3:GetBucketLocation",
+        "iam:PassRole",
+        "s3:GetObject",
+    }
+    policies = [permissions.managed_policy(), permissions.course_policy()]
+    refused = permissions.not_allowed(run.calls, policies)
+    # A bucket must have "sagemaker" in its name.
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/mine"
+    assert refused == [
+        f"logs:FilterLogEvents on {arn}:log-stream:",
+        "s3:GetObject on arn:aws:s3:::b/k",
+    ]
+    stray = [item.partition(": ")[2] for item in run.missed]
+    assert "model: stray" in stray
+    assert permissions.not_of_the_run(run.calls, run.run_id) == ["CreateModel: stray"]
+
+
+@pytest.mark.parametrize("number", ["04"])
+def test_a_lesson_that_was_killed_is_cleaned_up(
+    number: str, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """The real thing, once: killed while the endpoint is being created."""
+    course = copy_of_the_course(tmp_path / NAME_OF_A_COPY)
+    shutil.copytree(ROOT / "course", course / "course")
+    (path,) = (course / "notebooks").glob(f"{number}_*.ipynb")
+    notebook = lessons.read(path)
+    sources = [cell.source for cell in notebook.cells]
+    creates = next(i for i, code in enumerate(sources) if ".create_endpoint(" in code)
+    kill = new_code_cell("import os\nos.kill(os.getpid(), 9)")
+    notebook.cells = [*notebook.cells[: creates + 1], kill]
+    write(notebook, path)
+    (tmp_path / "out").mkdir()
+    parameters = OTHER_PARAMETERS[number]
+    run = run_in_aws_mode(path, stand_in, tmp_path / "out", parameters)
+    assert "Kernel died" in run.error
+    kinds = {item.partition(": ")[0] for item in run.left}
+    assert {"model", "endpoint config", "endpoint", "object", "file"} <= kinds
+    done = subprocess.run(
+        [sys.executable, "-m", "course", "cleanup", run.run_id, "--yes"],
+        env=stand_in.environment,
+        cwd=course,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = snapshot(stand_in.client, course / "notebooks")
+    assert [item for item in after if run.run_id in item] == []
 
 
 # --- the sanitise file ----------------------------------------------------------------

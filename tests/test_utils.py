@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from botocore.exceptions import ClientError
 from conftest import session_of
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -341,6 +342,30 @@ def test_a_user_is_told_to_name_a_role():
     user = OneIdentity("arn:aws:iam::123456789012:user/somebody")
     with pytest.raises(RuntimeError, match="SAGEMAKER_COURSE_ROLE"):
         connect._execution_role(user, {})
+
+
+class OneRole(OneIdentity):
+    """A session of an assumed role, which IAM refuses with this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("arn:aws:sts::123456789012:assumed-role/Mine/me")
+        self.code = code
+
+    def client(self, service: str) -> "OneRole":
+        assert service in {"sts", "iam"}
+        return self
+
+    def get_role(self, RoleName: str) -> dict:
+        assert RoleName == "Mine"
+        error = {"Code": self.code, "Message": "is not authorized to perform"}
+        raise ClientError({"Error": error}, "GetRole")
+
+
+def test_a_role_that_may_not_look_itself_up_is_told_what_to_do():
+    with pytest.raises(RuntimeError, match="SAGEMAKER_COURSE_ROLE to the ARN"):
+        connect._execution_role(OneRole("AccessDenied"), {})
+    with pytest.raises(ClientError, match="Throttling"):
+        connect._execution_role(OneRole("Throttling"), {})
 
 
 # --- names and text -------------------------------------------------------------------

@@ -244,7 +244,17 @@ def _execution_role(session: boto3.Session, metadata: dict) -> str:
             "SageMaker execution role, and restart the kernel."
         )
     # The role's path is not part of an assumed role's ARN, so IAM is asked.
-    return session.client("iam").get_role(RoleName=assumed[1])["Role"]["Arn"]
+    try:
+        return session.client("iam").get_role(RoleName=assumed[1])["Role"]["Arn"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        raise RuntimeError(
+            f'You work as the role "{assumed[1]}", which may not look up its own ARN '
+            "(iam:GetRole, see data/course-policy.json). Set the environment variable "
+            "SAGEMAKER_COURSE_ROLE to the ARN of a SageMaker execution role, and "
+            "restart the kernel."
+        ) from error
 
 
 def default_bucket(session: boto3.Session, account: str) -> str:

@@ -1,0 +1,153 @@
+"""Is what a notebook calls allowed on AWS? Calls, their IAM actions, two policies.
+
+A learner's role has AmazonSageMakerFullAccess (here as moto ships it) and
+data/course-policy.json. Sources of the names: AWS Service Authorization Reference,
+"Actions, resources, and condition keys for Amazon S3" and "... for Amazon SageMaker".
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from local_aws.access.policy_evaluation import Policy, simulate
+from local_aws.access.roles import bucket_arn
+from local_aws.installation import CHECKOUT
+
+RECORDER = Path(__file__).resolve().parent / "recording"
+COURSE_POLICY = CHECKOUT / "data" / "course-policy.json"
+MANAGED = "AmazonSageMakerFullAccess"
+
+# Everybody may ask who he is, whatever the policies say (STS API Reference).
+ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
+# botocore's name of a service, where IAM has another one.
+PREFIXES = {"sagemaker-runtime": "sagemaker"}
+# S3's operations: the action, and whether it is one on objects.
+S3_ACTIONS = {
+    "ListBuckets": ("s3:ListAllMyBuckets", False),
+    "CreateBucket": ("s3:CreateBucket", False),
+    "DeleteBucket": ("s3:DeleteBucket", False),
+    "HeadBucket": ("s3:ListBucket", False),
+    "ListObjects": ("s3:ListBucket", False),
+    "ListObjectsV2": ("s3:ListBucket", False),
+    "GetBucketLocation": ("s3:GetBucketLocation", False),
+    "GetObject": ("s3:GetObject", True),
+    "HeadObject": ("s3:GetObject", True),
+    "PutObject": ("s3:PutObject", True),
+    "CopyObject": ("s3:PutObject", True),
+    "CreateMultipartUpload": ("s3:PutObject", True),
+    "UploadPart": ("s3:PutObject", True),
+    "CompleteMultipartUpload": ("s3:PutObject", True),
+    "AbortMultipartUpload": ("s3:AbortMultipartUpload", True),
+    "DeleteObject": ("s3:DeleteObject", True),
+    "DeleteObjects": ("s3:DeleteObject", True),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a client; parameters: those that are texts."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Action:
+    """An IAM action on a resource. context: the values of condition keys."""
+
+    name: str
+    resource: str = "*"
+    context: tuple[tuple[str, str], ...] = ()
+
+
+def recording(environment: Mapping[str, str], file: Path) -> dict[str, str]:
+    """Give the environment of processes whose calls are noted in the file."""
+    above = environment.get("PYTHONPATH")
+    path = os.pathsep.join([str(RECORDER), *([above] if above else [])])
+    return {**environment, "PYTHONPATH": path, "RECORDED_CALLS": str(file)}
+
+
+def recorded(file: Path) -> list[Call]:
+    """Read what was noted; nothing if nobody has called."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [Call(*json.loads(line)) for line in lines]
+
+
+def actions(call: Call) -> list[Action]:
+    """Name the actions that the caller must be allowed. LookupError if not known."""
+    if call.service == "s3":
+        name, on_object = S3_ACTIONS[call.operation]
+        if "Bucket" not in call.parameters:
+            return [Action(name)]
+        key = call.parameters.get("Key", "?") if on_object else None
+        return [Action(name, bucket_arn(call.parameters["Bucket"], key))]
+    name = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
+    if call.service == "iam":
+        given = call.parameters
+        role = f"arn:aws:iam::123456789012:role/{given.get('RoleName', '?')}"
+        return [Action(name, given.get("PolicySourceArn", role))]
+    if call.service == "logs" and "logGroupName" in call.parameters:
+        group = f"log-group:{call.parameters['logGroupName']}:log-stream:"
+        return [Action(name, f"arn:aws:logs:us-east-1:123456789012:{group}")]
+    roles = [call.parameters.get(key) for key in ("RoleArn", "ExecutionRoleArn")]
+    to_sagemaker = (("iam:passedtoservice", "sagemaker.amazonaws.com"),)
+    passed = [Action("iam:PassRole", role, to_sagemaker) for role in roles if role]
+    return [Action(name), *passed]
+
+
+@cache
+def managed_policy() -> Policy:
+    """AmazonSageMakerFullAccess."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    return Policy(MANAGED, json.loads(aws_managed_policies_data)[MANAGED]["Document"])
+
+
+def course_policy() -> Policy:
+    """What a learner attaches besides."""
+    return Policy(COURSE_POLICY.name, json.loads(COURSE_POLICY.read_text()))
+
+
+def is_allowed(action: Action, policies: Iterable[Policy]) -> bool:
+    """Whether the policies allow it."""
+    context = {key: [value] for key, value in action.context}
+    decision = simulate(list(policies), action.name, action.resource, context).decision
+    return action.name in ALWAYS_ALLOWED or decision == "allowed"
+
+
+def not_allowed(calls: Iterable[Call], policies: Iterable[Policy]) -> list[str]:
+    """Name what was called and is not allowed: "logs:FilterLogEvents on *"."""
+    policies = list(policies)
+    wanted = {action for call in calls for action in actions(call)}
+    return sorted(
+        f"{action.name} on {action.resource}"
+        for action in wanted
+        if not is_allowed(action, policies)
+    )
+
+
+def not_of_the_run(calls: Iterable[Call], run_id: str) -> list[str]:
+    """Name what was made, or written, where a clean-up by the run id misses it.
+
+    Whatever moment a run ends at, what it has made by then is among these.
+    """
+    name = re.compile(rf"lesson[0-9A-Z]{{1,2}}-{run_id}(-.+)?")
+    key = re.compile(rf"sagemaker-course/lesson[0-9A-Z]{{1,2}}/{run_id}/.+")
+    missed = []
+    for call in calls:
+        given = call.parameters
+        if call.service == "s3" and actions(call)[0].name == "s3:PutObject":
+            if not key.fullmatch(given["Key"]):
+                missed.append(
+                    f"{call.operation}: s3://{given['Bucket']}/{given['Key']}"
+                )
+        elif re.match("Create(?!Presigned)", call.operation) and call.service != "s3":
+            made = given.get(f"{call.operation.removeprefix('Create')}Name", "?")
+            if not name.fullmatch(made):
+                missed.append(f"{call.operation}: {made}")
+    return sorted(set(missed))
