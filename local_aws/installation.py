@@ -222,8 +222,8 @@ def write_client_files(installation: Installation, port: int) -> None:
 
 
 def _aws_config(port: int) -> str:
-    # s3v4: botocore's presigned URLs are still SigV2 by default in us-east-1, which
-    # S3 refuses for buckets made since June 2020.
+    # No signature_version: botocore presigns in version 2 unless it is told otherwise,
+    # which S3 refuses for buckets made since June 2020, and so does the stand-in.
     return f"""\
 # Written by local_aws at each start.
 [default]
@@ -234,7 +234,6 @@ retry_mode = standard
 max_attempts = 3
 s3 =
     addressing_style = path
-    signature_version = s3v4
 """
 
 

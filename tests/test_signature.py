@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import re
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -454,6 +455,34 @@ def test_a_presigned_url_opens_one_object(stand_in, bucket) -> None:
     assert open_url(stand_in, path, "DELETE").error == (403, "SignatureDoesNotMatch")
     other = path.replace("/key?", "/other?")
     assert open_url(stand_in, other).error == (403, "SignatureDoesNotMatch")
+
+
+PRESIGN = """
+import sys
+import boto3
+from botocore.config import Config
+
+config = Config(signature_version=sys.argv[2]) if sys.argv[2:] else None
+s3 = boto3.client("s3", config=config)
+place = {"Bucket": sys.argv[1], "Key": "a b.txt"}
+print(s3.generate_presigned_url("get_object", place))
+"""
+
+
+def test_what_boto3_presigns_by_itself_s3_refuses(stand_in, bucket) -> None:
+    """In the environment that learners have: it is version 2, as it is on AWS."""
+    stand_in.client("s3").put_object(Bucket=bucket, Key="a b.txt", Body=b"by URL")
+    answers = []
+    for version in ([], ["s3v4"]):
+        done = stand_in.run(sys.executable, "-c", PRESIGN, bucket, *version)
+        path = done.stdout.strip().removeprefix(stand_in.endpoint)
+        answers.append(open_url(stand_in, path))
+    assert answers[0].error == (400, "InvalidRequest")
+    assert answers[0].message == (
+        "The authorization mechanism you have provided is not supported. Please use "
+        "AWS4-HMAC-SHA256."
+    )
+    assert answers[1].body == b"by URL"
 
 
 @pytest.mark.parametrize(
