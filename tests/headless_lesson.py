@@ -67,7 +67,7 @@ class Cells:
 
     def __init__(self, path: Path, folders: list[Path], before: set[str]) -> None:
         # A copy of the course has a scratch folder of its own.
-        cleanup.SCRATCH = path.parent / "scratch"
+        cleanup.SCRATCH = path.parent.parent / "notebooks" / "scratch"
         self.run_id: str | None = None
         self.missed: list[str] = []
         self.states: set[tuple[str, str]] = set()

@@ -54,6 +54,7 @@ class Call:
     service: str
     operation: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+    succeeded: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,11 @@ def course_policy() -> Policy:
     return Policy(COURSE_POLICY.name, json.loads(COURSE_POLICY.read_text()))
 
 
+def learners_policies() -> list[Policy]:
+    """The policies of a role that has been set up as lesson 00 says."""
+    return [managed_policy(), course_policy()]
+
+
 def is_allowed(action: Action, policies: Iterable[Policy]) -> bool:
     """Whether the policies allow it."""
     context = {key: [value] for key, value in action.context}
@@ -120,9 +126,9 @@ def is_allowed(action: Action, policies: Iterable[Policy]) -> bool:
     return action.name in ALWAYS_ALLOWED or decision == "allowed"
 
 
-def not_allowed(calls: Iterable[Call], policies: Iterable[Policy]) -> list[str]:
-    """Name what was called and is not allowed: "logs:FilterLogEvents on *"."""
-    policies = list(policies)
+def not_allowed(calls: Iterable[Call]) -> list[str]:
+    """Name what a learner may not call: "logs:FilterLogEvents on *"."""
+    policies = learners_policies()
     wanted = {action for call in calls for action in actions(call)}
     return sorted(
         f"{action.name} on {action.resource}"
@@ -139,7 +145,7 @@ def not_of_the_run(calls: Iterable[Call], run_id: str) -> list[str]:
     name = re.compile(rf"lesson[0-9A-Z]{{1,2}}-{run_id}(-.+)?")
     key = re.compile(rf"sagemaker-course/lesson[0-9A-Z]{{1,2}}/{run_id}/.+")
     missed = []
-    for call in calls:
+    for call in [call for call in calls if call.succeeded]:
         given = call.parameters
         if call.service == "s3" and actions(call)[0].name == "s3:PutObject":
             if not key.fullmatch(given["Key"]):

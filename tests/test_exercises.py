@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import permissions
 import pytest
 from conftest import StandIn
 from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
@@ -96,8 +97,12 @@ class TestSolutions:
         """From a fresh kernel, headless, by papermill."""
         solved = Path(shutil.copy(source, course / "exercises"))
         run = run_in_aws_mode(solved, stand_in, tmp_path)
-        assert run.error is None
+        assert run.error is None, run.error
         assert run.left == []
+        # The gates of a lesson's calls and of a run that is broken off.
+        assert permissions.not_allowed(run.calls) == []
+        assert run.missed == []
+        assert permissions.not_of_the_run(run.calls, run.run_id) == []
 
 
 # --- a teacher's nbgrader -------------------------------------------------------------

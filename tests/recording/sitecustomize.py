@@ -1,8 +1,8 @@
 """Notes every call of botocore's clients: boto3's, the SDK's, the AWS CLI's.
 
-A Python that finds this folder on its path imports it as it starts. A presigned URL is
-noted when it is made. One line of JSON for each call: service, operation, and those
-parameters that are texts.
+A Python that finds this folder on its path imports it as it starts. One line of JSON
+for each call, and another one if it succeeds: service, operation, those parameters
+that are texts, whether it has succeeded. A presigned URL is noted when it is made.
 """
 
 import json
@@ -13,19 +13,28 @@ from typing import Any
 def _record(file: str) -> None:
     from botocore.client import BaseClient
 
-    emit = BaseClient._emit_api_params
+    def note(client: Any, operation: str, given: dict, succeeded: bool) -> None:
+        texts = {name: text for name, text in given.items() if isinstance(text, str)}
+        service = client.meta.service_model.service_name
+        with open(file, "a") as calls:
+            calls.write(json.dumps([service, operation, texts, succeeded]) + "\n")
 
+    emit, call = BaseClient._emit_api_params, BaseClient._make_api_call
+
+    # Presigning goes through the first one too, and not through the second.
     def emit_and_note(
         self: Any, api_params: dict, operation_model: Any, *more: Any, **named: Any
     ) -> Any:
-        texts = {k: v for k, v in api_params.items() if isinstance(v, str)}
-        service = self.meta.service_model.service_name
-        line = json.dumps([service, operation_model.name, texts])
-        with open(file, "a") as calls:
-            calls.write(line + "\n")
+        note(self, operation_model.name, api_params, succeeded=False)
         return emit(self, api_params, operation_model, *more, **named)
 
+    def call_and_note(self: Any, operation_name: str, api_params: dict) -> Any:
+        response = call(self, operation_name, api_params)
+        note(self, operation_name, api_params, succeeded=True)
+        return response
+
     BaseClient._emit_api_params = emit_and_note
+    BaseClient._make_api_call = call_and_note
 
 
 if "RECORDED_CALLS" in os.environ:
