@@ -368,7 +368,7 @@ def test_a_role_that_may_not_look_itself_up_is_told_what_to_do():
         connect._execution_role(OneRole("Throttling"), {})
 
 
-# --- names and text -------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------
 
 
 def test_names_fit_every_kind_of_resource():
@@ -376,14 +376,6 @@ def test_names_fit_every_kind_of_resource():
     assert name == "lesson01-abc123-xgboost"
     # The strictest: a tuning job's name (botocore sagemaker service model).
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", name)
-
-
-def test_public_hides_account_and_run_id():
-    course = course_of()
-    uri = f"s3://{course.bucket}/{course.prefix}/a.csv"
-    assert course.public(uri) == (
-        "s3://sagemaker-us-east-1-<account>/sagemaker-course/lesson01/<run id>/a.csv"
-    )
 
 
 # --- the first cell -------------------------------------------------------------------

@@ -45,15 +45,6 @@ class Course:
         """Name a resource of this run: unique, and found again by its run id."""
         return f"lesson{self.lesson}-{self.run_id}-{what}"
 
-    def public(self, text: object) -> str:
-        """Give the text without account number and run id: fit to be shared.
-
-        It keeps a stored notebook the same from run to run, and your account number
-        out of a notebook that you hand on.
-        """
-        text = str(text).replace(self.account, "<account>")
-        return text.replace(self.run_id, "<run id>")
-
 
 def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Course:
     """Find out where the lesson runs, reach it, and print the answer.
