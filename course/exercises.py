@@ -239,6 +239,9 @@ def _task_problems(notebook: NotebookNode, task: Task, number: int) -> Iterator[
             yield "the cell after it is no check"
         return
     marks = {"grade_id": f"{task.name}-check", "solution": False, "locked": True}
+    first = f"# Run this cell to check task {number}."
+    if not notebook.cells[task.check].source.startswith(f"{first}\n"):
+        yield f'its check does not begin with "{first}"'  # all that is seen of it
     check = notebook.cells[task.check].metadata
     for key, value in marks.items():
         if check["nbgrader"].get(key) != value:

@@ -64,6 +64,7 @@ def good_exercises() -> NotebookNode:
     ]
     for number, (answer, check) in TASKS.items():
         name = f"task-{number}"
+        check = f"# Run this cell to check task {number}.\n{check}"
         folded = {"jupyter": {"source_hidden": True}}
         graded = marks(f"{name}-check", solution=False, points=1)
         cells += [
