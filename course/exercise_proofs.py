@@ -110,7 +110,7 @@ async def prove(
             tell("wrong answers and solutions")
             proof.problems += await _answered(kernel, source, proof.wrong)
     except DeadKernelError as error:
-        proof.problems.append(f"DeadKernelError: {error}")
+        proof.problems.append(f"{execution.heading}: {error}")
     proof.seconds = time.monotonic() - started
     if proof.problems:
         execution.failure = Failure(1, 1, "", proof.problems[0])

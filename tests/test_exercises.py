@@ -254,6 +254,13 @@ def test_a_wrong_answer_that_is_not_told_is_found(
     assert found.startswith("task-1: the wrong answer")
 
 
+def test_a_kernel_that_dies_is_a_problem_and_no_hang(tmp_path: Path) -> None:
+    notebook = good_exercises()
+    cell_of(notebook, "set-up").source += "\nimport os\nos._exit(3)"
+    (problem,) = proven(write_exercises(tmp_path, notebook)).problems
+    assert problem == "without answers: Kernel died"
+
+
 def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
     notebook = good_exercises()
     cell_of(notebook, "task-1-check").source = "pass"
