@@ -14,13 +14,16 @@ import pytest
 from conftest import StandIn
 from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
 from leftovers import snapshot
+from lesson_fixture import small_notebook, write
 from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_in_aws_mode
 from nbgrader.api import Gradebook
 from rich.console import Console
 
 from course import exercises, lessons
+from course.execution import execute
 from course.exercise_proofs import Proof, prove, prove_exercises
 from course.install import ROOT
+from utils.checks import WrongAnswer
 
 SOURCES = exercises.find_sources()
 every_source = pytest.mark.parametrize(
@@ -103,6 +106,19 @@ class TestSolutions:
         assert permissions.not_allowed(run.calls) == []
         assert run.missed == []
         assert permissions.not_of_the_run(run.calls, run.run_id) == []
+
+
+def test_jupyter_shows_the_sentence_and_nothing_else(tmp_path: Path) -> None:
+    notebook = small_notebook(
+        "from utils.checks import check", 'check(1, "No.")', 'check(0, "It is two.")'
+    )
+    path = write(notebook, tmp_path / "01_a.ipynb")
+    ran = asyncio.run(execute(path, os.environ | {"PYTHONPATH": str(ROOT)}))
+    *others, last = ran.notebook.cells
+    assert not any(cell.outputs for cell in others)
+    (shown,) = last.outputs
+    assert shown.traceback == ["It is two."]
+    assert issubclass(WrongAnswer, AssertionError)
 
 
 # --- a teacher's nbgrader -------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What lessons share and AWS does not teach: connect, data, plots, cost, cleanup.
+"""What lessons share and AWS does not teach: connect, data, plots, cost, checks.
 
 Nothing here wraps a call to AWS: a lesson makes its own. This file imports only the
 standard library, so that `check_versions` can speak before a missing package does.
