@@ -34,8 +34,6 @@ OF_ENDPOINTS = (
     "one",
     "serializers",
     "chunks",
-    "rmse",
-    "plot",
     "wrong",
     "cleanup-proof",
 )
@@ -46,6 +44,7 @@ ALIKE = [
     *[("01", "03", cell_id) for cell_id in ("split-code", "rmse", "plot")],
 ]
 LESSON_04_WRITES = [
+    ("sagemaker", "CreateModel", None),
     ("sagemaker", "CreateEndpointConfig", None),
     ("sagemaker", "CreateEndpointConfig", "ProductionVariant"),
     ("sagemaker", "CreateEndpoint", None),
@@ -108,11 +107,30 @@ def test_lesson_04_names_every_part_of_its_requests(service, operation, shape):
     assert [part for part in parts if f"`{part}`" not in text] == []
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "cell_id"),
+    [
+        ("sagemaker", "CreateModel", "deploy"),
+        ("sagemaker-runtime", "InvokeEndpoint", "use"),
+    ],
+)
+def test_lesson_04_marks_what_is_required(service, operation, cell_id):
+    model = boto3.client(service, region_name="us-east-1").meta.service_model
+    required = model.operation_model(operation).input_shape.required_members
+    (text,) = [cell.source for cell in lesson("04").cells if cell.id == cell_id]
+    assert re.findall(r"(?m)^\| `(\w+)` \| required \|", text) == list(required)
+
+
 @pytest.mark.parametrize(("one", "other", "cell_id"), ALIKE)
 def test_lessons_show_the_same(one, other, cell_id):
     first, second = (stored_text(lesson(number), cell_id) for number in (one, other))
     assert any(first), "nothing is stored"
     assert first == second
+
+
+def test_lessons_03_and_04_have_the_same_error():
+    (line,) = stored_text(lesson("04"), "rmse")[0].splitlines()
+    assert stored_text(lesson("03"), "rmse")[0].splitlines()[0] == line
 
 
 @pytest.mark.parametrize("number", ["03", "04"])
@@ -137,13 +155,20 @@ def test_lessons_01_and_02_draw_the_same(cell_id):
     assert figures == [o["data"]["image/png"] for o in second if "data" in o]
 
 
-@pytest.mark.parametrize("cell_id", ["compare", "compare-transform"])
-def test_lesson_02_explains_each_difference_of_the_sdks_request(cell_id):
-    (output,) = stored(lesson("02"), cell_id)
+@pytest.mark.parametrize(
+    ("number", "cell_id", "caption_id"),
+    [
+        ("02", "compare", "compare-caption"),
+        ("02", "compare-transform", "compare-caption"),
+        ("04", "compare", "compare-after"),
+    ],
+)
+def test_each_difference_of_the_sdks_request_is_explained(number, cell_id, caption_id):
+    (output,) = stored(lesson(number), cell_id)
     members = re.findall(r"<th>([\w.]+)</th>", output["data"]["text/html"])
-    assert len(members) > 3
-    cells = lesson("02").cells
-    explained = next(cell.source for cell in cells if cell.id == "compare-caption")
+    assert len(members) >= 3
+    cells = lesson(number).cells
+    explained = next(cell.source for cell in cells if cell.id == caption_id)
     names = [member.rsplit(".", 1)[-1] for member in members]
     assert [name for name in names if f"`{name}`" not in explained] == []
 

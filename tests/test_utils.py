@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import boto3
 import matplotlib.image
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
+from botocore.validate import validate_parameters
 from conftest import session_of
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -28,7 +30,7 @@ from packaging.utils import canonicalize_name
 
 import utils
 from course import exercises, lessons
-from utils import cleanup, connect, cost, plots
+from utils import cleanup, connect, cost, plots, training
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = [*lessons.find_lessons(), *exercises.find_sources()]
@@ -759,3 +761,25 @@ def test_a_histogram_shows_its_mean_and_its_interval():
     shown = [text.get_text() for text in axes.get_legend().get_texts()]
     assert shown == ["95 % interval", "0", "mean: 0.38"]
     assert axes.get_xlabel() == "Difference (thousand dollars)"
+
+
+def test_train_boston_sends_a_valid_request_with_its_settings():
+    """That the model is the one of lesson 01, tests/test_lesson_texts.py shows."""
+    session = MagicMock()
+    sm = session.client.return_value
+    described = {"ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"}}
+    sm.describe_training_job.return_value = described
+    uris = {"train": "s3://b/train", "validation": "s3://b/validation", "test": "s3://"}
+    image, artifact = training.train_boston(
+        course_of(session), uris, 3, 7, "ml.c5.large"
+    )
+    request = sm.create_training_job.call_args.kwargs
+    model = boto3.client("sagemaker", region_name="us-east-1").meta.service_model
+    validate_parameters(request, model.operation_model("CreateTrainingJob").input_shape)
+    assert request["HyperParameters"].items() >= {("seed", "3"), ("num_round", "7")}
+    assert request["ResourceConfig"]["InstanceType"] == "ml.c5.large"
+    channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]
+    assert channels == ["train", "validation"]
+    assert request["AlgorithmSpecification"]["TrainingImage"] == image
+    assert artifact == "s3://b/model.tar.gz"
+    sm.get_waiter.return_value.wait.assert_called_once()

@@ -1,0 +1,63 @@
+"""The model of lessons 01 and 02, for the lessons that only use it."""
+
+from collections.abc import Mapping
+
+from sagemaker.core import image_uris
+
+from utils.connect import Course
+
+
+def train_boston(
+    course: Course,
+    uris: Mapping[str, str],
+    seed: int,
+    num_round: int = 200,
+    instance_type: str = "ml.m5.xlarge",
+) -> tuple[str, str]:
+    """Train XGBoost on the Boston data as lessons 01 and 02 do, and wait for the job.
+
+    uris: S3 URIs by channel, as `upload_boston` gives them. Returns the image's URI and
+    the artifact's S3 URI. Lesson 02 writes this request out and explains it.
+    """
+    sm = course.boto_session.client("sagemaker")
+    image = image_uris.retrieve("xgboost", course.region, version="3.2-0")
+    name = course.name("xgboost")
+    sm.create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        RoleArn=course.role,
+        HyperParameters=_hyperparameters(seed, num_round),
+        InputDataConfig=[
+            _channel(part, uris[part]) for part in ("train", "validation")
+        ],
+        OutputDataConfig={
+            "S3OutputPath": f"s3://{course.bucket}/{course.prefix}/output"
+        },
+        ResourceConfig={
+            "InstanceType": instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 5,
+        },
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    sm.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=name)
+    job = sm.describe_training_job(TrainingJobName=name)
+    return image, job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def _hyperparameters(seed: int, num_round: int) -> dict[str, str]:
+    return {
+        "objective": "reg:squarederror",
+        "num_round": str(num_round),
+        "max_depth": "5",
+        "eta": "0.2",
+        "subsample": "0.8",
+        "seed": str(seed),
+        "eval_metric": "rmse",
+        "early_stopping_rounds": "10",
+    }
+
+
+def _channel(name: str, uri: str) -> dict[str, object]:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+    return {"ChannelName": name, "DataSource": source, "ContentType": "text/csv"}
