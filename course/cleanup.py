@@ -26,7 +26,10 @@ HOURS = 24
 
 @dataclass
 class Found:
-    """All that there is of a run. usd_a_day: None where the table has no price."""
+    """All that there is of a run. The USD are per day; None: the table has no price.
+
+    read_on: the days on which the prices of its instances were read.
+    """
 
     place: Place
     run_id: str
@@ -34,6 +37,7 @@ class Found:
     resources: list[tuple[Resource, float | None]] = field(default_factory=list)
     objects: dict[str, list[dict]] = field(default_factory=dict)  # by their prefix
     folders: list[Path] = field(default_factory=list)
+    read_on: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.resources or self.objects or self.folders)
@@ -43,6 +47,7 @@ def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
     """Show what there is of a run, ask, and remove it; return the exit code.
 
     0: nothing of the run is there any more. 1: something is. 2: it was not looked for.
+    3: there was nothing to begin with, as with an id that no run has had.
     """
     try:
         checked_run_id(run_id)
@@ -53,8 +58,8 @@ def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
     try:
         found = find(place, run_id)
         if not found:
-            print(f"There is nothing of run {run_id} {_where(place)}.")
-            return 0
+            print(_nothing_found(place, run_id), file=sys.stderr)
+            return 3
         show(found)
         if not (yes or _agreed()):
             print("Nothing was removed.")
@@ -71,7 +76,9 @@ def find(place: Place, run_id: str) -> Found:
     session = place.boto_session
     found = Found(place, run_id, default_bucket(session, place.account))
     for resource in cleanup.resources_of(session, run_id):
-        found.resources.append((resource, _usd_a_day(session, resource)))
+        usd, read_on = _usd_a_day(session, resource)
+        found.resources.append((resource, usd))
+        found.read_on += read_on
     found.objects = _objects(found)
     found.folders = cleanup.folders_of(run_id)
     return found
@@ -90,10 +97,9 @@ def show(found: Found) -> None:
         print(f"  local folder: {folder.relative_to(COURSE_HOME)}")
     prices = [usd for _, usd in found.resources if usd]
     if prices:
-        date = min(price.read_on for price in cost.load_prices())
         print(
             f"Until it is removed, an estimated {sum(prices):.2f} USD a day on AWS "
-            f"(us-east-1, price list of {date})."
+            f"(us-east-1, price list of {min(found.read_on)})."
         )
     if found.place.where == "local":
         print("Here, on the stand-in for AWS, it costs nothing.")
@@ -208,17 +214,19 @@ def _remove_objects(found: Found, keys: list[str]) -> None:
         raise OSError("; ".join(errors))
 
 
-def _usd_a_day(session: object, resource: Resource) -> float | None:
-    """What its instances cost in a day; 0 for what has none, None without a price."""
+def _usd_a_day(session: object, resource: Resource) -> tuple[float | None, list[str]]:
+    """What its instances cost in a day, and the days on which their prices were read.
+
+    0 for what has none, None without a price.
+    """
     try:
         instances = list(_instances(session.client("sagemaker"), resource))
         component = resource.kind.component
-        hourly = [
-            cost.price_of(kind, component).usd_per_hour * n for kind, n in instances
-        ]
+        prices = [(cost.price_of(kind, component), n) for kind, n in instances]
     except (LookupError, ClientError):
-        return None
-    return sum(hourly) * HOURS
+        return None, []
+    hourly = sum(price.usd_per_hour * n for price, n in prices)
+    return hourly * HOURS, [price.read_on for price, _ in prices]
 
 
 def _instances(sm: object, resource: Resource) -> Iterator[tuple[str, int]]:
@@ -277,6 +285,23 @@ def _say_what_is_left(found: Found) -> int:
     print(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
     print("Records of ended jobs and log streams in CloudWatch stay.")
     return 0
+
+
+def _nothing_found(place: Place, run_id: str) -> str:
+    """Say where it was looked for in vain, and what may be wrong with the id."""
+    folder = cleanup.SCRATCH.relative_to(COURSE_HOME)
+    other = "aws" if place.where == "local" else "local"
+    where_else = {
+        "aws": "If that run was on AWS",
+        "local": "If that run was on your own computer, on the stand-in",
+    }
+    return (
+        f'Found nothing of a run with the id "{run_id}": neither {_where(place)} '
+        f"nor in {folder} on this machine.\n"
+        "If you expected something, compare the id with the one that your notebook "
+        'printed after "Run id:".\n'
+        f"{where_else[other]}, add --runs-on {other}."
+    )
 
 
 def _text(resource: Resource) -> str:

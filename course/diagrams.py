@@ -26,11 +26,12 @@ def map_of_the_parts() -> Canvas:
     left, middle, right = 66, 258, 446
     wide, high = 104, 36
     rows = [98 + 62 * row for row in range(4)]
-    canvas.frame(Box(middle, 200, 134, 258), "runs on SageMaker AI", below=True)
+    canvas.frame(Box(middle, 200, 134, 258), "jobs and endpoints", below=True)
     _legend(canvas, (22, 26), "rents an instance: billed while it runs")
 
-    notebook = Box(left, rows[0], wide, 42)
-    canvas.rented(notebook, "notebook instance\n(or your laptop)")
+    notebook = Box(left, rows[0], wide, 50)
+    canvas.box(Box(left, rows[0] + 13, wide, 24), "or your laptop")
+    canvas.rented(Box(left, rows[0] - 13, wide, 24), "notebook instance")
     data = canvas.box(Box(left, rows[1], wide, high), "data in S3")
     results = canvas.box(Box(left, rows[2], wide, high), "results in S3")
     app = canvas.box(Box(left, rows[3], wide, high), "your application")
@@ -49,7 +50,7 @@ def map_of_the_parts() -> Canvas:
     logs = canvas.box(Box(right, 376, wide, high), "CloudWatch Logs")
 
     across = [
-        (notebook.right(), training.left(), "starts"),
+        (notebook.right(), (middle - 67, notebook.y), "starts"),
         (training.right(), artifact.left(), "writes"),
         (transform.left(), results.right(), "writes"),
         (config.left(), endpoint.right(), "describes"),
@@ -253,8 +254,9 @@ def request_path() -> Canvas:
             RENTED,
             (
                 "OriginalStatusCode says why:",
-                "400: rows that it can't read",
+                "400: wrong number of columns",
                 "413: body above its limit",
+                "415: body that it can't read",
             ),
         ),
     ]
@@ -262,7 +264,7 @@ def request_path() -> Canvas:
         canvas.box(box, "", fill=fill)
         canvas.text((box.x, 208), name, at="center", size=NORMAL, bold=True)
         canvas.text((box.x, 226), error, at="center", mono=True)
-        canvas.text((box.x, 266), "\n".join(reasons), at="center")
+        canvas.text((box.x, 268), "\n".join(reasons), at="center")
     return canvas
 
 
@@ -360,9 +362,11 @@ def _road(
 DIAGRAMS = {
     "map_of_the_parts": Diagram(
         map_of_the_parts,
-        "Map of SageMaker's parts: a notebook uploads data to S3 and starts a training "
-        "job, which writes an artifact; artifact and image go into a model, which runs "
-        "in a batch transform job or, by an endpoint configuration, behind an endpoint",
+        "Map of SageMaker's parts: a notebook instance, or your laptop, uploads data "
+        "to S3 and starts jobs and endpoints; a training job writes an artifact; "
+        "artifact and image go into a model, which runs in a batch transform job or "
+        "goes into an endpoint configuration, which describes an endpoint; notebook "
+        "instance, jobs and endpoint are orange: they rent an instance",
     ),
     "road_00": _road("00", "data goes to S3", FIRST),
     "road_01": _road("01", "train a model and test it", TESTED),

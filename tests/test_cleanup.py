@@ -27,6 +27,7 @@ from local_aws.services import own_data_loader
 from utils import cleanup as of_lessons
 from utils import connect
 from utils.cleanup import JOB, KINDS, Kind, Resource
+from utils.cost import price_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RUN, OTHER = "abc123", "zzz999"
@@ -193,8 +194,13 @@ def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
     ]
     assert "  2 objects, 0.02 MB: s3://" in printed
     assert "  local folder: notebooks/scratch/lesson97-abc123\n" in printed
-    assert "an estimated 12.24 USD a day on AWS (us-east-1, price list of 2026" in (
-        printed
+    read_on = min(
+        price_of("ml.m5.xlarge", "hosting").read_on,
+        price_of("ml.t3.medium", "notebook").read_on,
+    )
+    assert (
+        "an estimated 12.24 USD a day on AWS (us-east-1, price list of "
+        f"{read_on})." in printed
     )
     assert printed.endswith("Nothing was removed.\n")
 
@@ -239,9 +245,36 @@ def test_what_belongs_to_others_is_not_touched(run, capsys):
         run.s3.delete_object(Bucket=BUCKET, Key=key)
 
 
-def test_a_run_of_which_there_is_nothing(run, capsys):
+@pytest.mark.parametrize(
+    ("where", "looked", "other"),
+    [
+        ("AWS", "on AWS, Region us-east-1, account ending in 9012", "local"),
+        ("local", "on the stand-in for AWS", "aws"),
+    ],
+)
+def test_an_id_that_no_run_has_is_no_success(run, capsys, where, looked, other):
+    """A typo must not read as "all is clean": another run's things are there."""
+    run.model(run=OTHER)
+    run.folder(run=OTHER)
+    account = run.place.account
+    run.place = connect.Place(where, "us-east-1", account, run.session, {})
+    assert run.clean_up() == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    first, second, third = printed.err.splitlines()
+    assert first == (
+        f'Found nothing of a run with the id "abc123": neither {looked} nor in '
+        "notebooks/scratch on this machine."
+    )
+    assert "compare the id" in second
+    assert third.endswith(f", add --runs-on {other}.")
+
+
+def test_a_run_that_was_removed_is_not_found_again(run, capsys):
+    run.model()
     assert run.clean_up() == 0
-    assert capsys.readouterr().out.startswith("There is nothing of run abc123 on AWS")
+    assert "Nothing of run abc123 is left on AWS" in capsys.readouterr().out
+    assert run.clean_up() == 3
 
 
 def test_no_bucket_and_no_price_are_no_obstacles(run, capsys):

@@ -41,14 +41,12 @@ def price_of(instance_type: str, component: str) -> Price:
 
 
 def show_prices() -> None:
-    """Print the table: what one instance costs for an hour, used or idle."""
-    prices = load_prices()
-    print(f"{'instance type':15}{'used for':21}USD per hour")
-    for price in prices:
+    """Print the table: what one instance costs for an hour, and when it was read."""
+    print(f"{'instance type':15}{'used for':21}USD per hour     read on")
+    for price in load_prices():
         use = USED_FOR.get(price.component, price.component)
-        print(f"{price.type:15}{use:21}{price.usd_per_hour:12.3f}")
-    dates = sorted(price.read_on for price in prices)
-    print(f"(us-east-1, read {dates[0]} to {dates[-1]}; check the AWS price page)")
+        print(f"{price.type:15}{use:21}{price.usd_per_hour:12.3f}  {price.read_on}")
+    print("(us-east-1; check the AWS price page)")
 
 
 def show_cost(used: Iterable[tuple[str, str, float]]) -> None:
