@@ -660,10 +660,13 @@ def test_no_group_of_calls_lies_across_a_change():
     ]
 
 
-def test_the_kept_round_is_the_best_of_those_before_the_stop():
+def test_the_saved_round_is_the_best_of_those_before_the_stop():
     (axes,) = FIGURES["rounds"]().axes
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels[2:] == ["stopped after 3 rounds", "round 2: this model is kept"]
+    assert labels[2:] == [
+        "early stopping: ended after 3 rounds",
+        "early stopping: saved the model of round 2",
+    ]
     marks = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
     assert set(marks[labels[2]]) == {2}
     assert marks[labels[3]] == [2]

@@ -94,10 +94,11 @@ def target_values(values: Sequence[float], cap: float = 50) -> Figure:
 def error_by_round(
     train: Sequence[float], validation: Sequence[float], stopped_after: int
 ) -> Figure:
-    """Draw the error after each boosting round, and where early stopping ended.
+    """Draw the error after each boosting round, and where another job stopped early.
 
-    train, validation: RMSE per round, from round 0, in thousands of dollars.
-    stopped_after: how many rounds the job with early stopping ran.
+    train, validation: RMSE per round of the job that ran all rounds, from round 0, in
+    thousands of dollars. stopped_after: how many rounds the same job ran with early
+    stopping.
     """
     best = min(range(stopped_after), key=lambda i: validation[i])
     with plt.rc_context(STYLE):
@@ -109,14 +110,14 @@ def error_by_round(
             color=GREY,
             linestyle="--",
             linewidth=1.2,
-            label=f"stopped after {stopped_after} rounds",
+            label=f"early stopping: ended after {stopped_after} rounds",
         )
         axes.plot(
             best,
             validation[best],
             "o",
             color=ORANGE,
-            label=f"round {best}: this model is kept",
+            label=f"early stopping: saved the model of round {best}",
         )
         axes.set(
             ylim=(0, None),
