@@ -219,6 +219,8 @@ def test_lesson_01_says_of_twelve_seeds_what_they_show():
     assert wins == 9
     assert "with twelve different seeds, running on won nine times" in text
     assert f"about {200 - mean} of 200" in text
+    every, stopped = (float(number) for number in numbers.split("|")[1:3])
+    assert f"its RMSE was lower by only {stopped - every:.2f} on average" in text
 
 
 @pytest.mark.skipif(bool(why_not_strict()), reason="numbers of the locked environment")
