@@ -273,16 +273,16 @@ def two_variants() -> Canvas:
     canvas = Canvas(206)
     thick = 16
     app = canvas.box(Box(66, 94, 96, 44), "your application")
-    canvas.frame(Box(356, 94, 314, 166), "one endpoint")
-    old = canvas.rented(Box(428, 62, 148, 52), "variant A: weight 90\nLinear Learner")
-    new = canvas.rented(Box(428, 134, 148, 52), "variant B: weight 10\nXGBoost")
+    canvas.frame(Box(356, 94, 314, 166), "one endpoint, two variants")
+    old = canvas.rented(Box(428, 62, 148, 52), "LinearLearner\nweight 90")
+    new = canvas.rented(Box(428, 134, 148, 52), "XGBoost\nweight 10")
     split = canvas.box(Box(240, 94, 56, 62), "picks\none at\nrandom", size=SMALL)
     canvas.flow(app.right(), split.left(), width=thick, ink=GREY)
     canvas.text((157, 70), "all requests", at="center")
     canvas.flow(split.right(-8), old.left(), width=0.9 * thick, ink=BLUE)
-    canvas.flow(split.right(12), new.left(), width=0.1 * thick, ink=ORANGE)
+    canvas.flow(split.right(12), new.left(), width=0.1 * thick, ink=GREEN)
     canvas.text((304, 56), "90 %", at="center", bold=True, ink=BLUE)
-    canvas.text((304, 138), "10 %", at="center", bold=True)
+    canvas.text((304, 138), "10 %", at="center", bold=True, ink=GREEN)
     _legend(canvas, (20, 191), "has an instance of its own")
     share = "share of a variant = its weight / sum of all weights"
     canvas.text((WIDTH - 16, 191), share, at="right")
@@ -290,7 +290,7 @@ def two_variants() -> Canvas:
 
 
 def blue_green() -> Canvas:
-    """Draw the two fleets of an update over time, with what is billed shaded."""
+    """Draw the two fleets of an update over time; a line marks what is billed."""
     canvas = Canvas(262)
     begin, update, runs, ready, over, end = 104, 172, 228, 302, 434, 506
     lanes = {"status": 78, "requests": 112, "old fleet": 152, "new fleet": 192}
@@ -298,22 +298,28 @@ def blue_green() -> Canvas:
     for name, y in lanes.items():
         canvas.text((18, y), name + colours.get(name, ""), size=NORMAL, bold=True)
 
-    def bar(lane: str, start: float, stop: float, text: str, **style: str) -> None:
+    def bar(lane: str, start: float, stop: float, text: str, fill: str) -> None:
         y = lanes[lane]
-        canvas.bar((start, stop), (y - 13, y + 13), text, **style)
+        canvas.bar((start, stop), (y - 13, y + 13), text, fill=fill)
+
+    def billed(lane: str, start: float, stop: float) -> None:
+        y = lanes[lane] + 16
+        canvas.line((start + 2, y), (stop - 2, y), width=3, ink=ORANGE)
 
     bar("status", begin, update, "InService", fill="white")
     bar("status", update, over, "Updating", fill=UNLIT)
     bar("status", over, end, "InService", fill="white")
     bar("requests", begin, ready, "go to the old fleet", fill=PALE_BLUE)
     bar("requests", ready, end, "go to the new fleet", fill=PALE_GREEN)
-    bar("old fleet", begin, ready, "serves", fill=RENTED)
-    bar("old fleet", ready, over, "finishes, then ends", fill=RENTED)
+    bar("old fleet", begin, ready, "serves", fill=PALE_BLUE)
+    bar("old fleet", ready, over, "finishes, then ends", fill=PALE_BLUE)
     bar("new fleet", update, runs, "launch", fill="white")
-    bar("new fleet", runs, ready, "is checked", fill=RENTED)
-    bar("new fleet", ready, end, "serves", fill=RENTED)
+    bar("new fleet", runs, ready, "is checked", fill=PALE_GREEN)
+    bar("new fleet", ready, end, "serves", fill=PALE_GREEN)
+    billed("old fleet", begin, over)
+    billed("new fleet", runs, end)
     moments = [
-        (update, "update_endpoint\nis called"),
+        (update, "update()\nis called"),
         (ready, "new fleet is healthy:\ntraffic moves"),
         (over, "old fleet\nis gone"),
     ]
@@ -325,7 +331,8 @@ def blue_green() -> Canvas:
     canvas.text(
         ((runs + over) / 2, 218), both, at="center", bold=True, background="white"
     )
-    _legend(canvas, (18, 244), "instances run: billed")
+    canvas.line((18, 244), (42, 244), width=3, ink=ORANGE)
+    canvas.text((48, 244), "instances run: billed")
     canvas.text((WIDTH - 18, 244), "Lengths are not to scale.", at="right", ink=GREY)
     return canvas
 
@@ -394,8 +401,8 @@ DIAGRAMS = {
     ),
     "two_variants": Diagram(
         two_variants,
-        "An endpoint sends 90 % of the requests to variant A, whose weight is 90, and "
-        "10 % to variant B, whose weight is 10",
+        "An endpoint sends 90 % of the requests to the variant LinearLearner, whose "
+        "weight is 90, and 10 % to the variant XGBoost, whose weight is 10",
     ),
     "blue_green": Diagram(
         blue_green,

@@ -7,7 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from utils.traffic import BackgroundCaller
+from utils.traffic import BackgroundCaller, Call, around_last
 
 REFUSED = ClientError({"Error": {"Code": "ModelError"}}, "InvokeEndpoint")
 CUT_OFF = ConnectionClosedError(endpoint_url="http://endpoint")
@@ -135,3 +135,13 @@ def test_waiting_for_an_answer_that_does_not_come_ends():
         BackgroundCaller(returning()) as caller,
     ):
         caller.wait_until_all_answer("a", in_a_row=5, timeout_s=0.1)
+
+
+def test_the_answers_around_the_last_of_a_kind():
+    calls = [Call(0, 1, answer, None) for answer in "abbabccc"]
+    calls.insert(5, Call(0, 1, None, REFUSED))
+    assert around_last(calls, "b", before=3, after=2) == (["b", "a", "b"], ["c", "c"])
+    assert around_last(calls, "a", before=9, after=9)[0] == list("abba")
+    assert around_last(calls, "c", before=1, after=9) == (["c"], [])
+    with pytest.raises(ValueError, match="no call"):
+        around_last(calls, "d", before=1, after=1)

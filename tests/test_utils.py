@@ -23,6 +23,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 from conftest import session_of
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from packaging.requirements import Requirement
@@ -598,20 +599,18 @@ FIGURES = {
     "target": lambda: plots.target_values([5, 20, 21, 48.8, 50, 50, 50]),
     "latency": lambda: plots.latency({1: [4, 5, 9], 50: [5, 6, 7]}),
     "calls": lambda: plots.calls_and_bytes([1, 50, 167], [167, 4, 1], [0.1, 3, 9]),
-    "histogram": lambda: plots.histogram(
-        [-1, 0, 0.5, 2],
-        (-0.5, 1),
-        what="Difference (thousand dollars)",
-        counted="Tracts",
-        title="Differences",
-    ),
     "errors": lambda: plots.errors_by_price(
         [10, 30, 50], pd.DataFrame({"old": [1, -2, -20], "new": [2, 0, -4]}), cap=50
     ),
     "shares": lambda: plots.shares_over_calls(
-        [*"aaab" * 5, *"b" * 25], {0: "75/25", 20: "updated"}, per=10
+        {"75/25": [*"aaab" * 5], "updated": [*"b" * 25]}, per=10
     ),
-    "slowest": lambda: plots.slowest_replies(pd.Series({"old": 28.2, "new": 136.0})),
+    "replies": lambda: plots.reply_times(
+        pd.DataFrame(
+            {"average (ms)": [18.2, 11.5], "slowest (ms)": [28.2, 136.0]},
+            index=["old", "new"],
+        )
+    ),
 }
 
 
@@ -654,10 +653,21 @@ def test_no_group_of_calls_lies_across_a_change():
     points = [tuple(map(list, line.get_data())) for line in drawn_lines]
     assert points == [
         ([5, 15], [80, 70]),
-        ([25, 35], [0, 0]),
         ([5, 15], [20, 30]),
+        ([25, 35], [0, 0]),
         ([25, 35], [100, 100]),
     ]
+
+
+def test_a_model_has_one_colour_in_all_figures():
+    (shares,) = FIGURES["shares"]().axes
+    of_shares = [line.get_color() for line in shares.get_lines()[:2]]
+    panels = FIGURES["errors"]().axes
+    of_errors = [to_hex(panel.collections[0].get_facecolor()[0]) for panel in panels]
+    (replies,) = FIGURES["replies"]().axes
+    of_replies = [to_hex(bar.get_facecolor()) for bar in replies.patches]
+    assert of_shares == [color.upper() for color in of_errors]
+    assert of_replies == [of_errors[0]] * 2 + [of_errors[1]] * 2
 
 
 def test_the_saved_round_is_the_best_of_those_before_the_stop():
@@ -762,13 +772,6 @@ def test_a_running_job_is_left_over_and_an_ended_one_is_not(lived_in):
     ]
     assert all(conditions == {"NameContains": "zzz999"} for _, conditions in asked)
     assert len(asked) == len(cleanup.KINDS)
-
-
-def test_a_histogram_shows_its_mean_and_its_interval():
-    (axes,) = FIGURES["histogram"]().axes
-    shown = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert shown == ["95 % interval", "0", "mean: 0.38"]
-    assert axes.get_xlabel() == "Difference (thousand dollars)"
 
 
 def test_train_boston_sends_a_valid_request_with_its_settings():

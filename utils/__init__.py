@@ -1,7 +1,8 @@
 """What lessons share and AWS does not teach: connect, data, plots, cost, checks.
 
-Nothing here wraps a call to AWS: a lesson makes its own. This file imports only the
-standard library, so that `check_versions` can speak before a missing package does.
+A lesson makes the calls to AWS that it is about; what leads up to them may be here.
+This file imports only the standard library, so that `check_versions` can speak before
+a missing package does.
 """
 
 import sys

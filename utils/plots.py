@@ -1,7 +1,6 @@
 """The one style of the course's figures, and the figures that several lessons draw."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,6 +8,8 @@ from matplotlib.figure import Figure
 
 # From Okabe and Ito's palette, which people with any colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+# Of models side by side: today's, the new one, any other.
+MODELS = (BLUE, GREEN, ORANGE)
 
 STYLE = {
     "figure.figsize": (6.4, 4.8),
@@ -172,33 +173,6 @@ def calls_and_bytes(
     return figure
 
 
-def histogram(
-    values: Sequence[float],
-    interval: tuple[float, float] | None = None,
-    *,
-    what: str,
-    counted: str,
-    title: str,
-) -> Figure:
-    """Draw how often which values occur, with lines at 0 and at their mean.
-
-    values: n numbers. interval: shaded, if there is one, as the 95 % interval. what,
-    counted: what a value is, with its unit, and what is counted.
-    """
-    mean = sum(values) / len(values)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 3.8))
-        if interval is not None:
-            axes.axvspan(*interval, color=ORANGE, alpha=0.18, label="95 % interval")
-        axes.hist(values, bins=40, color=BLUE, alpha=0.75)
-        axes.axvline(0, color=GREY, linestyle="--", linewidth=1.4, label="0")
-        axes.axvline(mean, color=ORANGE, linewidth=1.8, label=f"mean: {mean:.2f}")
-        axes.set(xlabel=what, ylabel=counted, title=title)
-        axes.legend(frameon=True, edgecolor="none", framealpha=0.9)
-        plt.close(figure)
-    return figure
-
-
 def errors_by_price(
     actual: Sequence[float], errors: pd.DataFrame, cap: float
 ) -> Figure:
@@ -212,9 +186,7 @@ def errors_by_price(
         figure, panels = plt.subplots(
             1, errors.shape[1], figsize=(8.4, 4.2), sharex=True, sharey=True
         )
-        for axes, model, colour in zip(
-            panels, errors, (ORANGE, BLUE, GREEN), strict=False
-        ):
+        for axes, model, colour in zip(panels, errors, MODELS, strict=False):
             mean = errors[model].abs().mean()
             axes.axhline(0, color=GREY, linestyle="--", linewidth=1.2)
             axes.axvline(cap, color=GREY, linestyle=":", linewidth=1.4)
@@ -227,35 +199,35 @@ def errors_by_price(
             )
         panels[0].set_ylabel("Predicted minus actual\n(thousand dollars)")
         top = panels[0].get_ylim()[1]
-        panels[0].text(cap, top, f"cap at {cap:g} ", ha="right", va="top", fontsize=10)
+        panels[0].text(cap, top, f"cap at {cap:g} ", ha="right", va="top")
         plt.close(figure)
     return figure
 
 
-def shares_over_calls(
-    answered: Sequence[str], marks: Mapping[int, str], per: int = 20
-) -> Figure:
+def shares_over_calls(stages: Mapping[str, Sequence[str]], per: int = 20) -> Figure:
     """Draw which share of each `per` calls in a row each variant answered.
 
-    answered: the variant that answered each call, oldest first. marks: text by the
-    number of the call before which something was changed; the groups begin anew there.
+    stages: for each stage, by its name, the variants that answered its calls, in order.
+    A dotted line is where a stage begins, and the groups begin anew there.
     """
-    bounds = sorted({0, *marks, len(answered)})
-    looks = zip((ORANGE, BLUE, GREEN), ("--", "-", "-."), strict=True)
+    variants = sorted({name for answered in stages.values() for name in answered})
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(8.4, 3.8))
-        for name, (colour, line) in zip(sorted(set(answered)), looks, strict=False):
-            # A new line after each mark: no group of calls lies across a change.
-            for begin, end in pairwise(bounds):
-                starts = range(begin, end - per + 1, per)
+        begin = 0
+        for stage, answered in stages.items():
+            answered = list(answered)
+            starts = range(0, len(answered) - per + 1, per)
+            middles = [begin + start + per / 2 for start in starts]
+            for name, colour, line in zip(
+                variants, MODELS, ("--", "-", "-."), strict=False
+            ):
                 groups = (answered[start : start + per] for start in starts)
                 shares = [100 * group.count(name) / per for group in groups]
-                middles = [start + per / 2 for start in starts]
                 label = name if begin == 0 else None
                 axes.plot(middles, shares, line, color=colour, marker=".", label=label)
-        for call, text in marks.items():
-            axes.axvline(call, color=GREY, linestyle=":", linewidth=1.4)
-            axes.text(call + 2, 104, text, fontsize=10, color=GREY, va="bottom")
+            axes.axvline(begin, color=GREY, linestyle=":", linewidth=1.4)
+            axes.text(begin + 2, 104, stage, color=GREY, va="bottom")
+            begin += len(answered)
         axes.set(
             ylim=(-4, 104),
             xlabel="Call number",
@@ -266,14 +238,26 @@ def shares_over_calls(
     return figure
 
 
-def slowest_replies(slowest: pd.Series) -> Figure:
-    """Draw a bar per variant: the time of its slowest reply, in milliseconds."""
+def reply_times(times: pd.DataFrame) -> Figure:
+    """Draw two bars per variant: the average and the slowest reply, in milliseconds.
+
+    times: a row per variant, with the columns "average (ms)" and "slowest (ms)".
+    """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 1.9))
-        bars = axes.barh(slowest.index, slowest, color=BLUE)
-        axes.bar_label(bars, fmt="%.0f", padding=3)
+        figure, axes = plt.subplots(figsize=(6.4, 2.6))
+        labels = []
+        for place, (variant, colour) in enumerate(
+            zip(times.index, MODELS, strict=False)
+        ):
+            for shift, column, pale in ((0, "average", 1), (1, "slowest", 0.35)):
+                length = times.loc[variant, f"{column} (ms)"]
+                bar = axes.barh(2.5 * place + shift, length, color=colour, alpha=pale)
+                axes.bar_label(bar, fmt="%.0f", padding=3)
+                labels.append((2.5 * place + shift, f"{variant}, {column}"))
+        axes.set_yticks([y for y, _ in labels], labels=[text for _, text in labels])
+        axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.grid(axis="y", visible=False)
-        axes.set(xlabel="Slowest reply (milliseconds)")
+        axes.set(xlabel="Time of a reply (milliseconds)")
         plt.close(figure)
     return figure

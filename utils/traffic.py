@@ -1,14 +1,16 @@
 """A caller in the background: it calls without pause while a lesson does other things.
 
-What a call is, the lesson says itself. Here is only the thread that repeats it.
+`endpoint_call` makes such a call; a lesson may write its own.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -23,6 +25,40 @@ class Call:
     ended: float
     answer: object
     error: ClientError | BotoCoreError | None
+
+
+def endpoint_call(
+    boto_session: boto3.Session, endpoint_name: str, body: str
+) -> Callable[[], str]:
+    """Give a function that sends a body, as csv, and returns the name of the variant
+    that answered. It never tries a call twice, so that each failure is seen.
+    """
+    once = Config(retries={"total_max_attempts": 1})
+    runtime = boto_session.client("sagemaker-runtime", config=once)
+
+    def call() -> str:
+        response = runtime.invoke_endpoint(
+            EndpointName=endpoint_name, Body=body, ContentType="text/csv"
+        )
+        response["Body"].read()
+        return response["InvokedProductionVariant"]
+
+    return call
+
+
+def around_last(
+    calls: Sequence[Call], answer: object, before: int, after: int
+) -> tuple[list[object], list[object]]:
+    """Give the answers up to the last call with this answer, and those after it.
+
+    At most `before` and `after` of them; calls that failed are left out. ValueError if
+    no call had this answer.
+    """
+    answers = [call.answer for call in calls if call.error is None]
+    if answer not in answers:
+        raise ValueError(f"no call was answered by {answer}")
+    end = len(answers) - answers[::-1].index(answer)
+    return answers[max(0, end - before) : end], answers[end : end + after]
 
 
 class BackgroundCaller:

@@ -1,4 +1,4 @@
-"""The model of lessons 01 and 02, for the lessons that only use it."""
+"""Training jobs and models, for lessons that only use them."""
 
 from collections.abc import Mapping
 
@@ -17,16 +17,33 @@ def train_boston(
     """Train XGBoost on the Boston data as lessons 01 and 02 do, and wait for the job.
 
     uris: S3 URIs by channel, as `upload_boston` gives them. Returns the image's URI and
-    the artifact's S3 URI. Lesson 02 writes this request out and explains it.
+    the artifact's S3 URI.
+    """
+    image = image_uris.retrieve("xgboost", course.region, version="3.2-0")
+    settings = _hyperparameters(seed, num_round)
+    return image, train_model(course, "xgboost", image, settings, uris, instance_type)
+
+
+def train_model(
+    course: Course,
+    name: str,
+    image: str,
+    hyperparameters: Mapping[str, object],
+    uris: Mapping[str, str],
+    instance_type: str,
+) -> str:
+    """Run a training job on csv files and wait for it; give the artifact's S3 URI.
+
+    name: what the job's name ends in. uris: S3 URIs by channel, of which "train" and
+    "validation" are used. Lesson 02 writes this request out and explains it.
     """
     sm = course.boto_session.client("sagemaker")
-    image = image_uris.retrieve("xgboost", course.region, version="3.2-0")
-    name = course.name("xgboost")
+    job_name = course.name(name)
     sm.create_training_job(
-        TrainingJobName=name,
+        TrainingJobName=job_name,
         AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
         RoleArn=course.role,
-        HyperParameters=_hyperparameters(seed, num_round),
+        HyperParameters={key: str(value) for key, value in hyperparameters.items()},
         InputDataConfig=[
             _channel(part, uris[part]) for part in ("train", "validation")
         ],
@@ -40,9 +57,19 @@ def train_boston(
         },
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
-    sm.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=name)
-    job = sm.describe_training_job(TrainingJobName=name)
-    return image, job["ModelArtifacts"]["S3ModelArtifacts"]
+    sm.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=job_name)
+    job = sm.describe_training_job(TrainingJobName=job_name)
+    return job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def make_model(course: Course, name: str, image: str, artifact: str) -> None:
+    """Make a Model of an image and an artifact, and print its name."""
+    course.boto_session.client("sagemaker").create_model(
+        ModelName=course.name(name),
+        PrimaryContainer={"Image": image, "ModelDataUrl": artifact},
+        ExecutionRoleArn=course.role,
+    )
+    print("made", course.name(name))
 
 
 def _hyperparameters(seed: int, num_round: int) -> dict[str, str]:
