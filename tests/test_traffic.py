@@ -1,13 +1,15 @@
 """The background caller: it goes on, it notes failures, it hides no mistake."""
 
+import io
 import itertools
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from utils.traffic import BackgroundCaller, Call, around_last
+from utils.traffic import BackgroundCaller, Call, around_last, endpoint_call
 
 REFUSED = ClientError({"Error": {"Code": "ModelError"}}, "InvokeEndpoint")
 CUT_OFF = ConnectionClosedError(endpoint_url="http://endpoint")
@@ -145,3 +147,20 @@ def test_the_answers_around_the_last_of_a_kind():
     assert around_last(calls, "c", before=1, after=9) == (["c"], [])
     with pytest.raises(ValueError, match="no call"):
         around_last(calls, "d", before=1, after=1)
+
+
+def test_a_call_to_an_endpoint_is_tried_once_and_names_the_variant():
+    made, sent = {}, {}
+
+    def client(service, config):
+        made.update({service: config})
+        return SimpleNamespace(invoke_endpoint=invoke_endpoint)
+
+    def invoke_endpoint(**request):
+        sent.update(request)
+        return {"Body": io.BytesIO(b"22.5"), "InvokedProductionVariant": "new"}
+
+    call = endpoint_call(SimpleNamespace(client=client), "houses", "1,2")
+    assert call() == "new"
+    assert (sent["EndpointName"], sent["Body"]) == ("houses", "1,2")
+    assert made["sagemaker-runtime"].retries == {"total_max_attempts": 1}

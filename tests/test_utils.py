@@ -39,7 +39,16 @@ NAMES_OF_NOTEBOOKS = [f"{p.relative_to(CHECKOUT).parts[0]}-{p.stem}" for p in NO
 UTILS = sorted((CHECKOUT / "utils").glob("*.py"))
 ROLE = "arn:aws:iam::123456789012:role/service-role/SageMakerCourse"
 # What a notebook instance gets: requirements of the lessons, and what they bring.
-ON_AWS = {"boto3", "botocore", "matplotlib", "numpy", "pandas", "rich", "utils"}
+ON_AWS = {
+    "boto3",
+    "botocore",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "rich",
+    "sagemaker",
+    "utils",
+}
 
 
 def course_of(
