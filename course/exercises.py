@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,8 @@ def find_sources(names: Sequence[str] = (), folder: Path = EXERCISES) -> list[Pa
 
 def is_source(path: Path) -> bool:
     """Say whether a notebook is a source of exercises (not a lesson, not a copy)."""
-    return path.parent.parent.name == "source"
+    # Two names, since a clone of the course may be called `source` itself.
+    return path.parent.parent.name == "source" and path.parent.name == path.stem
 
 
 def copy_of(source: Path) -> Path:
@@ -254,11 +255,3 @@ def strays(folder: Path = EXERCISES) -> list[Path]:
     """Return the students' copies of which there is no source."""
     sources = {source.name for source in find_sources((), folder)}
     return [path for path in sorted(folder.glob("*.ipynb")) if path.name not in sources]
-
-
-def by_task(answers: Sequence[WrongAnswer]) -> Mapping[str, list[WrongAnswer]]:
-    """Return wrong answers by the name of their task."""
-    found: dict[str, list[WrongAnswer]] = {}
-    for wrong in answers:
-        found.setdefault(wrong.task, []).append(wrong)
-    return found

@@ -125,13 +125,6 @@ class Service:
             DesiredWeightsAndCapacities=[{"VariantName": variant, **desired}],
         )
 
-    def listed_status(self, name):
-        """The endpoint's status now: a list is not held as a description is."""
-        pages = self.sagemaker.get_paginator("list_endpoints")
-        found = pages.paginate(NameContains=name).build_full_result()
-        (endpoint,) = found["Endpoints"]
-        return endpoint["EndpointStatus"]
-
     def settled(self, name):
         """The endpoint's description, once it is in service or failed."""
         return boston.wait(

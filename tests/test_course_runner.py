@@ -292,6 +292,16 @@ def run_with_exercises(folder: Path, notebook: nbformat.NotebookNode) -> tuple:
     return code, console.file.getvalue()
 
 
+def test_a_clone_of_the_course_may_be_called_source(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    code, text = run_with_exercises(folder, good_exercises())
+    assert code == 0, text
+    assert "01_rivers             passed" in text
+    assert "exercises/01_rivers   passed" in text
+    assert (folder / "build" / "lessons" / "01_rivers.html").exists()
+
+
 def test_solved_exercises_are_shown_beside_their_lesson(tmp_path: Path) -> None:
     code, text = run_with_exercises(tmp_path, good_exercises())
     assert code == 0, text
