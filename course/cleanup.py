@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -138,19 +139,32 @@ def _remove_resource(sm: object, resource: Resource) -> None:
     """Stop it if it runs, delete it if it can be deleted; wait until that is done.
 
     AWS refuses to touch what is being created, changed or stopped, so that is waited
-    for as well.
+    for as well. Its status is asked for again: since it was listed others may have been
+    waited for, which takes minutes.
     """
-    kind, status = resource.kind, resource.status
-    named = {f"{kind.noun}Name": resource.name}
+    kind = resource.kind
+    status = _status(sm, resource)
     if status in kind.passing and status != kind.stops:
         status = _settled(sm, resource)
     if kind.stops and status == kind.stops:
-        getattr(sm, kind.operation("Stop"))(**named)
+        _call(sm, "Stop", resource, lambda now: now != kind.stops)
         status = _settled(sm, resource)
     if status is not None and not kind.is_record:
-        getattr(sm, kind.operation("Delete"))(**named)
+        _call(sm, "Delete", resource, lambda now: now in (None, "Deleting"))
         if kind.passing:
             _settled(sm, resource)
+
+
+def _call(
+    sm: object, verb: str, resource: Resource, is_done: Callable[[str | None], bool]
+) -> None:
+    """Stop or delete it. A refusal is none if its status says that it is done."""
+    kind = resource.kind
+    try:
+        getattr(sm, kind.operation(verb))(**{f"{kind.noun}Name": resource.name})
+    except ClientError:
+        if not is_done(_status(sm, resource)):
+            raise
 
 
 def _settled(sm: object, resource: Resource) -> str | None:
@@ -159,21 +173,13 @@ def _settled(sm: object, resource: Resource) -> str | None:
     Raises TimeoutError.
     """
     deadline = time.monotonic() + PATIENCE_S
-    for pause in _pauses():
-        status = _status(sm, resource)
-        if status not in resource.kind.passing:
-            return status
+    pauses = chain(PAUSES_S, repeat(PAUSES_S[-1]))
+    while (status := _status(sm, resource)) in resource.kind.passing:
         if time.monotonic() > deadline:
             raise TimeoutError(f"still {status} after {PATIENCE_S // 60} minutes")
         print(f"{status} ...", end=" ", flush=True)
-        time.sleep(pause)
-    raise AssertionError("pauses never end")
-
-
-def _pauses() -> Iterator[float]:
-    yield from PAUSES_S
-    while True:
-        yield PAUSES_S[-1]
+        time.sleep(next(pauses))
+    return status
 
 
 def _status(sm: object, resource: Resource) -> str | None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from local_aws.access.policy_evaluation import Policy, simulate
 from local_aws.access.roles import bucket_arn
 from local_aws.installation import CHECKOUT
+from utils.cleanup import LESSON
+from utils.connect import BUCKET_FOLDER
 
 RECORDER = Path(__file__).resolve().parent / "recording"
 COURSE_POLICY = CHECKOUT / "data" / "course-policy.json"
@@ -142,8 +144,8 @@ def not_of_the_run(calls: Iterable[Call], run_id: str) -> list[str]:
 
     Whatever moment a run ends at, what it has made by then is among these.
     """
-    name = re.compile(rf"lesson[0-9A-Z]{{1,2}}-{run_id}(-.+)?")
-    key = re.compile(rf"sagemaker-course/lesson[0-9A-Z]{{1,2}}/{run_id}/.+")
+    name = re.compile(rf"{LESSON}-{run_id}(-.+)?")
+    key = re.compile(rf"{BUCKET_FOLDER}/{LESSON}/{run_id}/.+")
     missed = []
     for call in [call for call in calls if call.succeeded]:
         given = call.parameters

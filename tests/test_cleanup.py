@@ -7,6 +7,7 @@ seen, or does not have, come from a client that plays them.
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -232,6 +233,7 @@ def test_what_belongs_to_others_is_not_touched(run, capsys):
             ModelName=name, ExecutionRoleArn=ROLE_ARN, PrimaryContainer=container
         )
     others = [f"sagemaker-course/lesson97/{RUN}x/a.csv", f"{RUN}/a.csv"]
+    others.append(f"sagemaker-course/lessons-of-others/{RUN}/a.csv")
     for key in others:
         run.s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
     before = run.everything()
@@ -409,6 +411,79 @@ def test_a_running_transform_job_is_stopped(run):
     assert described["TransformJobStatus"] == "Stopped"
 
 
+def test_what_others_end_meanwhile_is_no_failure(run, capsys):
+    """A job that is stopped and a model that is deleted after the command's listing."""
+    first, second = run.training_job("a"), run.training_job("b")
+    model = run.model()
+    once = []
+
+    def end_them(**_):
+        if not once:
+            once.append(1)
+            for job in (first, second):
+                run.sm.stop_training_job(TrainingJobName=job)
+                ended = run.sm.get_waiter("training_job_completed_or_stopped")
+                ended.wait(TrainingJobName=job, WaiterConfig={"Delay": 1})
+            run.sm.delete_model(ModelName=model)
+
+    run.session.events.register("before-call.sagemaker.StopTrainingJob", end_them)
+    assert run.clean_up() == 0
+    printed = capsys.readouterr().out
+    assert once
+    assert "FAILED" not in printed
+    assert f"training job: {second} ... removed" in printed
+
+
+def test_what_was_not_shown_is_not_removed(run, capsys):
+    """What appears after the question was not agreed to."""
+    run.configuration("shown", run.model("shown"))
+    late = []
+
+    def agree():
+        late.append(run.model("late"))
+        return True
+
+    run.monkeypatch.setattr(cleanup, "_agreed", agree)
+    assert run.clean_up(yes=False) == 1
+    names = [m["ModelName"] for m in run.sm.list_models(NameContains=RUN)["Models"]]
+    assert names == late
+    assert capsys.readouterr().out.endswith(f"  model: {late[0]}\n")
+
+
+def test_folders_of_the_run_are_found_and_no_others(run):
+    """Whole names, real folders."""
+    run.folder()
+    mine = [run.scratch / name for name in (f"lesson97-{RUN}", f"lessonA-{RUN}")]
+    mine[1].mkdir()
+    for name in ("lessons-of-others-", "lesson97-x", "my-lesson97-", "lesson-"):
+        (run.scratch / f"{name}{RUN}").mkdir()
+    (run.scratch / f"lesson97-{RUN}x").mkdir()
+    (run.scratch / f"lesson96-{RUN}").write_text("a file")
+    (run.scratch / f"lesson95-{RUN}").symlink_to(mine[0])
+    assert of_lessons.folders_of(RUN) == mine
+    shutil.rmtree(run.scratch)
+
+
+def test_an_endpoint_costs_what_runs_now(run):
+    """Three instances run, though the configuration asks for one."""
+    configuration = run.configuration("one", run.model())
+    name = run.endpoint("front", configuration)
+    run.sm.update_endpoint_weights_and_capacities(
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "Only", "DesiredInstanceCount": 3}
+        ],
+    )
+    run.service.settled(name)
+    (endpoint,) = [
+        r for r in of_lessons.resources_of(run.session, RUN) if r.name == name
+    ]
+    usd, _ = cleanup._usd_a_day(run.session, endpoint)
+    assert usd == pytest.approx(
+        3 * 24 * price_of("ml.m5.xlarge", "hosting").usd_per_hour
+    )
+
+
 def test_more_objects_than_one_request_takes(run):
     run.monkeypatch.setattr(of_lessons, "BATCH", 2)
     for number in range(5):
@@ -448,11 +523,12 @@ def test_objects_that_s3_keeps_are_told(run, capsys):
 class Played:
     """A client for one resource, whose statuses are played one after the other.
 
-    Each Describe returns the next one; None is "it is gone".
+    Each Describe returns the next one; None is "it is gone". refuses: a verb.
     """
 
-    def __init__(self, kind: Kind, statuses: list) -> None:
+    def __init__(self, kind: Kind, statuses: list, refuses: str = "") -> None:
         self.kind, self.statuses, self.calls = kind, statuses, []
+        self.refuses = refuses
 
     def __getattr__(self, method: str):
         verb = method.partition("_")[0]
@@ -467,6 +543,9 @@ class Played:
                     error = {"Code": "ValidationException", "Message": message}
                     raise ClientError({"Error": error}, method)
                 return {f"{self.kind.noun}Status": status}
+            if verb == self.refuses:
+                error = {"Code": "ValidationException", "Message": "Not now."}
+                raise ClientError({"Error": error}, method)
             return {}
 
         return call
@@ -475,8 +554,18 @@ class Played:
 BY_NOUN = {kind.noun: kind for kind in KINDS}
 
 
-# What is removed: a kind, the status in which it is found and those that it goes
-# through then ("-": it is gone), what is called.
+def removed(noun: str, statuses: str, refuses: str = "", found: str = "") -> list[str]:
+    """What is called to remove a resource with these statuses ("-": it is gone)."""
+    played = [None if status == "-" else status for status in statuses.split()]
+    client = Played(BY_NOUN[noun], played, refuses)
+    found = found or statuses.split()[0]
+    cleanup._remove_resource(client, Resource(BY_NOUN[noun], "it", found))
+    assert client.statuses == [], "not waited until it was over"
+    return [call for call in client.calls if call != "describe"]
+
+
+# What is removed: a kind, the statuses that it goes through ("-": it is gone), what is
+# called. It is found in the first one.
 PLAYED = [
     (
         "NotebookInstance",
@@ -509,11 +598,70 @@ REMOVED_HERE |= {("EndpointConfig", ""), ("Model", "")}
 @pytest.mark.parametrize(("noun", "statuses", "changes"), PLAYED)
 def test_each_status_is_left_as_aws_wants_it(monkeypatch, noun, statuses, changes):
     monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
-    first, *others = statuses.split()
-    client = Played(BY_NOUN[noun], [None if s == "-" else s for s in others])
-    cleanup._remove_resource(client, Resource(BY_NOUN[noun], "it", first))
-    assert [call for call in client.calls if call != "describe"] == changes
-    assert client.statuses == [], "not waited until it was over"
+    assert removed(noun, statuses) == changes
+
+
+@pytest.mark.parametrize(
+    ("noun", "found", "statuses", "changes"),
+    [
+        # While others were removed, which takes minutes, it went on.
+        ("TrainingJob", "InProgress", "Stopped", []),
+        ("TransformJob", "InProgress", "Stopping Stopping Completed", []),
+        ("NotebookInstance", "InService", "Stopped -", ["delete"]),
+        ("NotebookInstance", "InService", "-", []),
+        ("Endpoint", "InService", "-", []),
+        ("Endpoint", "InService", "Updating Updating Failed -", ["delete"]),
+    ],
+)
+def test_what_counts_is_the_status_of_now(monkeypatch, noun, found, statuses, changes):
+    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
+    assert removed(noun, statuses, found=found) == changes
+
+
+@pytest.mark.parametrize(
+    ("noun", "statuses", "refused"),
+    [
+        # It ended between the question and the call.
+        ("TrainingJob", "InProgress Completed Completed", "stop"),
+        ("Endpoint", "InService - -", "delete"),
+        ("Endpoint", "InService Deleting Deleting -", "delete"),
+    ],
+)
+def test_a_refusal_of_what_is_over_is_none(monkeypatch, noun, statuses, refused):
+    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
+    assert removed(noun, statuses, refused) == [refused]
+
+
+@pytest.mark.parametrize(
+    ("noun", "statuses", "refused"),
+    [
+        ("TrainingJob", "InProgress InProgress", "stop"),
+        ("Endpoint", "InService InService", "delete"),
+        ("Endpoint", "InService Updating", "delete"),
+        ("NotebookInstance", "Stopped Pending", "delete"),
+    ],
+)
+def test_another_refusal_is_an_error(monkeypatch, noun, statuses, refused):
+    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: None)
+    with pytest.raises(ClientError, match="Not now"):
+        removed(noun, statuses, refused)
+
+
+# Messages that AWS gives for a name that nothing has, by operation.
+@pytest.mark.parametrize(
+    ("code", "message", "gone"),
+    [
+        ("ResourceNotFound", "Anything.", True),
+        ("ValidationException", 'Could not find endpoint "arn".', True),
+        ("ValidationException", "RecordNotFound", True),
+        ("ValidationException", "Requested resource not found.", True),
+        ("ValidationException", "Cannot update in-progress endpoint.", False),
+        ("AccessDeniedException", "Could not find a policy.", False),
+    ],
+)
+def test_what_is_gone_is_told_from_what_is_refused(code, message, gone):
+    error = ClientError({"Error": {"Code": code, "Message": message}}, "Describe")
+    assert cleanup._is_gone(error) == gone
 
 
 def test_waiting_has_an_end(monkeypatch):

@@ -16,6 +16,7 @@ from botocore import xform_name
 from utils.connect import BUCKET_FOLDER, SCRATCH, Course
 
 BATCH = 1000  # S3 deletes at most so many objects at a time
+LESSON = r"lesson[0-9A-Z]{1,2}"  # with what names, prefixes and folders of runs begin
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def resources_of(session: boto3.Session, run_id: str) -> list[Resource]:
     """List a run's resources, found by the run id in their names; no ended jobs."""
     sm = session.client("sagemaker")
     # Resources of others may have the same six letters somewhere in their names.
-    ours = re.compile(rf"lesson[0-9A-Z]{{1,2}}-{run_id}(-|$)")
+    ours = re.compile(rf"{LESSON}-{run_id}(-|$)")
     found = []
     for kind in KINDS:
         pages = sm.get_paginator(kind.operation("List")).paginate(NameContains=run_id)
@@ -96,7 +97,8 @@ def prefixes_of(session: boto3.Session, bucket: str, run_id: str) -> list[str]:
     found = [
         item["Prefix"] for page in lessons for item in page.get("CommonPrefixes", [])
     ]
-    return [f"{lesson}{run_id}" for lesson in found]
+    ours = re.compile(rf"{BUCKET_FOLDER}/{LESSON}/")
+    return [f"{lesson}{run_id}" for lesson in found if ours.fullmatch(lesson)]
 
 
 def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
@@ -107,8 +109,13 @@ def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dic
 
 
 def folders_of(run_id: str) -> list[Path]:
-    """List the local folders of a run."""
-    return sorted(SCRATCH.glob(f"lesson*-{run_id}"))
+    """List the local folders of a run: real ones, not links to others."""
+    ours = re.compile(rf"{LESSON}-{run_id}")
+    return sorted(
+        path
+        for path in SCRATCH.glob(f"*-{run_id}")
+        if ours.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
 
 
 def delete_objects(session: boto3.Session, bucket: str, keys: list[str]) -> list[str]:
