@@ -19,6 +19,7 @@ from rich.table import Table
 
 from course import exercises, lessons
 from course.execution import CELL_TIMEOUT, Execution, Failure
+from course.exercise_form import form_problems, hindrances
 from course.exercises import Task, WrongAnswer
 from course.runner import (
     Progress,
@@ -43,15 +44,25 @@ class Proof:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, and the cell that said so, counted from 0."""
+
+    cell: int
+    text: str
+
+
 @dataclass
 class Kernel:
     """A kernel that runs a notebook's cells one by one, in whatever order."""
 
     client: NotebookClient
+    running: str = ""  # the id of the cell that was last begun
 
     async def run(self, cell: NotebookNode, source: str | None = None) -> str | None:
         """Run a cell, or other code in its place; return "Error: text" or None."""
         cell = copy.deepcopy(cell)
+        self.running = cell.id
         if source is not None:
             cell.source = source
         try:
@@ -103,44 +114,56 @@ async def prove(
         on_cell(execution)
 
     folder = exercises.copy_of(path).parent
+    found: list[Problem] = []
     try:
         async with started_kernel(source, folder, environment) as kernel:
             tell("without answers")
-            proof.problems += await _unanswered(kernel, handed_out)
+            found += await _unanswered(kernel, handed_out)
             tell("wrong answers and solutions")
-            proof.problems += await _answered(kernel, source, proof.wrong)
+            found += await _answered(kernel, source, proof.wrong)
     except DeadKernelError as error:
-        proof.problems.append(f"{execution.heading}: {error}")
+        index = [cell.id for cell in source.cells].index(kernel.running)
+        where = exercises.named(source.cells[index], index)
+        found.append(Problem(index, f"{execution.heading}, {where}: {error}"))
     proof.seconds = time.monotonic() - started
-    if proof.problems:
-        execution.failure = Failure(1, 1, "", proof.problems[0])
+    proof.problems = [problem.text for problem in found]
+    if found:
+        execution.failure = _failure(source, found[0])
     execution.cells_done = len(source.cells)
     tell("done")
     return proof
 
 
-async def _unanswered(kernel: Kernel, notebook: NotebookNode) -> list[str]:
+def _failure(notebook: NotebookNode, problem: Problem) -> Failure:
+    cells = notebook.cells[: problem.cell + 1]
+    count = sum(cell.cell_type == "code" for cell in cells)
+    heading = lessons.heading_of(notebook, problem.cell)
+    return Failure(len(cells), count, heading, problem.text)
+
+
+async def _unanswered(kernel: Kernel, notebook: NotebookNode) -> list[Problem]:
     problems = []
     checks = {task.check: task.name for task in exercises.tasks(notebook)}
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
         said = await kernel.run(cell)
-        if index not in checks:
+        text, name = "", checks.get(index)
+        if name is None:
             if said is not None:
-                problems.append(f"without answers, {_named(cell, index)} fails: {said}")
+                text = f"without answers, {exercises.named(cell, index)} fails: {said}"
         elif said is None:
-            problems.append(f"{checks[index]}: its check passes without an answer")
+            text = f"{name}: its check passes without an answer"
         elif not _is_one_sentence(said):
-            problems.append(
-                f"{checks[index]}: without an answer it is told no sentence but {said}"
-            )
+            text = f"{name}: without an answer it is told no sentence but {said}"
+        if text:
+            problems.append(Problem(index, text))
     return problems
 
 
 async def _answered(
     kernel: Kernel, notebook: NotebookNode, wrong: Sequence[WrongAnswer]
-) -> list[str]:
+) -> list[Problem]:
     problems = []
     by_answer = {task.answer: task for task in exercises.tasks(notebook)}
     for index, cell in enumerate(notebook.cells):
@@ -152,29 +175,28 @@ async def _answered(
                     problems += await _wrong(kernel, notebook, task, item)
         said = await kernel.run(cell)
         if said is not None:
-            problems.append(f"with the solutions, {_named(cell, index)} fails: {said}")
+            text = f"with the solutions, {exercises.named(cell, index)} fails: {said}"
+            problems.append(Problem(index, text))
     return problems
 
 
 async def _wrong(
     kernel: Kernel, notebook: NotebookNode, task: Task, wrong: WrongAnswer
-) -> list[str]:
+) -> list[Problem]:
     answer = " / ".join(wrong.answer.strip().splitlines())
+    text = f"{task.name}: the wrong answer {answer}"
     said = await kernel.run(notebook.cells[task.answer], wrong.answer.strip())
     if said is not None:
-        return [f"{task.name}: the wrong answer {answer} fails by itself: {said}"]
-    for cell in notebook.cells[task.answer + 1 : (task.check or 0) + 1]:
+        return [Problem(task.answer, f"{text} fails by itself: {said}")]
+    check = task.check or task.answer
+    for cell in notebook.cells[task.answer + 1 : check + 1]:
         if cell.cell_type == "code":
             said = await kernel.run(cell)
     if said is None:
-        return [f"{task.name}: the wrong answer {answer} passes"]
+        return [Problem(check, f"{text} passes")]
     if not _is_one_sentence(said) or wrong.told not in said:
-        return [f"{task.name}: the wrong answer {answer} is told {said}"]
+        return [Problem(check, f"{text} is told {said}")]
     return []
-
-
-def _named(cell: NotebookNode, index: int) -> str:
-    return f"cell {index + 1} ({cell.id})"
 
 
 def _is_one_sentence(said: str) -> bool:
@@ -205,17 +227,25 @@ def prove_exercises(
     if not sources:
         console.print(f"There are no exercises in {folder}.", markup=False)
         return 2
-    copies, problems = {}, {}
+    copies: dict[Path, str] = {}
+    problems: dict[Path, list[str]] = {}
     for source in sources:
-        copies[source] = exercises.bring_up_to_date(source)
-        problems[source] = exercises.form_problems(source)
-    if environment is None:
+        if found := hindrances(source):
+            problems[source] = found
+            continue
+        try:
+            copies[source] = exercises.bring_up_to_date(source)
+            problems[source] = form_problems(source)
+        except exercises.UnusableExercises as error:
+            problems[source] = [str(error)]
+    ready = [source for source in sources if source in copies]
+    if environment is None and ready:
         environment = stand_in_environment()
     proofs = run_all(
-        sources,
-        environment,
+        ready,
+        environment or {},
         workers or default_workers(),
-        Progress(sources, console),
+        Progress(ready, console),
         prove,
     )
     for proof in proofs:
@@ -248,4 +278,6 @@ def _table(
             str(len(proof.wrong)),
             f"{proof.seconds:.1f}",
         )
+    for source in [source for source in problems if source not in copies]:
+        table.add_row(source.stem, "not made", "[bold red]failed[/]", *4 * "-")
     return table

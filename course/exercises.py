@@ -1,4 +1,4 @@
-"""The exercises: their form, and the students' copies that nbgrader makes of them.
+"""The exercises: their parts, and the students' copies that nbgrader makes of them.
 
 A source, exercises/source/NN_name/NN_name.ipynb, holds solutions and checks. Its copy
 without solutions is exercises/NN_name.ipynb. exercises/README.md describes the form.
@@ -7,25 +7,36 @@ without solutions is exercises/NN_name.ipynb. exercises/README.md describes the 
 from __future__ import annotations
 
 import copy
+import io
+import logging
 import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
 from course import lessons
 from course.install import ROOT
 
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
 EXERCISES = ROOT / "exercises"
 # The marks in a solution; the students' copies and the solved pages have none of them.
 SOLUTION = re.compile(r"^\s*### (?P<mark>BEGIN|END) SOLUTION\s*$")
 # What a student replaces, in a line of its own.
 DOTS = re.compile(r"^\s*\w+ = \.\.\.\s*(#.*)?$")
-EFFORT = re.compile(r"\d+ minutes.*Cost on AWS.*estimate", re.DOTALL)
+# The first line of an error in a traceback; nbgrader writes tracebacks into its log.
+RAISED = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", re.MULTILINE)
+
+
+class UnusableExercises(Exception):
+    """Exercises that can't be handed out; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +100,10 @@ def tasks(notebook: NotebookNode) -> list[Task]:
     found: list[Task] = []
     for index, cell in enumerate(notebook.cells):
         marks = cell.metadata.get("nbgrader", {})
-        points = int(marks.get("points", 0))
+        points = marks.get("points")
+        points = int(points) if isinstance(points, (int, float)) else 0
         if marks.get("solution"):
-            found.append(Task(marks["grade_id"], index, None, points))
+            found.append(Task(marks.get("grade_id", ""), index, None, points))
         elif marks.get("grade") and found and found[-1].check is None:
             task = found.pop()
             found.append(Task(task.name, task.answer, index, points))
@@ -99,11 +111,29 @@ def tasks(notebook: NotebookNode) -> list[Task]:
 
 
 def wrong_answers(source: Path) -> list[WrongAnswer]:
-    """Return the wrong answers that stand in exercises/wrong_answers/NN_name.toml."""
+    """Return the wrong answers that stand in exercises/wrong_answers/NN_name.toml.
+
+    Raises UnusableExercises.
+    """
     file = source.parents[2] / "wrong_answers" / f"{source.stem}.toml"
     if not file.exists():
         return []
-    rows = tomllib.loads(file.read_text(encoding="utf-8")).get("wrong", [])
+    name = f"{file.parent.name}/{file.name}"
+    try:
+        rows = tomllib.loads(file.read_text(encoding="utf-8")).get("wrong", [])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnusableExercises(
+            f"{name} is not TOML ({error}); mend it there, or, if it is a merge "
+            "conflict, take one side whole"
+        ) from error
+    wanted = [field.name for field in fields(WrongAnswer)]
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows], start=1):
+        texts = isinstance(row, dict) and all(isinstance(v, str) for v in row.values())
+        if not isinstance(rows, list) or not texts or sorted(row) != sorted(wanted):
+            raise UnusableExercises(
+                f"{name}: entry {number} has to be a [[wrong]] with three texts, "
+                f"{', '.join(wanted)}, and nothing else"
+            )
     return [WrongAnswer(**row) for row in rows]
 
 
@@ -111,31 +141,54 @@ def students_copy(source: Path) -> str:
     """Return the text of the copy for students, as nbgrader generates it.
 
     With the settings of exercises/nbgrader_config.py, in a folder that is thrown away
-    and without a gradebook. Raises nbgrader's NbGraderException.
+    and without a gradebook. Raises UnusableExercises.
     """
     # Two seconds for its import, and only this function needs it.
     from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
-    from traitlets.config import Config, PyFileConfigLoader
 
-    settings = Config({"SaveCells": {"enabled": False}})
-    settings.GenerateAssignment.no_database = True
-    config_file = source.parents[2] / "nbgrader_config.py"
-    if config_file.exists():
-        settings.merge(PyFileConfigLoader(str(config_file)).load_config())
+    settings = _settings(source.parents[2] / "nbgrader_config.py")
+    said = io.StringIO()
+    log = logging.Logger("nbgrader")  # of its own: the reason stands nowhere else
+    log.addHandler(logging.StreamHandler(said))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         shutil.copytree(source.parent, root / "source" / source.stem)
         course = CourseDirectory(
             root=str(root), assignment_id=source.stem, config=settings
         )
-        GenerateAssignment(coursedir=course, config=settings).start()
+        try:
+            GenerateAssignment(coursedir=course, config=settings, log=log).start()
+        except NbGraderException as error:
+            reason = next(iter(RAISED.findall(said.getvalue())), str(error))
+            raise UnusableExercises(
+                f"nbgrader makes no students' copy of it: {' '.join(reason.split())}"
+            ) from error
         text = (root / "release" / source.stem / source.name).read_text("utf-8")
     return text.rstrip("\n") + "\n"
 
 
+def _settings(file: Path) -> Config:
+    """Return nbgrader's settings for a students' copy, those of a file included."""
+    from traitlets.config import Config, PyFileConfigLoader
+
+    settings = Config({"SaveCells": {"enabled": False}})
+    settings.GenerateAssignment.no_database = True
+    if file.exists():
+        try:
+            settings.merge(PyFileConfigLoader(str(file)).load_config())
+        except Exception as error:  # the file is code: it may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            raise UnusableExercises(f"{file.name} can't be run ({reason})") from error
+    return settings
+
+
 def bring_up_to_date(source: Path) -> str:
-    """Write the students' copy if it differs; return "written" or "unchanged"."""
+    """Write the students' copy if it differs; return "written" or "unchanged".
+
+    Raises UnusableExercises.
+    """
     text, file = students_copy(source), copy_of(source)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return "unchanged"
@@ -189,66 +242,9 @@ def solved(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def form_problems(source: Path) -> list[str]:
-    """Return in what a source departs from the form that exercises/README.md gives."""
-    notebook = lessons.read(source)
-    problems = list(_head_problems(notebook, lessons.lesson_number(source)))
-    for index, cell in enumerate(notebook.cells):
-        if cell.get("outputs") or cell.get("execution_count"):
-            problems.append(f"cell {index + 1} holds outputs")
-        if "HIDDEN TESTS" in cell.source:
-            problems.append(f"cell {index + 1} hides tests: students get the same ones")
-    every = tasks(notebook)
-    if not 3 <= len(every) <= 5:
-        problems.append(f"there are {len(every)} tasks, not 3 to 5")
-    told = {wrong.task for wrong in wrong_answers(source)}
-    for number, task in enumerate(every, start=1):
-        problems += [
-            f"{task.name}: {text}" for text in _task_problems(notebook, task, number)
-        ]
-        if task.check is not None and task.name not in told:
-            problems.append(f"{task.name}: no wrong answer is given for it")
-    for name in sorted(told - {task.name for task in every if task.check is not None}):
-        problems.append(f"{name}: has wrong answers, and there is no such checked task")
-    if "left_over(course)" not in notebook.cells[-1].source:
-        problems.append("the last cell does not show that nothing is left over")
-    return problems
-
-
-def _head_problems(notebook: NotebookNode, number: str) -> Iterator[str]:
-    head = notebook.cells[0].source
-    if not head.startswith(f"# Exercises {number} "):
-        yield f'the title does not begin with "# Exercises {number} "'
-    if not re.search(rf"\]\(\.\./notebooks/{number}_\w+\.ipynb\)", head):
-        yield "the first cell has no link to the lesson"
-    if not EFFORT.search(head):
-        yield "the first cell does not tell minutes and the estimated cost on AWS"
-
-
-def _task_problems(notebook: NotebookNode, task: Task, number: int) -> Iterator[str]:
-    answer = notebook.cells[task.answer]
-    if task.name != f"task-{number}":
-        yield f"its grade id should be task-{number}"
-    if not lessons.heading_of(notebook, task.answer).startswith(f"{number}. "):
-        yield f'its heading does not begin with "{number}. "'
-    if not solution_lines(answer):
-        yield "there is nothing between ### BEGIN SOLUTION and ### END SOLUTION"
-    if task.points < 1:
-        yield "it gives no points"
-    if task.check is None:
-        if answer.cell_type != "markdown":
-            yield "the cell after it is no check"
-        return
-    marks = {"grade_id": f"{task.name}-check", "solution": False, "locked": True}
-    first = f"# Run this cell to check task {number}."
-    if not notebook.cells[task.check].source.startswith(f"{first}\n"):
-        yield f'its check does not begin with "{first}"'  # all that is seen of it
-    check = notebook.cells[task.check].metadata
-    for key, value in marks.items():
-        if check["nbgrader"].get(key) != value:
-            yield f"its check's {key} should be {value}"
-    if not check.get("jupyter", {}).get("source_hidden"):
-        yield "its check is not folded (source_hidden in the metadata)"
+def named(cell: NotebookNode, index: int) -> str:
+    """Name a cell as a reader counts, from 1: "cell 5 (task-1-check)"."""
+    return f"cell {index + 1} ({cell.id})"
 
 
 def strays(folder: Path = EXERCISES) -> list[Path]:

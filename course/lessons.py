@@ -68,9 +68,16 @@ def lesson_number(path: Path) -> str:
     return path.stem.partition("_")[0]
 
 
+def place(path: Path) -> str:
+    """Return a file's path as git takes it in the course's folder."""
+    if path.is_relative_to(ROOT):
+        return path.relative_to(ROOT).as_posix()
+    return f"{path.parent.name}/{path.name}"
+
+
 def read(path: Path) -> NotebookNode:
     """Read a notebook as format 4. Raises UnreadableNotebook."""
-    file = f"{path.parent.name}/{path.name}"
+    file = place(path)
     remedy = (
         "undo the last edit, or get back what was last committed with "
         f"`git checkout HEAD -- {file}`"

@@ -16,6 +16,11 @@ About [lesson 01](../notebooks/01_rivers.ipynb).
 
 About 10 minutes. Cost on AWS: nothing, an estimate."""
 
+SET_UP = """from utils.checks import check
+
+connect = dict
+course = connect(lesson="01")"""
+
 TASKS = {
     1: (
         "length = ...\n### BEGIN SOLUTION\nlength = 1230\n### END SOLUTION",
@@ -60,7 +65,7 @@ def good_exercises() -> NotebookNode:
     """Return exercises without a fault."""
     cells = [
         new_markdown_cell(HEAD, id="title"),
-        new_code_cell("from utils.checks import check", id="set-up"),
+        new_code_cell(SET_UP, id="set-up"),
     ]
     for number, (answer, check) in TASKS.items():
         name = f"task-{number}"
@@ -82,8 +87,7 @@ def good_exercises() -> NotebookNode:
             metadata=marks("task-3", solution=True, points=2),
         ),
         new_code_cell(
-            "course, left_over = None, lambda course: []\n"
-            "assert left_over(course) == []",
+            "left_over = lambda course: []\nassert left_over(course) == []",
             id="clean-up",
         ),
     ]

@@ -1,11 +1,14 @@
 """Exercises: the students' copies are in step, and every check does what it should."""
 
 import asyncio
+import copy
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -16,11 +19,14 @@ from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
 from leftovers import snapshot
 from lesson_fixture import small_notebook, write
 from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_in_aws_mode
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
 from rich.console import Console
 
 from course import exercises, lessons
 from course.execution import execute
+from course.exercise_form import form_problems, hindrances
 from course.exercise_proofs import Proof, prove, prove_exercises
 from course.install import ROOT
 from utils.checks import WrongAnswer
@@ -62,7 +68,7 @@ def test_there_is_no_copy_without_a_source() -> None:
 
 @every_source
 def test_the_form_is_the_one_described(source: Path) -> None:
-    assert exercises.form_problems(source) == []
+    assert form_problems(source) == []
 
 
 # Classes, since the tests of a class run in one process and others beside them.
@@ -193,8 +199,241 @@ def test_our_own_settings_release_the_students_copy(tmp_path: Path) -> None:
 
 def test_good_exercises_have_no_problem(tmp_path: Path) -> None:
     source = write_exercises(tmp_path)
-    assert exercises.form_problems(source) == []
+    assert form_problems(source) == []
     assert proven(source).problems == []
+
+
+def to(name: str, *pairs: tuple[str, str]) -> Callable[[NotebookNode], None]:
+    """Return an edit that replaces texts in a cell."""
+
+    def edit(notebook: NotebookNode) -> None:
+        cell = cell_of(notebook, name)
+        for old, new in pairs:
+            assert old in cell.source
+            cell.source = cell.source.replace(old, new)
+
+    return edit
+
+
+def mark(name: str, **marks: object) -> Callable[[NotebookNode], None]:
+    """Return an edit of a cell's marks; None takes a mark away."""
+
+    def edit(notebook: NotebookNode) -> None:
+        changed = cell_of(notebook, name).metadata["nbgrader"]
+        changed.update(marks)
+        for key in [key for key, value in marks.items() if value is None]:
+            del changed[key]
+
+    return edit
+
+
+def without(*names: str) -> Callable[[NotebookNode], None]:
+    """Return an edit that takes cells away."""
+
+    def edit(notebook: NotebookNode) -> None:
+        notebook.cells = [cell for cell in notebook.cells if cell.id not in names]
+
+    return edit
+
+
+def unfold(notebook: NotebookNode) -> None:
+    del cell_of(notebook, "task-2-check").metadata["jupyter"]
+
+
+def keep_a_count(notebook: NotebookNode) -> None:
+    cell_of(notebook, "set-up").execution_count = 1
+
+
+def keep_an_output(notebook: NotebookNode) -> None:
+    cell_of(notebook, "set-up").outputs = [new_output("stream", text="1")]
+
+
+def six_tasks(notebook: NotebookNode) -> None:
+    for number in (4, 5, 6):
+        for name in ("task-3-question", "task-3"):
+            cell = copy.deepcopy(cell_of(notebook, name))
+            cell.id = cell.id.replace("3", str(number))
+            cell.source = cell.source.replace("## 3.", f"## {number}.")
+            if name == "task-3":
+                cell.metadata.nbgrader.grade_id = cell.id
+            notebook.cells.insert(-1, cell)
+
+
+FORM = [
+    (to("title", ("# Exercises 01", "# Exercises 02")), "the title does not begin"),
+    (to("title", ("notebooks/01", "notebooks/02")), "no link to the lesson"),
+    (to("title", ("10 minutes", "Some time")), "minutes and the estimated cost"),
+    (to("title", (", an estimate", "")), "minutes and the estimated cost"),
+    (to("set-up", ('"01"', '"02"')), 'connect(lesson="01"); its lesson is 02'),
+    (to("set-up", ('connect(lesson="01")', "0")), "its lesson is none"),
+    (keep_a_count, "cell 2 (set-up) holds outputs"),
+    (keep_an_output, "cell 2 (set-up) holds outputs"),
+    (
+        to("task-1-check", ("check(", "### BEGIN HIDDEN TESTS\ncheck(")),
+        "cell 5 (task-1-check) hides tests",
+    ),
+    (without("task-3-question", "task-3"), "there are 2 tasks, not 3 to 5"),
+    (six_tasks, "there are 6 tasks, not 3 to 5"),
+    (mark("task-1", grade_id="river"), "river: its grade id should be task-1"),
+    (mark("task-1", grade_id="river"), "river: no wrong answer is given for it"),
+    (mark("task-1", grade_id="river"), "task-1: has wrong answers, and there is no"),
+    (to("task-2-question", ("2.", "3.")), 'task-2: its heading does not begin with "2'),
+    (
+        to("task-1", ("\nlength = 1230", "")),
+        "task-1: there is nothing between ### BEGIN SOLUTION and ### END SOLUTION",
+    ),
+    (mark("task-3", points=0), "task-3: it gives no points"),
+    (without("task-2-check"), "task-2: the cell after it is no check"),
+    (to("task-1-check", ("task 1", "task 2")), "task-1: its check does not begin"),
+    (mark("task-1-check", grade_id="check-1"), "grade_id should be task-1-check"),
+    (mark("task-1-check", locked=False), "task-1: its check's locked should be True"),
+    (unfold, "task-2: its check is not folded"),
+    (to("clean-up", ("left_over(course)", "[]")), "the last cell does not show"),
+]
+
+
+@pytest.mark.parametrize(("edit", "problem"), FORM, ids=map(str, range(len(FORM))))
+def test_every_departure_from_the_form_is_found(tmp_path: Path, edit, problem) -> None:
+    notebook = good_exercises()
+    edit(notebook)
+    found = form_problems(write_exercises(tmp_path, notebook))
+    assert [text for text in found if problem in text], found
+
+
+def test_a_folder_of_another_name_is_found(tmp_path: Path) -> None:
+    source = write_exercises(tmp_path)
+    folder = source.parent.rename(source.parent.with_name("01_lakes"))
+    (problem,) = form_problems(folder / source.name)
+    assert problem == "its folder is called 01_lakes, not 01_rivers"
+
+
+MISTAKES = [
+    (to("task-1", ("\n### END SOLUTION", "")), "cell 4 (task-1): ### BEGIN", "write"),
+    (to("task-1", ("### END", "x = 1  ### END")), "cell 4 (task-1): ### BEG", "write"),
+    (mark("task-2", grade_id="task-1"), "(task-2) has the id task-1 of cell 4", "give"),
+    (mark("task-1-check", grade_id=None), "cell 5 (task-1-check) has no id", "give it"),
+    (mark("task-3", points=None), "cell 10 (task-3) is graded and has no po", "write"),
+    (mark("task-1", solution=False), "cell 4 (task-1) holds a solution", "Autograded"),
+    (without(*(cell.id for cell in good_exercises().cells)), "has no cells", "git che"),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "told", "remedy"), MISTAKES, ids=map(str, range(len(MISTAKES)))
+)
+def test_an_author_s_usual_mistake_is_told_in_a_sentence(
+    tmp_path: Path, edit, told, remedy
+) -> None:
+    notebook = good_exercises()
+    edit(notebook)
+    source = write_exercises(tmp_path, notebook)
+    (problem,) = hindrances(source)
+    assert told in problem
+    assert remedy in problem
+    assert "\n" not in problem
+    assert form_problems(source) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("<<<<<<< ours\n", "01_rivers.toml is not TOML (Invalid statement (at line 1,"),
+        ("[wrong]\ntask = 1\n", "01_rivers.toml: entry 1 has to be a [[wrong]]"),
+        (WRONG.replace("told", "says"), "entry 1 has to be a [[wrong]] with three"),
+        (WRONG + 'more = ""\n', "entry 2 has to be a [[wrong]] with three texts"),
+        (WRONG.replace('"length = 12"', "1"), "entry 1 has to be a [[wrong]] with"),
+        ("wrong = [1]\n", "entry 1 has to be a [[wrong]] with three texts"),
+    ],
+    ids=["conflict", "table", "missing", "extra", "number", "no-table"],
+)
+def test_a_broken_file_of_wrong_answers_is_told_in_a_sentence(
+    tmp_path: Path, wrong: str, told: str
+) -> None:
+    (problem,) = hindrances(write_exercises(tmp_path, wrong=wrong))
+    assert problem.startswith("wrong_answers/")
+    assert told in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("marks", "reason"),
+    [
+        ({"locked": None}, "'locked' is a required property"),
+        ({"schema_version": 9}, "use an newer version of the nbgrader metadata"),
+    ],
+    ids=["key", "version"],
+)
+def test_nbgrader_s_reason_is_shown(tmp_path: Path, marks: dict, reason: str) -> None:
+    notebook = good_exercises()
+    mark("task-1", **marks)(notebook)
+    source = write_exercises(tmp_path, notebook)
+    assert hindrances(source) == []
+    with pytest.raises(exercises.UnusableExercises, match=reason) as caught:
+        exercises.bring_up_to_date(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_can_t_be_run_are_named(tmp_path: Path) -> None:
+    source = write_exercises(tmp_path)
+    source.parents[2].joinpath("nbgrader_config.py").write_text("c = = 1")
+    with pytest.raises(exercises.UnusableExercises, match=r"nbgrader_config.py can't"):
+        exercises.students_copy(source)
+
+
+def add_exercises(folder: Path, name: str, notebook: NotebookNode) -> Path:
+    """Write a source beside the fixture's, with the same wrong answers."""
+    source = folder / "exercises" / "source" / name / f"{name}.ipynb"
+    source.parent.mkdir()
+    nbformat.write(notebook, source)
+    answers = folder / "exercises" / "wrong_answers"
+    (answers / f"{name}.toml").write_text(WRONG, encoding="utf-8")
+    return source
+
+
+def command(folder: Path) -> tuple[int, str]:
+    """Prove all exercises of a folder; return exit code and text."""
+    console = Console(file=io.StringIO(), width=120)
+    code = prove_exercises(
+        folder=folder / "exercises",
+        environment=os.environ | {"PYTHONPATH": str(ROOT)},
+        console=console,
+    )
+    return code, console.file.getvalue()
+
+
+def test_mistakes_in_some_sources_stop_no_other(tmp_path: Path) -> None:
+    write_exercises(tmp_path)
+    torn = add_exercises(tmp_path, "02_torn", good_exercises())
+    torn.write_text(torn.read_text().replace('"cells"', '\n<<<<<<< ours\n"cells"', 1))
+    refused = good_exercises()
+    mark("task-1", locked=None)(refused)
+    add_exercises(tmp_path, "03_refused", refused)
+    code, text = command(tmp_path)
+    assert code == 1
+    assert re.search(r"^  01_rivers +written +passed", text, re.MULTILINE), text
+    for name in ("02_torn", "03_refused"):
+        assert re.search(rf"^  {name} +not made +failed", text, re.MULTILINE), text
+    assert "02_torn: 02_torn.ipynb holds a merge conflict (line 3); take one" in text
+    reason = "'locked' is a required property"
+    assert f"03_refused: nbgrader makes no students' copy of it: {reason}\n" in text
+
+
+def test_the_command_ends_well_when_nothing_can_be_proven(tmp_path: Path) -> None:
+    write_exercises(tmp_path).write_text("")
+    code, text = command(tmp_path)
+    assert code == 1
+    assert "01_rivers: 01_rivers.ipynb is not JSON" in text
+
+
+def test_the_remedy_holds_the_path_from_the_course_s_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_exercises(tmp_path)
+    source.write_text("")
+    monkeypatch.setattr(lessons, "ROOT", tmp_path)
+    (problem,) = hindrances(source)
+    place = "exercises/source/01_rivers/01_rivers.ipynb"
+    assert problem.endswith(f"`git checkout HEAD -- {place}`")
 
 
 def test_a_solved_cell_has_neither_marks_nor_dots() -> None:
@@ -274,7 +513,7 @@ def test_a_kernel_that_dies_is_a_problem_and_no_hang(tmp_path: Path) -> None:
     notebook = good_exercises()
     cell_of(notebook, "set-up").source += "\nimport os\nos._exit(3)"
     (problem,) = proven(write_exercises(tmp_path, notebook)).problems
-    assert problem == "without answers: Kernel died"
+    assert problem == "without answers, cell 2 (set-up): Kernel died"
 
 
 def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
@@ -282,14 +521,10 @@ def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
     cell_of(notebook, "task-1-check").source = "pass"
     source = write_exercises(tmp_path, notebook)
     (tmp_path / "exercises" / "02_lakes.ipynb").write_text("{}")
-    console = Console(file=io.StringIO(), width=120)
-    code = prove_exercises(
-        folder=tmp_path / "exercises",
-        environment=os.environ | {"PYTHONPATH": str(ROOT)},
-        console=console,
-    )
-    text = console.file.getvalue()
+    code, text = command(tmp_path)
     assert code == 1
+    where = 'FAILED at cell 5, In [3] under "1. A river": task-1: its check passes'
+    assert f"01_rivers: {where}" in text
     assert "01_rivers: task-1: its check passes without an answer" in text
     assert "02_lakes.ipynb has no source" in text
     assert exercises.copy_of(source).exists()
