@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -105,9 +106,11 @@ def read(path: Path) -> NotebookNode:
         nbformat.validate(notebook)
     except (
         nbformat.ValidationError,
+        AssertionError,
         AttributeError,
         KeyError,
         TypeError,
+        UnboundLocalError,
         ValueError,
     ) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -163,9 +166,19 @@ def effort(notebook: NotebookNode) -> str:
 
 
 def figures(notebook: NotebookNode) -> Iterator[tuple[int, bytes]]:
-    """Yield (cell index, PNG bytes) of every stored figure in order."""
+    """Yield (cell index, PNG bytes) of every stored figure in order.
+
+    No bytes for one that is not stored in base64.
+    """
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             png = output.get("data", {}).get("image/png")
             if png:
-                yield index, base64.b64decode(png)
+                yield index, _decoded(png)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -226,7 +227,8 @@ def lint(path: Path, every: Sequence[Path]) -> list[Problem]:
     try:
         # As it is stored: reading repairs some of what is wrong.
         nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
-    except nbformat.ValidationError as error:
+    except (nbformat.ValidationError, ImportError) as error:
+        # ImportError: nbformat imports a module for each version, whatever it is.
         reason = str(error).splitlines()[0]
         message = f"is not a valid notebook ({reason}); save it again in Jupyter"
         return [Problem(path, None, "L001", message)]
@@ -297,14 +299,27 @@ def _metadata(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, f"metadata has {', '.join(extra)}; run `make outputs`"
 
 
+@rule("L005", "no other lesson has the same number")
+def _own_number(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    others = [path for path in every if path.name != lesson.path.name]
+    for path in others:
+        if lessons.lesson_number(path) == lesson.number:
+            yield None, f"has the number of {path.name}; give one of them another"
+
+
 # --- L1: the anatomy ------------------------------------------------------------------
 
 
-@rule("L101", "the first cell begins with the title, the only heading of level 1")
+@rule(
+    "L101",
+    "the first cell begins with the title (# NN ...), the only heading of level 1",
+)
 def _title(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     first = lesson.cells[0] if lesson.cells else None
     if first is None or first.cell_type != "markdown" or first.source[:2] != "# ":
         yield 0, "does not begin with the title (# ...); put it first"
+    elif first.source.split()[1:2] != [lesson.number]:
+        yield 0, f"title does not begin with the lesson's number, {lesson.number}"
     for item in [item for item in lesson.headings if item.level == 1][1:]:
         yield item.cell, f"has a second heading of level 1 ({item.text}); use ##"
 
@@ -350,9 +365,11 @@ def _links_resolve(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for index, cell in lesson.markdown():
         for target in prose.targets(cell.source):
             file = target.partition("#")[0]
-            if not file or prose.is_external(file) or file.startswith("mailto:"):
+            if not file or prose.is_external(file) or prose.is_no_file(file):
                 continue
-            if not (lesson.path.parent / file).exists():
+            # Path.exists raises an error for a name that is too long.
+            if not os.path.exists(lesson.path.parent / file):
+                file = prose.shortened(file)
                 yield index, f"links to {file}, which is not there; mend the link"
 
 
@@ -498,8 +515,9 @@ def _alternatives(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for index, cell in lesson.markdown():
         for picture in prose.pictures(cell.source):
             if reason := prose.what_is_wrong_with_alt(picture):
-                yield index, f"picture {picture.target} {reason}; say what it shows"
-            if re.match(r"(attachment|data):", picture.target):
+                target = prose.shortened(picture.target)
+                yield index, f"picture {target} {reason}; say what it shows"
+            if prose.is_no_file(picture.target):
                 yield index, "holds a picture in itself; put it into images/"
             elif prose.is_external(picture.target):
                 yield index, f"loads {picture.target}; put it into images/"
@@ -691,6 +709,18 @@ def _nested(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, "has a comprehension in a comprehension; use a loop or a name"
 
 
+@rule("L218", "connect is called with the lesson's own number")
+def _connects(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, node in _nodes(lesson, ast.Call):
+        if ast.unparse(node.func).split(".")[-1] != "connect":
+            continue
+        named = [item.value for item in node.keywords if item.arg == "lesson"]
+        for value in [*node.args[:1], *named]:
+            if isinstance(value, ast.Constant) and value.value != lesson.number:
+                text = ast.unparse(value)
+                yield index, f'connects as lesson {text}; write "{lesson.number}"'
+
+
 # --- L3: the outputs ------------------------------------------------------------------
 
 # /home/ec2-user is the same on every SageMaker notebook instance.
@@ -859,6 +889,8 @@ def what_is_wrong_with(png: bytes) -> str:
         image = Image.open(io.BytesIO(png)).convert("RGBA")
     except (OSError, SyntaxError):  # Pillow's errors for a file that is no image
         return "is no picture"
+    except Image.DecompressionBombError:
+        return "has too many pixels for a page"
     white = Image.new("RGBA", image.size, "white")
     flat = Image.alpha_composite(white, image).convert("RGB")
     if _is_uniform(flat):

@@ -178,13 +178,15 @@ def _pictures(path: Path, notebook: NotebookNode) -> Iterator[Picture]:
     That is its last figure, since a lesson ends with its result; then the others, and
     then its diagrams, without the strip of the road, which looks alike everywhere.
     """
-    for index, png in reversed(list(lessons.figures(notebook))):
+    figures = [(index, png) for index, png in lessons.figures(notebook) if png]
+    for index, png in reversed(figures):
         yield Picture(png, ".png", _alternative(notebook, index))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for picture in prose.pictures(cell.source):
                 file = path.parent / picture.target
-                if file.is_file() and not file.name.startswith("road_"):
+                # Path.is_file raises an error for a name that is too long.
+                if os.path.isfile(file) and not file.name.startswith("road_"):
                     alt = " ".join(picture.alt.split())
                     yield Picture(file.read_bytes(), file.suffix, alt)
 
@@ -256,7 +258,7 @@ def _point_links(soup: BeautifulSoup, path: Path, page: Path) -> None:
         file = (path.parent / target).resolve()
         if file.suffix == ".ipynb" and file.parent == path.parent.resolve():
             tag["href"] = f"{file.stem}.html{mark}{fragment}"
-        elif file.exists():
+        elif os.path.exists(file):
             relative = Path(os.path.relpath(file, page.resolve().parent)).as_posix()
             tag["href"] = f"{quote(relative)}{mark}{fragment}"
 

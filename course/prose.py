@@ -81,6 +81,16 @@ def is_external(target: str) -> bool:
     return bool(re.match(r"<?(?:[a-z][a-z+.-]*://|//|www\.)", target, re.IGNORECASE))
 
 
+def is_no_file(target: str) -> bool:
+    """Tell whether a target is none that lies anywhere: what it leads to is in it."""
+    return bool(re.match(r"(attachment|data|mailto):", target, re.IGNORECASE))
+
+
+def shortened(target: str) -> str:
+    """Return a target as a message may hold it: a pasted picture is megabytes."""
+    return target if len(target) <= 80 else f"{target[:40]}..."
+
+
 def host(target: str) -> str:
     """Return the host of an address, or "" where it has none."""
     try:

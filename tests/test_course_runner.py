@@ -20,7 +20,7 @@ from lesson_fixture import good_lesson, small_notebook, write, write_course
 from nbformat.v4 import new_markdown_cell
 from rich.console import Console
 
-from course import install, lessons, outputs, runner
+from course import install, lessons, outputs, pages, runner
 from course.billing import EndpointMeter, estimate, used
 from course.execution import (
     UnknownParameter,
@@ -165,6 +165,23 @@ def test_the_index_has_a_picture_title_promise_and_minutes_for_each(built) -> No
     assert "No picture" in cards[2].text
     assert (folder / "build" / first.a["href"]).exists()
     assert "stopped at cell 4" in cards[2].text
+
+
+def test_what_is_pasted_or_broken_is_no_obstacle_to_the_pages(tmp_path: Path) -> None:
+    """A picture as a data URI, a link too long for a file, a figure in no base64."""
+    notebook, pasted = good_lesson(), f"data:image/png;base64,{'A' * 5000}"
+    notebook.cells[0].source += f"\n\n![a]({pasted})\n\n[b]({'b' * 5000})"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = "nobase6"
+    folder, build = tmp_path / "notebooks", tmp_path / "build"
+    path, *every = write_course(folder)
+    pages.write_lesson(notebook, path, every, build / "lessons" / "01_rivers.html", "")
+    pages.write_index([(path, notebook, "")], folder, build)
+    soup = BeautifulSoup((build / "index.html").read_text(), "html.parser")
+    assert soup.find("li", class_="card").img["src"].endswith(".svg")
+    assert pasted in (build / "lessons" / "01_rivers.html").read_text()
 
 
 def test_the_index_says_where_to_work_in_a_lesson(built) -> None:

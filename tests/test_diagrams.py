@@ -69,7 +69,7 @@ def test_a_diagram_is_well_formed_and_loads_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", list(DIAGRAMS))
 def test_no_text_is_below_nine_points_at_a_pages_width(name: str) -> None:
     sizes = text_sizes(ElementTree.fromstring(stored(name)))
-    assert len(sizes) > 5
+    assert sizes, "no text was found"
     assert min(sizes) >= 9
 
 

@@ -1,7 +1,9 @@
 """Each rule of the lesson linter passes a good lesson and fails a broken one."""
 
 import base64
+import struct
 from pathlib import Path
+from zlib import crc32
 
 import nbformat
 import pytest
@@ -98,6 +100,16 @@ def frame_only() -> str:
     file = io.BytesIO()
     image.save(file, "png")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def huge() -> str:
+    """A PNG of 60,000 by 60,000 pixels, or what it says of itself."""
+    png = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    for chunk in (b"IHDR" + header, b"IDAT"):
+        size, checksum = len(chunk) - 4, crc32(chunk)
+        png += struct.pack(">I", size) + chunk + struct.pack(">I", checksum)
+    return base64.b64encode(png).decode()
 
 
 def no_picture(notebook: NotebookNode) -> None:
@@ -225,6 +237,9 @@ NO_CLAIMS = (
     "```\nOn AWS about 4 minutes.\n```",
 )
 
+# A picture that was pasted into a text cell.
+PASTED = f"data:image/png;base64,{'A' * 5000}"
+
 BROKEN = [
     ("L003", metadata(kernelspec={"name": "conda-env", "display_name": "x"})),
     ("L004", metadata(papermill={"duration": 3})),
@@ -232,6 +247,8 @@ BROKEN = [
     ("L004", run_metadata),
     ("L101", replace("# 01 Rivers", "Rivers")),
     ("L101", second_title),
+    ("L101", replace("# 01 Rivers", "# 02 Rivers")),
+    ("L101", replace("# 01 Rivers", "# 010 Rivers")),
     ("L102", replace("You learn to say how long a river is.", "")),
     ("L103", replace("10 minutes of reading, 5 minutes of exercises. ", "")),
     ("L103", replace("Cost on AWS: an estimated 0.01 USD", "")),
@@ -244,6 +261,7 @@ BROKEN = [
         replace("Nothing stays.", '<img src="images/none.svg" alt="What is left">'),
     ),
     ("L105", replace("Nothing stays.", "[a file](09 none.ipynb)")),
+    ("L105", replace("Nothing stays.", f"[a file]({'a' * 5000})")),
     ("L106", replace("## Questions", "## Riddles")),
     ("L106", replace("- How is its length measured?", "")),
     ("L107", replace("## Objectives", "## Aims")),
@@ -279,6 +297,7 @@ BROKEN = [
     ("L120", text("<img src='images/channels.svg'>")),
     ("L120", text("![A river that flows to the left](https://aws.amazon.com/a.png)")),
     ("L120", text("![A river that flows to the left](attachment:a.png)")),
+    ("L120", text(f"![A river that flows to the left]({PASTED})")),
     *[("L121", text(f"[x]({address})")) for address in BAD_ADDRESSES],
     ("L121", text("<http://docs.aws.amazon.com/>")),
     *[("L122", text(claim)) for claim in CLAIMS],
@@ -336,6 +355,8 @@ BROKEN = [
     ("L216", add_code("import pandas as numpy")),
     ("L217", add_code("a = [[n for n in range(m)] for m in range(3)]")),
     ("L217", add_code("a = sum(max(n for n in m) for m in lengths)")),
+    ("L218", add_code("course = connect(lesson='02', runs_on='auto')")),
+    ("L218", add_code("course = utils.connect.connect('1')")),
     ("L301", count_twice),
     ("L301", not_run),
     ("L302", error_output),
@@ -363,6 +384,8 @@ BROKEN = [
     ("L311", figure(picture(colour="white"))),
     ("L311", figure(frame_only())),
     ("L311", figure(base64.b64encode(b"no picture").decode())),
+    ("L311", figure("nobase6")),
+    ("L311", figure(huge())),
     ("L312", no_number),
     ("L313", output("True\n")),
     ("L313", output("3 km\nin the interval: False\n")),
@@ -384,8 +407,109 @@ def test_a_broken_lesson_is_refused(code: str, change, folder: Path) -> None:
 
 
 def test_every_rule_has_a_negative_control() -> None:
-    elsewhere = {"L001", "L002"}  # the tests below
+    elsewhere = {"L001", "L002", "L005"}  # the tests below
     assert set(RULES) == {code for code, _ in BROKEN} | elsewhere
+
+
+def no_code(notebook: NotebookNode) -> None:
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def two_steps_swapped(notebook: NotebookNode) -> None:
+    cell = find(notebook, "## 2 Prepare")
+    parts = cell.source.split("\n\n")
+    cell.source = "\n\n".join([*parts[:2], *parts[4:6], *parts[2:4]])
+
+
+def billed(before: str):
+    """Start a job after this text."""
+
+    def change(notebook: NotebookNode) -> None:
+        add_code(BILLED[0])(notebook)
+        notebook.cells.insert(-4, new_markdown_cell(before))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "message"),
+    [
+        (
+            "L111",
+            text("Nothing stays.\n\n## 8 A step more"),
+            'step "8 A step more" is not in its twin 02_rivers.ipynb',
+        ),
+        (
+            "L111",
+            replace("## 3 Upload", "Upload"),
+            'lacks the step "3 Upload" of its twin 02_rivers.ipynb',
+        ),
+        (
+            "L111",
+            two_steps_swapped,
+            "steps are in another order than in 02_rivers.ipynb",
+        ),
+        (
+            "L117",
+            billed("This costs nothing."),
+            "starts a job; the text before must say how long it takes",
+        ),
+        (
+            "L117",
+            billed("This takes a few seconds."),
+            "starts a job; the text before must say what it costs",
+        ),
+        ("L201", no_code, "has no code"),
+    ],
+)
+def test_a_rule_says_one_thing_of_one_fault(
+    code: str, change, message: str, folder: Path
+) -> None:
+    notebook = good_lesson()
+    change(notebook)
+    path = write(notebook, folder / "01_rivers.ipynb")
+    problems = lint(path, sorted(folder.glob("*.ipynb")))
+    assert [item.message for item in problems if item.code == code] == [message]
+
+
+NEIGHBOURS = {
+    "00_sea.ipynb": "previous",
+    "02_rivers.ipynb": "twin",
+    "03_lake.ipynb": "next",
+}
+
+
+@pytest.mark.parametrize("missing", list(NEIGHBOURS))
+def test_each_neighbour_is_asked_for(missing: str, folder: Path) -> None:
+    notebook = good_lesson()
+    links = [f"[x]({name})" for name in NEIGHBOURS if name != missing]
+    replace("[The other one](02_rivers.ipynb)", " ".join(links))(notebook)
+    path = write(notebook, folder / "01_rivers.ipynb")
+    # The next one in order is not the twin here.
+    names = ["00_sea.ipynb", path.name, "03_lake.ipynb", "02_rivers.ipynb"]
+    problems = lint(path, [folder / name for name in names])
+    assert [item.message for item in problems if item.code == "L104"] == [
+        f"does not link to its {NEIGHBOURS[missing]} lesson; add a link to {missing}"
+    ]
+
+
+def test_two_lessons_of_one_number_are_refused(folder: Path) -> None:
+    write(good_lesson(), folder / "01_streams.ipynb")
+    notebook = good_lesson()
+    path = write(notebook, folder / "01_rivers.ipynb")
+    problems = lint(path, sorted(folder.glob("*.ipynb")))
+    assert [item.message for item in problems if item.code == "L005"] == [
+        "has the number of 01_streams.ipynb; give one of them another"
+    ]
+
+
+def test_a_pasted_picture_is_told_in_one_short_sentence(folder: Path) -> None:
+    notebook = good_lesson()
+    text(f"![]({PASTED}) [x]({'a' * 5000})")(notebook)
+    path = write(notebook, folder / "01_rivers.ipynb")
+    problems = lint(path, sorted(folder.glob("*.ipynb")))
+    assert [item.code for item in problems] == ["L105", "L120", "L120"]
+    assert all(len(str(item)) < 200 for item in problems)
 
 
 @pytest.mark.parametrize("name", ["1_rivers", "01_my rivers", "01_Flüsse", "01_Rivers"])
@@ -406,6 +530,7 @@ def test_what_is_no_claim_about_aws_is_left_alone(claim: str, folder: Path) -> N
     [
         add_code("print(year._latest)  # the only handle that the SDK gives"),
         add_code("print(year.__class__)"),
+        add_code("course = connect(lesson='01', runs_on='auto', run_id=run_id)"),
         add_code("token, chunk = 1, 2"),
         add_code("a = [n for n in range(3)] + [m for m in range(3)]"),
         output("'wait': False\n{'a': True}\nIt is True that\n"),
@@ -452,7 +577,17 @@ def test_the_pictures_that_lessons_show_are_there() -> None:
     assert names == set(DIAGRAMS)
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"cells": 3, "nbformat": 4}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"cells": 3, "nbformat": 4}',
+        "[1]",
+        '{"cells": [], "metadata": {}, "nbformat": true, "nbformat_minor": 5}',
+        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 1.5}',
+    ],
+)
 def test_a_file_that_is_no_notebook_is_refused(text: str, folder: Path) -> None:
     path = folder / "01_rivers.ipynb"
     path.write_text(text)

@@ -138,6 +138,7 @@ for _path in LESSONS:
 
 def test_there_are_lessons() -> None:
     numbers = {lessons.lesson_number(path) for path in LESSONS}
+    assert len(numbers) == len(LESSONS), "two lessons of one number"
     assert {"00", "01", "02"} <= numbers
     assert set(OTHER_PARAMETERS) == numbers
 
