@@ -19,6 +19,7 @@ from course.exercises import (
     wrong_answers,
 )
 
+PRICES = re.compile(r"price\s+list\s+of\s+[A-Z][a-z]+\s+\d{4}")
 EFFORT = re.compile(r"\d+ minutes.*Cost on AWS.*estimate", re.DOTALL)
 # nbgrader's mark, wherever it stands in a line.
 MARK = re.compile(r"### (BEGIN|END) SOLUTION")
@@ -115,6 +116,8 @@ def _head_problems(notebook: NotebookNode, number: str) -> Iterator[str]:
         yield "the first cell has no link to the lesson"
     if not EFFORT.search(head):
         yield "the first cell does not tell minutes and the estimated cost on AWS"
+    if not PRICES.search(head):
+        yield "the first cell does not tell the month and year of the price list"
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     given = {match["number"] for match in CONNECT.finditer(code)}
     if given != {number}:
@@ -140,6 +143,9 @@ def _task_problems(notebook: NotebookNode, task: Task, number: int) -> Iterator[
     first = f"# Run this cell to check task {number}."
     if not notebook.cells[task.check].source.startswith(f"{first}\n"):
         yield f'its check does not begin with "{first}"'  # all that is seen of it
+    last = f"Task {number} is correct"
+    if last not in notebook.cells[task.check].source:
+        yield f'its check does not print "{last}"'
     check = notebook.cells[task.check].metadata
     for key, value in marks.items():
         if check["nbgrader"].get(key) != value:

@@ -14,7 +14,8 @@ HEAD = """# Exercises 01 Rivers
 
 About [lesson 01](../notebooks/01_rivers.ipynb).
 
-About 10 minutes. Cost on AWS: nothing, an estimate."""
+About 10 minutes. Cost on AWS: nothing, an estimate
+(price list of September 2026)."""
 
 SET_UP = """from utils.checks import check
 
@@ -69,7 +70,9 @@ def good_exercises() -> NotebookNode:
     ]
     for number, (answer, check) in TASKS.items():
         name = f"task-{number}"
-        check = f"# Run this cell to check task {number}.\n{check}"
+        first = f"# Run this cell to check task {number}."
+        last = f'print("Task {number} is correct.")'
+        check = f"{first}\n{check}\n{last}"
         folded = {"jupyter": {"source_hidden": True}}
         graded = marks(f"{name}-check", solution=False, points=1)
         cells += [

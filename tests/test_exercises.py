@@ -264,6 +264,8 @@ FORM = [
     (to("title", ("notebooks/01", "notebooks/02")), "no link to the lesson"),
     (to("title", ("10 minutes", "Some time")), "minutes and the estimated cost"),
     (to("title", (", an estimate", "")), "minutes and the estimated cost"),
+    (to("title", ("of September", "of")), "the month and year of the price list"),
+    (to("task-2-check", ("Task 2 is", "It is")), 'does not print "Task 2 is correct"'),
     (to("set-up", ('"01"', '"02"')), 'connect(lesson="01"); its lesson is 02'),
     (to("set-up", ('connect(lesson="01")', "0")), "its lesson is none"),
     (keep_a_count, "cell 2 (set-up) holds outputs"),
@@ -311,7 +313,9 @@ MISTAKES = [
     (to("task-1", ("\n### END SOLUTION", "")), "cell 4 (task-1): ### BEGIN", "write"),
     (to("task-1", ("### END", "x = 1  ### END")), "cell 4 (task-1): ### BEG", "write"),
     (mark("task-2", grade_id="task-1"), "(task-2) has the id task-1 of cell 4", "give"),
+    (mark("task-1", grade_id=None), "cell 4 (task-1) has no id", "give it"),
     (mark("task-1-check", grade_id=None), "cell 5 (task-1-check) has no id", "give it"),
+    (mark("task-1-check", points="?"), "(task-1-check) is graded and has no", "write"),
     (mark("task-3", points=None), "cell 10 (task-3) is graded and has no po", "write"),
     (mark("task-1", solution=False), "cell 4 (task-1) holds a solution", "Autograded"),
     (without(*(cell.id for cell in good_exercises().cells)), "has no cells", "git che"),
@@ -332,6 +336,7 @@ def test_an_author_s_usual_mistake_is_told_in_a_sentence(
     assert remedy in problem
     assert "\n" not in problem
     assert form_problems(source) == [problem]
+    assert len(exercises.solved(notebook).cells) == len(notebook.cells)  # make course
 
 
 @pytest.mark.parametrize(
