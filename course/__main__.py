@@ -140,11 +140,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _outputs(options: argparse.Namespace) -> int:
-    from course.diagrams import write_result
+    from course.diagrams import NotDrawn, write_result
     from course.outputs import store_lessons
 
     code = store_lessons(options.lessons, workers=options.workers)
-    write_result()
+    if code == 2:
+        return code
+    try:
+        write_result()
+    except NotDrawn as error:
+        print(error, file=sys.stderr)
+        return 1
     return code
 
 
@@ -170,12 +176,9 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _diagrams(options: argparse.Namespace) -> int:
-    from course.diagrams import write_diagrams, write_result
+    from course.diagrams import draw_all
 
-    changed = write_diagrams()
-    write_result()
-    print("\n".join(f"drawn: {path.name}" for path in changed) or "nothing changed")
-    return 0
+    return draw_all()
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ class Canvas:
     def svg(self, title: str) -> str:
         """Return the picture; raise DoesNotFit where a text leaves the panel."""
         for text in self.axes.texts:
-            extent = self._extent(text)
+            extent = text.get_window_extent()
             across = extent.x0 > 3 and extent.x1 < WIDTH - 3
             if not across or extent.y0 < 2 or extent.y1 > self.height - 2:
                 raise DoesNotFit(f"{text.get_text()!r} leaves the panel")
@@ -248,12 +248,9 @@ class Canvas:
         """Write a text in the middle of a box; raise DoesNotFit if it is too large."""
         place = (box.x, box.y)
         drawn = self.text(place, text, at="center", size=size, ink=ink, bold=bold)
-        extent = self._extent(drawn)
+        extent = drawn.get_window_extent()
         if extent.width > box.width - 4 or extent.height > box.height:
             raise DoesNotFit(
                 f"{text!r} takes {extent.width:.0f} x {extent.height:.0f}, "
                 f"its box has {box.width:.0f} x {box.height:.0f}"
             )
-
-    def _extent(self, text: Text):  # noqa: ANN202
-        return Text.get_window_extent(text, self.figure.canvas.get_renderer())

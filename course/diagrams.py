@@ -7,17 +7,26 @@ alternative text.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from course import lessons
-from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas
+from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas, DoesNotFit
 from utils.plots import BLUE, GREEN, GREY, ORANGE
 
 IMAGES = lessons.NOTEBOOKS / "images"
+RESULT = "readme_predicted_against_actual.png"
 PALE_BLUE, PALE_GREEN, UNLIT = "#DCEAF5", "#DDF1EA", "#F4F4F4"
+
+
+class NotDrawn(Exception):
+    """A picture can't be drawn; the text names it and says why."""
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"{name} is not drawn: {reason}")
 
 
 def map_of_the_parts() -> Canvas:
@@ -414,9 +423,12 @@ DIAGRAMS = {
 
 
 def draw(name: str) -> str:
-    """Return a diagram as SVG."""
+    """Return a diagram as SVG. Raises NotDrawn."""
     diagram = DIAGRAMS[name]
-    return diagram.draw().svg(diagram.alt)
+    try:
+        return diagram.draw().svg(diagram.alt)
+    except DoesNotFit as error:
+        raise NotDrawn(name, error) from error
 
 
 def write_diagrams(folder: Path = IMAGES) -> list[Path]:
@@ -432,9 +444,36 @@ def write_diagrams(folder: Path = IMAGES) -> list[Path]:
 
 
 def write_result(folder: Path = IMAGES, notebooks: Path = lessons.NOTEBOOKS) -> Path:
-    """Store the last figure of lesson 01, its result, as a file for the README."""
-    (lesson,) = lessons.find_lessons(["01"], notebooks)
-    *_, (_, png) = lessons.figures(lessons.read(lesson))
-    path = folder / "readme_predicted_against_actual.png"
-    path.write_bytes(png)
+    """Store the last figure of lesson 01, its result, as a file for the README.
+
+    Raises NotDrawn.
+    """
+    try:
+        found = lessons.find_lessons(["01"], notebooks)
+    except lessons.NoSuchLesson as error:
+        raise NotDrawn(RESULT, error) from error
+    if len(found) > 1:
+        raise NotDrawn(RESULT, f"there are {len(found)} lessons 01")
+    (lesson,) = found
+    try:
+        figures = [png for _, png in lessons.figures(lessons.read(lesson)) if png]
+    except lessons.UnreadableNotebook as error:
+        raise NotDrawn(RESULT, f"{lesson.name} {error}") from error
+    if not figures:
+        reason = f"{lesson.name} stores no figure; run `make outputs`"
+        raise NotDrawn(RESULT, reason)
+    path = folder / RESULT
+    path.write_bytes(figures[-1])
     return path
+
+
+def draw_all(folder: Path = IMAGES, notebooks: Path = lessons.NOTEBOOKS) -> int:
+    """Draw everything, print what changed; return 0, or 1 with a sentence why not."""
+    try:
+        changed = write_diagrams(folder)
+        print("\n".join(f"drawn: {path.name}" for path in changed) or "nothing changed")
+        write_result(folder, notebooks)
+    except NotDrawn as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

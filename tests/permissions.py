@@ -26,7 +26,7 @@ MANAGED = "AmazonSageMakerFullAccess"
 # Everybody may ask who he is, whatever the policies say (STS API Reference).
 ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
 # botocore's name of a service, where IAM has another one.
-PREFIXES = {"sagemaker-runtime": "sagemaker"}
+PREFIXES = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}
 # S3's operations: the action, and whether it is one on objects.
 S3_ACTIONS = {
     "ListBuckets": ("s3:ListAllMyBuckets", False),
@@ -51,7 +51,7 @@ S3_ACTIONS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a client; parameters: those that are texts."""
+    """One call of a client; parameters: those that are texts, and roles deeper down."""
 
     service: str
     operation: str
@@ -97,9 +97,12 @@ def actions(call: Call) -> list[Action]:
     if call.service == "logs" and "logGroupName" in call.parameters:
         group = f"log-group:{call.parameters['logGroupName']}:log-stream:"
         return [Action(name, f"arn:aws:logs:us-east-1:123456789012:{group}")]
-    roles = [call.parameters.get(key) for key in ("RoleArn", "ExecutionRoleArn")]
     to_sagemaker = (("iam:passedtoservice", "sagemaker.amazonaws.com"),)
-    passed = [Action("iam:PassRole", role, to_sagemaker) for role in roles if role]
+    passed = [
+        Action("iam:PassRole", role, to_sagemaker)
+        for path, role in call.parameters.items()
+        if path.rpartition(".")[2] in ("RoleArn", "ExecutionRoleArn")
+    ]
     return [Action(name), *passed]
 
 

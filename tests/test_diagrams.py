@@ -1,12 +1,15 @@
 """The lessons' diagrams: in step with their code, readable, each whole in one file."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from lesson_fixture import good_lesson, small_notebook, write, write_course
 from lesson_runs import why_not_strict
 
-from course import diagrams
+from course import diagrams, outputs
+from course.__main__ import main
 from course.canvas import SMALL, WIDTH, Box, Canvas, DoesNotFit
 from course.diagrams import DIAGRAMS, IMAGES, draw, write_diagrams
 from course.linter import PICTURES, what_is_wrong_with
@@ -119,8 +122,15 @@ def test_a_text_that_does_not_fit_is_refused() -> None:
         canvas.svg("a")
 
 
-def test_files_that_are_out_of_step_are_drawn_again(tmp_path) -> None:
-    assert len(write_diagrams(tmp_path)) == len(DIAGRAMS)
+@pytest.fixture
+def two_diagrams(monkeypatch) -> None:
+    """Let it be quick."""
+    two = {name: DIAGRAMS[name] for name in ("road_00", "road_01")}
+    monkeypatch.setattr(diagrams, "DIAGRAMS", two)
+
+
+def test_files_that_are_out_of_step_are_drawn_again(tmp_path, two_diagrams) -> None:
+    assert len(write_diagrams(tmp_path)) == 2
     assert write_diagrams(tmp_path) == []
     (tmp_path / "road_01.svg").write_text("<svg/>")
     assert write_diagrams(tmp_path) == [tmp_path / "road_01.svg"]
@@ -134,3 +144,83 @@ def test_the_readmes_picture_is_the_result_that_lesson_01_stores(tmp_path) -> No
     assert drawn.read_bytes() == stored_picture.read_bytes(), "run `make diagrams`"
     assert what_is_wrong_with(drawn.read_bytes()) == ""
     assert drawn.stat().st_size < 150_000
+
+
+def no_lesson(folder: Path) -> None:
+    (folder / "01_rivers.ipynb").unlink()
+
+
+def two_lessons(folder: Path) -> None:
+    write(good_lesson(), folder / "01_streams.ipynb")
+
+
+def torn(folder: Path) -> None:
+    (folder / "01_rivers.ipynb").write_text("{\n<<<<<<< HEAD\n")
+
+
+def no_figure(folder: Path) -> None:
+    write(small_notebook("1"), folder / "01_rivers.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (no_lesson, "There is no lesson '01'. Lessons: 02."),
+        (two_lessons, "there are 2 lessons 01"),
+        (torn, "01_rivers.ipynb holds a merge conflict (line 2)"),
+        (no_figure, "01_rivers.ipynb stores no figure; run `make outputs`"),
+    ],
+)
+def test_without_a_result_the_command_says_why(
+    change, reason: str, tmp_path: Path, two_diagrams, capsys
+) -> None:
+    """The diagrams are drawn nevertheless, the README's picture stays as it was."""
+    write_course(tmp_path / "notebooks")
+    change(tmp_path / "notebooks")
+    images = tmp_path / "images"
+    images.mkdir()
+    assert diagrams.draw_all(images, tmp_path / "notebooks") == 1
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("readme_predicted_against_actual.png is not drawn: ")
+    assert reason in line
+    assert "drawn: road_01.svg" in printed.out
+    assert sorted(path.suffix for path in images.iterdir()) == [".svg", ".svg"]
+
+
+def test_a_diagram_that_does_not_fit_is_named(tmp_path, monkeypatch, capsys) -> None:
+    def wide() -> Canvas:
+        canvas = Canvas(40)
+        canvas.box(Box(60, 20, 40, 20), "much too long for it")
+        return canvas
+
+    monkeypatch.setattr(diagrams, "DIAGRAMS", {"wide": diagrams.Diagram(wide, "a")})
+    write_course(tmp_path / "notebooks")
+    assert diagrams.draw_all(tmp_path / "images", tmp_path / "notebooks") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wide is not drawn: 'much too long for it' takes ")
+
+
+def test_all_is_drawn(tmp_path, two_diagrams, capsys) -> None:
+    write_course(tmp_path / "notebooks")
+    images = tmp_path / "images"
+    assert diagrams.draw_all(images, tmp_path / "notebooks") == 0
+    assert capsys.readouterr().out == "drawn: road_00.svg\ndrawn: road_01.svg\n"
+    assert what_is_wrong_with((images / diagrams.RESULT).read_bytes()) == ""
+    assert diagrams.draw_all(images, tmp_path / "notebooks") == 0
+    assert capsys.readouterr().out == "nothing changed\n"
+
+
+@pytest.mark.parametrize(("stored", "wanted"), [(0, 1), (1, 1), (2, 2)])
+def test_storing_outputs_ends_in_a_sentence_too(
+    stored: int, wanted: int, monkeypatch, capsys
+) -> None:
+    """Lesson 01, whose result is shown, may be missing."""
+    monkeypatch.setattr(outputs, "store_lessons", lambda names, workers: stored)
+
+    def missing() -> Path:
+        raise diagrams.NotDrawn("It", "why")
+
+    monkeypatch.setattr(diagrams, "write_result", missing)
+    assert main(["outputs", "04"]) == wanted
+    assert capsys.readouterr().err == ("It is not drawn: why\n" if stored != 2 else "")

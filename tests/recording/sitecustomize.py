@@ -2,22 +2,41 @@
 
 A Python that finds this folder on its path imports it as it starts. One line of JSON
 for each call, and another one if it succeeds: service, operation, those parameters
-that are texts, whether it has succeeded. A presigned URL is noted when it is made.
+that are texts, whether it has succeeded. A role deeper in the parameters is noted by
+its path ("TrainingJobDefinition.RoleArn"). A presigned URL is noted when it is made.
 """
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
+
+
+def _texts(given: dict) -> dict[str, str]:
+    texts = {name: text for name, text in given.items() if isinstance(text, str)}
+    return texts | {path: text for path, text in _roles(given, "") if "." in path}
+
+
+def _roles(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _roles(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _roles(item, f"{path}.{number}")
+    elif isinstance(value, str) and path.endswith("RoleArn"):
+        yield path, value
 
 
 def _record(file: str) -> None:
     from botocore.client import BaseClient
 
     def note(client: Any, operation: str, given: dict, succeeded: bool) -> None:
-        texts = {name: text for name, text in given.items() if isinstance(text, str)}
         service = client.meta.service_model.service_name
         with open(file, "a") as calls:
-            calls.write(json.dumps([service, operation, texts, succeeded]) + "\n")
+            calls.write(
+                json.dumps([service, operation, _texts(given), succeeded]) + "\n"
+            )
 
     emit, call = BaseClient._emit_api_params, BaseClient._make_api_call
 
