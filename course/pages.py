@@ -185,8 +185,9 @@ def _pictures(path: Path, notebook: NotebookNode) -> Iterator[Picture]:
         if cell.cell_type == "markdown":
             for picture in prose.pictures(cell.source):
                 file = path.parent / picture.target
+                is_diagram = file.suffix == ".svg" and not file.name.startswith("road_")
                 # Path.is_file raises an error for a name that is too long.
-                if os.path.isfile(file) and not file.name.startswith("road_"):
+                if is_diagram and os.path.isfile(file):
                     alt = " ".join(picture.alt.split())
                     yield Picture(file.read_bytes(), file.suffix, alt)
 

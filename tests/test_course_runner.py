@@ -184,6 +184,15 @@ def test_what_is_pasted_or_broken_is_no_obstacle_to_the_pages(tmp_path: Path) ->
     assert pasted in (build / "lessons" / "01_rivers.html").read_text()
 
 
+def test_no_two_lessons_have_the_same_picture(tmp_path: Path) -> None:
+    cards = [(path, lessons.read(path), "") for path in lessons.find_lessons()]
+    pages.write_index(cards, lessons.NOTEBOOKS, tmp_path)
+    files = {file.name: file.read_bytes() for file in (tmp_path / "figures").iterdir()}
+    assert len(set(files.values())) == len(files) == len(cards)
+    # It draws nothing itself; the plot that it shows is lesson 01's.
+    assert "00_start_here.svg" in files
+
+
 def test_the_index_says_where_to_work_in_a_lesson(built) -> None:
     text = (built[0] / "build" / "index.html").read_text()
     soup = BeautifulSoup(text, "html.parser")
