@@ -62,7 +62,6 @@ def course_of(
         "bucket": "sagemaker-us-east-1-123456789012",
         "prefix": "sagemaker-course/lesson01/abc123",
         "run_id": "abc123",
-        "account": "123456789012",
         "folder": Path("nowhere"),
         "lesson": "01",
         "boto_session": session,

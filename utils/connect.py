@@ -36,7 +36,6 @@ class Course:
     bucket: str = field(repr=False)
     prefix: str = field(repr=False)  # where in the bucket this run's objects are
     run_id: str = field(repr=False)  # six letters and digits, new in every run
-    account: str = field(repr=False)
     folder: Path = field(repr=False)  # this run's local files, ignored by git
     lesson: str
     boto_session: boto3.Session = field(repr=False)
@@ -72,7 +71,6 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
         bucket=_default_bucket(session, place.account),
         prefix=f"{BUCKET_FOLDER}/lesson{lesson}/{run_id}",
         run_id=run_id,
-        account=place.account,
         folder=SCRATCH / f"lesson{lesson}-{run_id}",
         lesson=lesson,
         boto_session=session,

@@ -110,7 +110,7 @@ class Endpoint:
         except DeploymentFailed as error:
             reason = str(error)
             self._insist(lambda: self._fail(reason))
-        except Exception:
+        except Exception:  # a fault of ours: it must end as a failure, not in progress
             if not self._surroundings.closing.is_set():
                 log.exception("endpoint %s broke", self._name)
                 self._insist(lambda: self._fail(INTERNAL_ERROR))
@@ -124,7 +124,7 @@ class Endpoint:
                 return change()
             except (NotFound, Closing):
                 return None
-            except Exception:
+            except Exception:  # a full disk, or whatever the store meets: try again
                 log.exception("the record of endpoint %s", self._name)
                 self._surroundings.closing.wait(RETRY_SECONDS)
 
@@ -163,7 +163,7 @@ class Endpoint:
             raise
         except DeploymentFailed as error:
             self._fail_restoring(str(error))
-        except Exception:
+        except Exception:  # a fault of ours, as in _work
             self._fail_restoring(INTERNAL_ERROR)
             log.exception("endpoint %s does not come back", self._name)
         finally:

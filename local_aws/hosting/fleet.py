@@ -111,7 +111,7 @@ class Fleet:
     def _stop(self, instance: Instance) -> None:
         try:
             instance.drain_and_stop()
-        except Exception:
+        except Exception:  # the others must end all the same
             log.exception("the end of instance %s", instance.id)
         self._living.discard(instance)
 

@@ -114,7 +114,7 @@ class Instance:
         """Start another container if a healthy one has ended unasked."""
         try:
             self._log.close()  # its last line may have no end
-        except Exception:
+        except Exception:  # without its last line, a container is still needed
             log.exception("the log of instance %s", self.id)
         with self._lock:
             if self._server is not server or self._leaving.is_set():
