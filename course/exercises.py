@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
-from course import lessons
+from course import lessons, metadata
 from course.install import ROOT
 
 if TYPE_CHECKING:
@@ -187,8 +187,14 @@ def _settings(file: Path) -> Config:
 def bring_up_to_date(source: Path) -> str:
     """Write the students' copy if it differs; return "written" or "unchanged".
 
-    Raises UnusableExercises.
+    Before, leave in the source's metadata only what is stored. Raises
+    UnusableExercises.
     """
+    notebook = lessons.read(source)
+    metadata.tidy(notebook, metadata.OF_EXERCISES)
+    tidied = metadata.text_of(notebook)
+    if source.read_text(encoding="utf-8") != tidied:
+        source.write_text(tidied, encoding="utf-8")
     text, file = students_copy(source), copy_of(source)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return "unchanged"

@@ -23,7 +23,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from PIL import Image
 
-from course import lessons, prose
+from course import lessons, metadata, prose
 from course.lessons import Heading
 from course.sanitize import sanitize
 
@@ -285,14 +285,17 @@ def _kernel(lesson: Lesson, every: Sequence[Path]) -> Iterator:
         yield None, f"kernel is {name!r}, not 'python3'; run `make outputs`"
 
 
-@rule("L004", "metadata holds nothing of a single run or of one Python version")
+@rule("L004", "metadata describes the kernel, and no single run or Python version")
 def _metadata(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    metadata = lesson.notebook.metadata
-    extra = sorted(set(metadata) - NOTEBOOK_KEYS)
-    if "version" in metadata.get("language_info", {}):
+    found = lesson.notebook.metadata
+    extra = sorted(set(found) - NOTEBOOK_KEYS)
+    if "version" in found.get("language_info", {}):
         extra.append("language_info.version")
     if extra:
         yield None, f"metadata has {', '.join(extra)}; run `make outputs`"
+    elif found.get("language_info") != metadata.stored().language_info:
+        # JupyterLab would complete it, and so mark the lesson as changed.
+        yield None, "metadata does not describe the kernel in full; run `make outputs`"
     for index, cell in enumerate(lesson.cells):
         extra = sorted(set(cell.metadata) - CELL_KEYS)
         if extra:

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course import lessons
+from course import lessons, metadata
 from course.execution import Execution
 from course.runner import (
     Progress,
@@ -21,15 +21,6 @@ from course.runner import (
 )
 from course.sanitize import patterns, sanitize
 
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
-# What Jupyter writes here differs with the Python that ran; this much is the same.
-LANGUAGE = {
-    "file_extension": ".py",
-    "mimetype": "text/x-python",
-    "name": "python",
-    "pygments_lexer": "ipython3",
-}
-
 
 def normalise(notebook: NotebookNode, before: NotebookNode) -> NotebookNode:
     """Bring an executed notebook into the form that is stored (changed in place).
@@ -39,14 +30,10 @@ def normalise(notebook: NotebookNode, before: NotebookNode) -> NotebookNode:
     notebook as it was stored, in nothing but what the sanitise file allows, the old
     output stays, so that running again changes no bytes.
     """
-    notebook.metadata = nbformat.from_dict(
-        {"kernelspec": {**KERNEL, "name": "python3"}, "language_info": LANGUAGE}
-    )
+    metadata.tidy(notebook, metadata.OF_LESSONS)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     old = {cell.get("id"): cell for cell in before.cells}
     for position, cell in enumerate(notebook.cells):
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         cell.setdefault("id", f"cell-{position:02d}")
         if cell.cell_type != "code":
             continue
@@ -123,7 +110,7 @@ def _store(item: Execution) -> str:
     before = item.path.read_text(encoding="utf-8")
     normalise(item.notebook, lessons.read(item.path))
     nbformat.validate(item.notebook)
-    text = nbformat.writes(item.notebook).rstrip("\n") + "\n"
+    text = metadata.text_of(item.notebook)
     if text == before:
         return "unchanged"
     item.path.write_text(text, encoding="utf-8")

@@ -14,6 +14,7 @@ from nbformat.v4 import (
 )
 from PIL import Image, ImageDraw
 
+from course import metadata
 from course.linter import FIRST_CELL, PICTURES
 
 HEAD = """# {number} Rivers, {title}
@@ -167,16 +168,7 @@ def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
     for position, cell in enumerate(cells):
         cell.id = f"cell-{position}"
     notebook = new_notebook(cells=cells)
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {
-                "display_name": "Python 3 (ipykernel)",
-                "language": "python",
-                "name": "python3",
-            },
-            "language_info": {"name": "python"},
-        }
-    )
+    notebook.metadata = metadata.stored()
     return notebook
 
 

@@ -244,6 +244,7 @@ BROKEN = [
     ("L003", metadata(kernelspec={"name": "conda-env", "display_name": "x"})),
     ("L004", metadata(papermill={"duration": 3})),
     ("L004", metadata(language_info={"name": "python", "version": "3.11.7"})),
+    ("L004", metadata(language_info={"name": "python"})),
     ("L004", run_metadata),
     ("L101", replace("# 01 Rivers", "Rivers")),
     ("L101", second_title),
