@@ -367,10 +367,11 @@ SERVED = ("model", "endpoint configuration", "endpoint")
 def _road(
     number: str, text: str, lit: Sequence[str], twice: Sequence[str] = ()
 ) -> Diagram:
+    names = ", ".join(f"two {name}s" if name in twice else name for name in lit)
     alt = (
         "The road from data through a training job and its artifact to a model, and on "
         "to batch transform or, through an endpoint configuration, to an endpoint; "
-        f"lit for lesson {number}: {', '.join(lit)}"
+        f"lit for lesson {number}: {names}"
     )
     return Diagram(lambda: road(number, text, lit, twice), alt)
 

@@ -177,6 +177,17 @@ def figures(notebook: NotebookNode) -> Iterator[tuple[int, bytes]]:
                 yield index, _decoded(png)
 
 
+def alternative_texts(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
+    """Yield (cell index, what it shows) of every stored figure in order.
+
+    The text is in the output's metadata, under the picture's type; "" without one.
+    """
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                yield index, output.metadata.get("image/png", {}).get("alt", "")
+
+
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text)

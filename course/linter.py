@@ -8,6 +8,7 @@ breaks it, where cell is an index from 0 or None for the whole lesson. Nothing i
 from __future__ import annotations
 
 import ast
+import html
 import io
 import json
 import os
@@ -526,6 +527,15 @@ def _alternatives(lesson: Lesson, every: Sequence[Path]) -> Iterator:
                 yield index, f"loads {picture.target}; put it into images/"
 
 
+@rule("L124", "a diagram's alternative text is what its file says of it, its title")
+def _titles(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, cell in lesson.markdown():
+        for picture in prose.pictures(cell.source):
+            title = svg_title(lesson.path.parent / picture.target)
+            if title and picture.alt.split() != title.split():
+                yield index, f'of {picture.target} the drawing says "{title}"; say that'
+
+
 @rule("L121", "an external link is https, has a real host and no space")
 def _addresses(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     for index, cell in lesson.markdown():
@@ -844,6 +854,13 @@ def _blank_figure(lesson: Lesson, every: Sequence[Path]) -> Iterator:
             yield index, f"stores a figure that {reason}; mend the plot"
 
 
+@rule("L314", "a figure has an alternative text that says what it shows")
+def _described_figures(lesson: Lesson, every: Sequence[Path]) -> Iterator:
+    for index, alt in lessons.alternative_texts(lesson.notebook):
+        if reason := prose.what_is_wrong_with_alt(prose.Picture("figure", alt)):
+            yield index, f"draws a figure that {reason}; set its alt, as utils.plots do"
+
+
 @rule("L312", "the numbers behind a figure are printed or asserted beside it")
 def _numbers(lesson: Lesson, every: Sequence[Path]) -> Iterator:
     code = list(lesson.code())
@@ -884,6 +901,15 @@ def registry_accounts() -> frozenset[str]:
     for file in package.glob("image_uri_config/*.json"):
         collect(json.loads(file.read_text(encoding="utf-8")))
     return frozenset(accounts)
+
+
+@cache
+def svg_title(path: Path) -> str:
+    """Return what an SVG file says of itself, or "" for any other file."""
+    if path.suffix != ".svg" or not os.path.exists(path):
+        return ""
+    title = re.search("<title>(.*?)</title>", path.read_text("utf-8"), re.DOTALL)
+    return html.unescape(title[1]) if title else ""
 
 
 def what_is_wrong_with(png: bytes) -> str:
@@ -1041,7 +1067,9 @@ def _gives_a_number(cell: NotebookNode) -> bool:
     if tree and any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         return True
     for output in cell.get("outputs", []):
-        text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
-        if re.search(r"\d", text) and not text.startswith("<Figure"):
+        data = output.get("data", {})
+        if "image/png" in data:
+            continue
+        if re.search(r"\d", output.get("text", "") or data.get("text/plain", "")):
             return True
     return False

@@ -19,6 +19,12 @@ AUTOLINK = re.compile(r"<(https?:[^>]*)>")
 ADDRESS = re.compile(r"<?(?P<address>[^\s<>]+)>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?")
 HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}")
 NOT_REAL = re.compile(r"(?:^|\.)example(?:\.[a-z]+)?$|\.(?:test|invalid|local)$")
+# What says where a picture is, or what kind of thing it is, and not what it shows.
+NO_DESCRIPTION = re.compile(
+    r"(?:figure|image|picture|plot|diagram|drawing)s?\s+(?:under|below|above|in|from|\d)"
+    r"|<\w+ size",
+    re.IGNORECASE,
+)
 IMAGE_FILE = re.compile(r"\S+\.(?:svg|png|jpe?g|gif|webp)", re.IGNORECASE)
 
 NUMBER = (
@@ -120,6 +126,8 @@ def what_is_wrong_with_alt(picture: Picture) -> str:
         return "has its file name for an alternative text"
     if len(picture.alt.split()) < 5:
         return f'has the alternative text "{picture.alt}"; five words at least'
+    if NO_DESCRIPTION.match(picture.alt.strip()):
+        return f'has the alternative text "{shortened(picture.alt)}"'
     return ""
 
 

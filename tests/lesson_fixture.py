@@ -92,7 +92,9 @@ notebook makes what it needs.
 - [Rivers in Python](https://sagemaker.readthedocs.io/en/stable/): the SDK's pages
 - [Rivers (geography)](https://en.wikipedia.org/wiki/River_(geography))"""
 
-DIAGRAM = """<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">
+SHOWN = "A river that flows from left to right"
+DIAGRAM = f"""<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">
+<title>{SHOWN}</title>
 <path d="M 0 10 L 40 10" style="stroke: #000000"/></svg>"""
 ON_PURPOSE = """try:
     lengths["Nile"]
@@ -114,8 +116,12 @@ def printed(text: str) -> NotebookNode:
     return new_output("stream", name="stdout", text=text)
 
 
-def drawn(png: str) -> NotebookNode:
-    return new_output("display_data", data={"image/png": png, "text/plain": "<Figure>"})
+def drawn(png: str, alt: str = "A line that rises from left to right") -> NotebookNode:
+    return new_output(
+        "display_data",
+        data={"image/png": png, "text/plain": "<Figure with 1 Axes>"},
+        metadata={"image/png": {"alt": alt}} if alt else {},
+    )
 
 
 def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
@@ -144,8 +150,7 @@ def good_lesson(number: str = "01", title: str = "high level") -> NotebookNode:
     for count, cell in enumerate(code, start=1):
         cell.execution_count = count
     pictures = "\n\n".join(
-        f"![A river that flows from left to right](images/{name}.svg)"
-        for name in PICTURES[number]
+        f"![{SHOWN}](images/{name}.svg)" for name in PICTURES[number]
     )
     skipped = "\n\n".join(f"## {name}\n\n{text}" for name, text in STEPS.items())
     cells = [

@@ -89,6 +89,13 @@ def figure(png: str):
     return change
 
 
+def described(alt: str):
+    def change(notebook: NotebookNode) -> None:
+        find(notebook, "display(Image").outputs = [drawn(picture(), alt)]
+
+    return change
+
+
 def frame_only() -> str:
     """A figure with axes and nothing in them: not of one colour, and yet blank."""
     import io
@@ -299,6 +306,8 @@ BROKEN = [
     ("L120", text("![A river that flows to the left](https://aws.amazon.com/a.png)")),
     ("L120", text("![A river that flows to the left](attachment:a.png)")),
     ("L120", text(f"![A river that flows to the left]({PASTED})")),
+    ("L120", text("![Figure under 1. The map of the parts](images/channels.svg)")),
+    ("L124", text("![A river that flows from right to left](images/channels.svg)")),
     *[("L121", text(f"[x]({address})")) for address in BAD_ADDRESSES],
     ("L121", text("<http://docs.aws.amazon.com/>")),
     *[("L122", text(claim)) for claim in CLAIMS],
@@ -388,6 +397,10 @@ BROKEN = [
     ("L311", figure("nobase6")),
     ("L311", figure(huge())),
     ("L312", no_number),
+    ("L314", described("")),
+    ("L314", described("Figure under 1. The map")),
+    ("L314", described("<Figure size 704x418 with 1 Axes>")),
+    ("L314", described("A rising line")),
     ("L313", output("True\n")),
     ("L313", output("3 km\nin the interval: False\n")),
     ("L313", result("True")),

@@ -23,6 +23,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 from conftest import session_of
+from IPython.core.formatters import DisplayFormatter
+from IPython.core.pylabtools import print_figure
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -638,13 +640,60 @@ def test_figures_are_the_same_in_a_dark_theme(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_of_a_figure_is_below_nine_points_at_a_pages_width(name):
+def test_no_text_of_a_figure_is_below_ten_pixels_on_a_phone(name):
     figure = FIGURES[name]()
     drawn(figure)
-    width, page = figure.get_figwidth() * 72, 525
+    width, phone = figure.get_figwidth() * 72, 380
     texts = [text for text in figure.findobj(Text) if text.get_text()]
     assert len(texts) > 4
-    assert min(text.get_fontsize() for text in texts) * min(1, page / width) >= 9
+    assert min(text.get_fontsize() for text in texts) * phone / width >= 10
+
+
+def shown(figure: Figure) -> tuple[dict, dict]:
+    """What a notebook stores of a figure, and what it says of it."""
+    formatter = DisplayFormatter()
+    # As matplotlib's inline backend does it.
+    formatter.formatters["image/png"].for_type(
+        Figure, lambda drawing: print_figure(drawing, base64=True)
+    )
+    return formatter.format(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_notebook_stores_what_a_figure_shows(name):
+    data, described = shown(FIGURES[name]())
+    alt = described["image/png"]["alt"]
+    assert len(data["image/png"]) > 5000
+    assert data["text/plain"] == alt
+    assert len(alt.split()) >= 12
+
+
+def test_of_a_plain_figure_a_notebook_stores_no_text():
+    _, described = shown(Figure())
+    assert described == {}
+
+
+# The numbers are those of FIGURES.
+WHAT_FIGURES_SAY = {
+    "predicted": ["3 tracts", "2.0 thousand dollars or less"],
+    "rounds": [
+        "8.00 and 1.00 on the train",
+        "9.00 and 5.00 on the",
+        "saved the model of round 2",
+    ],
+    "target": ["of 7 tracts", "between 20 and 50", "the 3 tracts at 50"],
+    "latency": ["of 1 and 50 rows"],
+    "calls": ["from 1 to 167", "from 167 to 1", "from 0.1 to 9.0 kB"],
+    "errors": ["7.67 for old and 2.00 for new", "the cap at 50"],
+    "shares": ["75/25 (a and b), updated (b)"],
+    "replies": ["of old and new"],
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_says_its_numbers(name):
+    alt = FIGURES[name]().alt
+    assert [part for part in WHAT_FIGURES_SAY[name] if part not in alt] == []
 
 
 @pytest.mark.parametrize("name", ["predicted", "rounds"])
