@@ -12,7 +12,7 @@ PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help course test lab lint bench crash outputs diagrams exercises
-.PHONY: lock install clean
+.PHONY: lock install clean status reset
 
 course: install ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
@@ -20,9 +20,15 @@ course: install ## run every lesson; read the result in build/index.html
 test: install ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-lab: install ## open JupyterLab: lessons, exercises, the stand-in for AWS running
+lab: install ## open JupyterLab: the lessons, to be run by yourself
 	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \
 	  notebooks/00_start_here.ipynb $(ARGS)
+
+status: install ## the stand-in for AWS: does it run, for whom, what is in it
+	@$(PY) -m local_aws status
+
+reset: install ## remove what is in the stand-in (ARGS=--yes: without asking)
+	@$(PY) -m local_aws reset $(ARGS)
 
 lint: install ## check code and lessons without running them
 	@$(PY) -m ruff check .

@@ -5,7 +5,8 @@ import os
 import sys
 
 from local_aws.installation import InstallationError, require_posix
-from local_aws.lifetime import NotStarted
+from local_aws.lifetime import REFUSAL, NotStarted
+from local_aws.terminal import say
 
 COMMAND_NOT_FOUND = 127  # as a shell says it
 COMMAND_NOT_EXECUTABLE = 126
@@ -22,7 +23,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m local_aws",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve (what is done without a command)")
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         "exec", help="run a command against the stand-in, started if none runs"
     )
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
-    commands.add_parser("status", help="say where state is and what is in it")
+    commands.add_parser(
+        "status", help="say whether it runs, who uses it, and what is in its state"
+    )
     empty = commands.add_parser(
         "reset", help="remove all state: objects, jobs, models, roles, log lines"
     )
@@ -62,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return serve_now(until_unused=getattr(options, "until_unused", False))
     except (InstallationError, NotStarted) as error:
-        print(f"local_aws: {error}", file=sys.stderr)
+        say(f"{REFUSAL}{error}", indent=4, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

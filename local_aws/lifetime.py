@@ -39,6 +39,8 @@ if sys.platform != "win32":  # where open_installation says so
 # request it needs a valid signature.
 OWN_SERVICE = "local-aws"
 PATIENCE_S = 30.0
+# What stands before the reason when a command of local_aws gives up.
+REFUSAL = "local_aws: "
 POLL_S = 0.02
 
 # Locks held until this process ends: state folder -> descriptor.
@@ -153,7 +155,7 @@ def _ensure_server(installation: Installation) -> None:
     if is_responding(installation):
         return
     server: subprocess.Popen | None = None
-    reason = f"local_aws did not respond within {PATIENCE_S:.0f} seconds."
+    reason = f"The stand-in did not respond within {PATIENCE_S:.0f} seconds."
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server is None and _server_lock_is_free(installation):
@@ -163,11 +165,11 @@ def _ensure_server(installation: Installation) -> None:
         if server is not None and server.poll() is not None:
             if _server_lock_is_free(installation):
                 code = server.returncode
-                reason = f"local_aws could not be started (exit code {code})."
+                reason = f"The stand-in could not be started (exit code {code})."
                 break
             server = None  # one in the foreground was quicker
         time.sleep(POLL_S)
-    raise NotStarted(f"{reason}\n{_log_tail(installation)}")
+    raise NotStarted(_reason_in_log(installation) or reason + _log_tail(installation))
 
 
 def _start(installation: Installation) -> subprocess.Popen:
@@ -191,11 +193,23 @@ def _start(installation: Installation) -> subprocess.Popen:
         os.close(log)
 
 
+def _reason_in_log(installation: Installation) -> str | None:
+    """The sentence with which a server refused to start, None if it said none."""
+    lines = _log_lines(installation)
+    if not lines or not lines[-1].startswith(REFUSAL):
+        return None
+    return f"The stand-in could not be started. {lines[-1].removeprefix(REFUSAL)}"
+
+
 def _log_tail(installation: Installation, lines: int = 15) -> str:
     """The end of the server's log, where the reason of a failure stands."""
+    end = _log_lines(installation)[-lines:] or ["(empty)"]
+    return "\n".join([f"\nThe end of its log {installation.log_file}:", *end])
+
+
+def _log_lines(installation: Installation) -> list[str]:
     log = installation.log_file  # of one in the foreground there is none
-    text = log.read_text(errors="replace").strip() if log.exists() else "(empty)"
-    return "\n".join([f"The end of its log {log}:", *text.splitlines()[-lines:]])
+    return log.read_text(errors="replace").strip().splitlines() if log.exists() else []
 
 
 def _server_lock_is_free(installation: Installation) -> bool:

@@ -1,10 +1,12 @@
 """What is in a state folder, and how it is emptied: `status` and `reset`."""
 
+import importlib.metadata
 import json
 import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,9 +20,17 @@ from local_aws.installation import (
     open_installation,
     plain_errors,
 )
-from local_aws.lifetime import start_lock, try_server_lock
+from local_aws.lifetime import (
+    POLL_S,
+    is_responding,
+    start_lock,
+    try_server_lock,
+)
 from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
+from local_aws.persistence.resources import MIGRATIONS
 from local_aws.runtime.model_server import remove_left_overs
+from local_aws.terminal import say
+from local_aws.users import User, users
 
 DATABASES = (MOTO_DATABASE, SAGEMAKER_DATABASE)
 # What a reset removes; keys, client files and locks stay, so that an open notebook
@@ -35,6 +45,9 @@ STATE = (
 # There while a reset is under way. If that is cut off, the next start ends it.
 UNFINISHED_RESET = "reset-is-not-finished"
 IAM_NOUNS = {"users": "user", "groups": "group", "managed_policies": "policy"}
+# What a stand-in takes to end once its last user has gone.
+LEAVING_S = 10.0
+INTERRUPTED = 130
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -55,52 +68,77 @@ def print_status() -> int:
     """Say where the state is, how large, what is in it, and what runs."""
     installation = existing_installation()
     if installation is None:
-        print("There is no state yet. The first use makes it.")
+        say("The stand-in does not run, and there is no state: the first use makes it.")
         return 0
-    print("\n".join(describe(installation)))
+    for line in describe(installation):
+        say(line, indent=14)
     return 0
 
 
 def describe(installation: Installation) -> Iterator[str]:
     """The lines of `status`."""
+    yield from _running(installation)
+    yield from describe_state(installation)
+
+
+def describe_state(installation: Installation) -> Iterator[str]:
+    """The lines of `status` on what would be removed by a reset."""
     home = installation.home
-    present = [home / name for name in STATE if (home / name).exists()]
-    yield f"State folder  {home} ({size_text(sum(map(_size, present)))})"
-    yield f"Stand-in      {_running(installation)}"
+    size = size_text(sum(map(_size, _present(installation))))
+    yield f"State folder  {home} ({size})"
     for name, read in zip(DATABASES, (_services, _sagemaker), strict=True):
         if not (home / name).exists():
             continue
         try:
             uri = f"{(home / name).as_uri()}?mode=ro"
             with closing(sqlite3.connect(uri, uri=True)) as connection:
-                yield from read(connection)
+                other = list(_of_another_version(connection, name))
+                yield from other or read(connection)
         except sqlite3.Error as error:
-            yield f"{name} can't be read: {error}"
+            yield f"{name} can't be read: {error}. `make reset` removes all state."
 
 
-def _running(installation: Installation) -> str:
+def _present(installation: Installation) -> list[Path]:
+    """What a reset would remove; the folder tmp is always there."""
+    every = [installation.home / name for name in (*STATE, UNFINISHED_RESET)]
+    return [
+        p for p in every if os.path.lexists(p) and (p.name != "tmp" or any(p.iterdir()))
+    ]
+
+
+def _of_another_version(connection: sqlite3.Connection, name: str) -> Iterator[str]:
+    """Say why the stand-in of this checkout will not start on a file."""
+    known = {MOTO_DATABASE: 1, SAGEMAKER_DATABASE: len(MIGRATIONS) + 1}
+    [(version,)] = connection.execute("PRAGMA user_version")
+    if version > known[name]:
+        yield (
+            f"{name} was written by a newer version of the course (format {version}, "
+            f"this one knows up to {known[name]}): use that one, or `make reset`."
+        )
+    if name == MOTO_DATABASE:
+        installed = importlib.metadata.version("moto")
+        for (wrote,) in connection.execute("SELECT value FROM about WHERE name='moto'"):
+            if wrote != installed:
+                yield (
+                    f"{name} was written with moto {wrote}, and moto {installed} is "
+                    f"installed: install moto=={wrote}, or `make reset`."
+                )
+
+
+def _running(installation: Installation) -> Iterator[str]:
     lock = try_server_lock(installation)
     if lock is not None:
         os.close(lock)
-        return "does not run"
-    users = _users(installation)
-    by = "" if users is None else f", {users} in use of it"
-    return f"runs at {installation.endpoint}{by}"
-
-
-def _users(installation: Installation) -> int | None:
-    """How many hold users.lock (Linux only): commands, kernels, a server in front."""
-    try:
-        inode = installation.users_lock.stat().st_ino
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return None
-    # "1: FLOCK  ADVISORY  READ 4711 fe:00:131 0 EOF"
-    return sum(
-        line.split()[1] == "FLOCK" and line.split()[5].endswith(f":{inode}")
-        for line in lines
-        if len(line.split()) > 5
-    )
+        yield "Stand-in      does not run"
+        return
+    if is_responding(installation):
+        yield f"Stand-in      runs at {installation.endpoint}"
+    else:
+        yield f"Stand-in      runs, but does not answer (log: {installation.log_file})"
+    label = "In use by"
+    for user in users(installation):
+        yield f"{label:14}{user}"
+        label = ""
 
 
 def _services(connection: sqlite3.Connection) -> Iterator[str]:
@@ -191,47 +229,76 @@ def reset(without_asking: bool) -> int:
     by the next start.
     """
     installation = existing_installation()
-    if installation is None:
-        print("There is no state to remove.")
+    if installation is None or not _present(installation):
+        say("There is no state to remove.")
         return 0
+    os.close(_lock_when_unused(installation))
+    if not without_asking and (code := _declined(installation)):
+        return code
     with start_lock(installation):  # nobody starts a stand-in meanwhile
-        lock = try_server_lock(installation)
-        if lock is None:
-            raise NotReset(
-                f"a stand-in runs on {installation.home} ({installation.endpoint}). "
-                "Close the notebooks and commands that use it, or press Ctrl-C where "
-                "it serves; it ends within seconds. Then try again."
-            )
+        lock = _lock_when_unused(installation)
         try:
-            if not without_asking and not _confirmed(installation):
-                return 1
             (installation.home / UNFINISHED_RESET).touch()
             finish_reset(installation)
             remove_left_overs(installation.home)
         finally:
             os.close(lock)
-    print(f"The state in {installation.home} has been removed.")
+    say(f"The state in {installation.home} has been removed.")
     return 0
 
 
-def _confirmed(installation: Installation) -> bool:
-    if not sys.stdin.isatty():
-        raise NotReset(
-            f"this would remove all state in {installation.home}. Say --yes to do it "
-            "without being asked."
-        )
-    print("\n".join(describe_state(installation)))
+def _lock_when_unused(installation: Installation) -> int:
+    """Take server.lock, waiting for a stand-in whose last user has just gone.
+
+    Raises NotReset, with who uses it.
+    """
+    deadline = time.monotonic() + LEAVING_S
+    while (lock := try_server_lock(installation)) is None:
+        if found := users(installation):
+            raise NotReset(_in_use(found))
+        if time.monotonic() > deadline:
+            raise NotReset(
+                "nothing has been removed: a stand-in runs on "
+                f"{installation.home}, and what uses it can't be seen from here. End "
+                "that, then try again."
+            )
+        time.sleep(POLL_S)
+    return lock
+
+
+def _in_use(found: list[User]) -> str:
+    return "\n".join(
+        [
+            "nothing has been removed, since the stand-in is in use. End what uses it:",
+            *(f"  {user}: {user.how_to_end}" for user in found),
+            "Then give the command again.",
+        ]
+    )
+
+
+def _declined(installation: Installation) -> int:
+    """Ask; return 0 for a yes, else the exit code, with a line that says so."""
+    for line in describe_state(installation):
+        say(line, indent=14)
+    code = 1
     try:
         said = input("Remove all of this? There is no way back. [y/N] ")
-    except (KeyboardInterrupt, EOFError):
-        print("\nNothing has been removed.")
-        return False
-    return said.strip().lower() in ("y", "yes")
-
-
-def describe_state(installation: Installation) -> list[str]:
-    """The lines of `status` without the one on what runs."""
-    return [line for line in describe(installation) if not line.startswith("Stand-in ")]
+        if not sys.stdin.isatty():
+            print()  # the answer's own line break is not seen
+        if said.strip().lower() in ("y", "yes"):
+            return 0
+        say("Nothing has been removed.")
+    except EOFError:
+        print()
+        say(
+            "Nothing has been removed: there was no answer. `make reset ARGS=--yes` "
+            "removes it without asking."
+        )
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        print()
+        say("Nothing has been removed.")
+    return code
 
 
 def finish_reset(installation: Installation) -> None:

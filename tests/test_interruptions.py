@@ -126,4 +126,4 @@ def test_state_of_another_version_is_not_touched(home):
     with pytest.raises(NotStarted, match="version 99") as caught:
         start_stand_in(home)
     assert "Traceback" not in str(caught.value)
-    assert "`python -m local_aws reset`" in str(caught.value)
+    assert "`make reset`" in str(caught.value)

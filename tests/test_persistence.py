@@ -398,7 +398,7 @@ def test_a_file_that_can_not_be_used_stays_as_it_is(
     before = path.read_bytes()
     with pytest.raises(StateFileError, match=reason) as caught:
         open_file(path)
-    assert "`python -m local_aws reset`" in str(caught.value)
+    assert "`make reset`" in str(caught.value)
     assert path.read_bytes() == before
 
 

@@ -121,7 +121,7 @@ def test_a_database_that_has_been_there_is_not_made_anew(
     with pytest.raises(StateFileError) as caught:
         make(used / name)
     assert f"The state file {used / name} {reason}. " in str(caught.value)
-    assert "`python -m local_aws reset`" in str(caught.value)
+    assert "`make reset`" in str(caught.value)
     assert files(used) == before
 
 
@@ -184,7 +184,7 @@ def test_records_of_s3_that_can_not_be_read(used, statement) -> None:
     stand_in = start_stand_in(used)
     with pytest.raises(ClientError, match="can't be read") as caught:
         stand_in.client("s3").list_buckets()
-    assert "python -m local_aws reset" in str(caught.value)
+    assert "make reset" in str(caught.value)
     assert stand_in.client("iam").list_roles()["Roles"]
     assert "Traceback" not in stop_stand_in(stand_in)
     assert files(used) == before
@@ -195,7 +195,7 @@ def test_records_of_s3_that_can_not_be_read(used, statement) -> None:
     [
         ("SQLITE_READONLY", "chmod -R u+rwX"),
         ("SQLITE_FULL", "Make room on the disk"),
-        ("SQLITE_CORRUPT", "python -m local_aws reset"),
+        ("SQLITE_CORRUPT", "make reset"),
     ],
 )
 def test_what_sqlite_says_comes_with_what_helps(tmp_path, code, help_) -> None:

@@ -111,8 +111,8 @@ class Database:
         """The error that refuses this file."""
         return StateFileError(
             f"The state file {self.path} {reason}. Nothing has been changed. Put a "
-            "copy back if you have one, or start afresh with `python -m local_aws "
-            "reset`, which removes all state."
+            "copy back if you have one, or start afresh with `make reset`, which "
+            "removes all state."
         )
 
     def unreadable(self, error: Exception) -> StateFileError:

@@ -53,8 +53,7 @@ def load(record: bytes, find: Callable[[Any], Any] | None = None) -> Any:
     except (pickle.UnpicklingError, EOFError, *UNREADABLE) as error:
         raise StateFileError(
             f"A record in the state file can't be read ({error}). Use the code that "
-            "wrote it, or start afresh with `python -m local_aws reset`, which removes "
-            "all state."
+            "wrote it, or start afresh with `make reset`, which removes all state."
         ) from error
 
 

@@ -10,10 +10,12 @@ server from several threads now and then loses an exit status.
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -53,7 +55,8 @@ class Dispatcher:
         before = {name: os.environ.get(name) for name in PATIENT_THREADS}
         os.environ.update(PATIENT_THREADS)
         try:
-            forkserver.ensure_running()
+            with _interrupt_ignored():
+                forkserver.ensure_running()
         finally:
             for name, value in before.items():
                 if value is None:
@@ -104,6 +107,22 @@ class Dispatcher:
         except Exception:
             # All other processes still need this thread.
             log.exception("noting the end of process %s", process.pid)
+
+
+@contextmanager
+def _interrupt_ignored() -> Iterator[None]:
+    """What is started meanwhile is deaf to Ctrl-C from its first moment on.
+
+    The fork server ignores it anyway, but only once it has imported something.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @cache

@@ -30,6 +30,7 @@ from local_aws.server.application import StandIn
 from local_aws.server.connection import Connection
 from local_aws.server.responders import Responders
 from local_aws.services import named
+from local_aws.terminal import say
 
 log = logging.getLogger(__name__)
 
@@ -207,10 +208,9 @@ async def _serve(
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started and watch is None:
-        print(
+        say(
             f"local_aws serves {installation.home} at {installation.endpoint} until "
-            "Ctrl-C. Use it with: python -m local_aws exec -- COMMAND",
-            flush=True,
+            "Ctrl-C. Use it with: python -m local_aws exec -- COMMAND"
         )
     in_place = _files(installation)
     while not serving.done():
