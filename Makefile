@@ -9,15 +9,18 @@ TEST_WORKERS ?= 3
 LESSONS ?=
 
 PY := .venv/bin/python
+# .venv keeps the Python that it was made with, until another one is asked for.
+ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python "$(PYTHON)")
 
 .DEFAULT_GOAL := help
 .PHONY: help course test lab lint bench crash outputs diagrams exercises
 .PHONY: lock install clean status reset
+.PHONY: with-dev with-docs find-python
 
-course: install ## run every lesson; read the result in build/index.html
+course: with-docs ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
 
-test: install ## run all tests, lessons included
+test: with-dev ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lab: install ## open JupyterLab: the lessons, to be run by yourself
@@ -30,33 +33,41 @@ status: install ## the stand-in for AWS: does it run, for whom, what is in it
 reset: install ## remove what is in the stand-in (ARGS=--yes: without asking)
 	@$(PY) -m local_aws reset $(ARGS)
 
-lint: install ## check code and lessons without running them
+lint: with-dev ## check code and lessons without running them
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m course lint $(LESSONS)
 
-bench: install ## measure ours next to floors and peers (ARGS="1 9": these lines only)
+bench: with-dev ## measure ours next to floors and peers (ARGS="1 9": these lines only)
 	@$(PY) -m benchmarks $(ARGS)
 
-crash: install ## kill the stand-in 200 times at work and look whether anything is lost
+crash: with-dev ## kill the stand-in 200 times at work and look whether anything is lost
 	@$(PY) tests/crash_run.py --kills 200 $(ARGS)
 
-outputs: install ## run lessons and store what they print in notebooks/
+outputs: with-dev ## run lessons and store what they print in notebooks/
 	@$(PY) -m course outputs --workers $(WORKERS) $(LESSONS)
 
 diagrams: install ## draw the lessons' diagrams into notebooks/images/
 	@$(PY) -m course diagrams
 
-exercises: install ## make the students' copies; prove that all checks work
+exercises: with-dev ## make the students' copies; prove that all checks work
 	@$(PY) -m course exercises --workers $(WORKERS) $(LESSONS)
 
-lock: install ## resolve requirements.txt again (ARGS=--upgrade: newer versions)
+lock: with-dev ## resolve the requirements again (ARGS=--upgrade: newer versions)
 	@$(PY) -m course lock $(ARGS)
 
-install: ## make .venv; the other commands do this by themselves
+install: find-python ## make .venv; the other commands do this by themselves
+	@"$(PYTHON)" -m course install $(ASKED)
+
+with-dev: find-python
+	@"$(PYTHON)" -m course install --dev --docs $(ASKED)
+
+with-docs: find-python
+	@"$(PYTHON)" -m course install --docs $(ASKED)
+
+find-python:
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is not on this machine:" \
 	  "the course needs Python 3.11 to 3.14 (make PYTHON=python3.N ...)." >&2; exit 2; }
-	@"$(PYTHON)" -m course install
 
 clean: ## delete build/ and caches; .venv and the stand-in's state (.local_aws) stay
 	@"$(PYTHON)" -m course clean

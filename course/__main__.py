@@ -16,7 +16,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m course", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("install", help="make .venv from requirements.lock")
+    command = commands.add_parser(
+        "install", help="make .venv and bring it to the locked packages"
+    )
+    command.add_argument(
+        "--dev", action="store_true", help="with what tests and benchmarks need"
+    )
+    command.add_argument(
+        "--docs", action="store_true", help="and .venv-docs, which makes the pages"
+    )
+    command.add_argument(
+        "--python",
+        default="",
+        metavar="PYTHON",
+        help="make it again if it has another Python than this (default: keep it)",
+    )
     command.set_defaults(run=_install)
 
     command = commands.add_parser("run", help="run lessons and build their pages")
@@ -69,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.set_defaults(run=_cleanup)
 
-    command = commands.add_parser("lock", help="resolve requirements.txt again")
+    command = commands.add_parser("lock", help="resolve the requirements again")
     command.add_argument("--upgrade", action="store_true", help="take newer versions")
     command.set_defaults(run=_lock)
 
@@ -106,13 +120,15 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 def _install(options: argparse.Namespace) -> int:
     from course import install
 
-    return _set_up(install.install)
+    return _set_up(
+        install.install, dev=options.dev, docs=options.docs, python=options.python
+    )
 
 
 def _lock(options: argparse.Namespace) -> int:
     from course import install
 
-    return _set_up(install.lock, options.upgrade)
+    return _set_up(install.lock, upgrade=options.upgrade)
 
 
 def _clean(options: argparse.Namespace) -> int:
@@ -122,11 +138,11 @@ def _clean(options: argparse.Namespace) -> int:
     return 0
 
 
-def _set_up(action: Callable[..., None], *arguments: object) -> int:
+def _set_up(action: Callable[..., None], **options: object) -> int:
     from course.install import SetupError
 
     try:
-        action(*arguments)
+        action(**options)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2

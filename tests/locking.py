@@ -1,27 +1,41 @@
-"""Whether requirements.lock is complete on each Python and system of the course."""
+"""Whether the locks are complete on each Python and system of the course."""
 
 import functools
 import re
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from course.install import LOCK, NEWEST, OLDEST, ROOT
+from course.install import DEV_LOCK, DOCS_LOCK, LOCK, ROOT
+from course.pythons import NEWEST, OLDEST
+
+LOCKS = [LOCK, DEV_LOCK, DOCS_LOCK]
 
 
-def direct() -> list[Requirement]:
-    """Read requirements.txt."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line and line[0] != "#"]
+def requirements_of(lock: Path) -> Path:
+    """Return the file that a lock is made from."""
+    return lock.with_suffix(".txt")
 
 
-def lock_text() -> str:
-    return LOCK.read_text(encoding="utf-8")
+def direct(lock: Path = DEV_LOCK) -> list[Requirement]:
+    """Read the requirements that a lock is made from."""
+    found = []
+    for line in requirements_of(lock).read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            found += direct(lock.with_name(line[3:]).with_suffix(".lock"))
+        elif line and line[0] != "#":
+            found.append(Requirement(line.partition("#")[0]))
+    return found
+
+
+def lock_text(lock: Path = DEV_LOCK) -> str:
+    return lock.read_text(encoding="utf-8")
 
 
 def locked(text: str) -> list[Requirement]:
@@ -54,7 +68,9 @@ def conditions() -> Iterator[dict[str, str]]:
             }
 
 
-def holes(pins: list[Requirement], condition: dict[str, str]) -> list[str]:
+def holes(
+    pins: list[Requirement], condition: dict[str, str], lock: Path = DEV_LOCK
+) -> list[str]:
     """Return what would be missing, or not fit, if the pins were installed there.
 
     Follows the requirements of each package as its own metadata gives them, where the
@@ -69,7 +85,7 @@ def holes(pins: list[Requirement], condition: dict[str, str]) -> list[str]:
         if name in versions:
             found.append(f"{name} is pinned twice")
         versions[name] = str(pin.specifier).removeprefix("==")
-    wanted = [item for item in direct() if _applies(item, condition)]
+    wanted = [item for item in direct(lock) if _applies(item, condition)]
     followed: set[tuple[str, str]] = set()
     while wanted:
         requirement = wanted.pop()

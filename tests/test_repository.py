@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 from exercise_fixture import write_exercises
-from locking import conditions, direct, holes, lock_text, locked, overrides
+from locking import LOCKS, conditions, direct, holes, lock_text, locked, overrides
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from course import lessons
-from course.install import NEWEST, OLDEST, ROOT
+from course.install import DEV_LOCK, DOCS_LOCK, LOCK, ROOT
 from course.linter import registry_accounts
+from course.pythons import NEWEST, OLDEST
 
 MAX_BYTES = 1_000_000
 SUFFIXES_OF_TEXT = {
@@ -113,7 +114,7 @@ def forbidden_numbers(text: str) -> list[str]:
 
 def test_no_account_number_is_in_the_tree() -> None:
     for path, text in texts():
-        if path.name != "requirements.lock" and path.suffix != ".csv":
+        if path.suffix != ".lock" and path.suffix != ".csv":
             assert not forbidden_numbers(_without_pictures(path, text)), path
 
 
@@ -127,7 +128,7 @@ def test_an_account_number_is_found(text: str) -> None:
 def test_no_path_of_a_machine_is_in_the_tree() -> None:
     mine = str(ROOT) + "/"
     for path, text in texts():
-        if path == Path(__file__) or path.name == "requirements.lock":
+        if path == Path(__file__) or path.suffix == ".lock":
             continue
         assert mine not in text, path
         if path.suffix == ".ipynb" or path.parent.name in ("course", "utils"):
@@ -173,8 +174,61 @@ def out_of_step(requirements: list[Requirement], pins: list[Requirement]) -> lis
     return found
 
 
-def test_the_lock_is_in_step_with_the_requirements() -> None:
-    assert out_of_step(direct(), locked(lock_text())) == []
+EACH_LOCK = pytest.mark.parametrize(
+    "lock", LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in LOCKS]
+)
+
+
+@EACH_LOCK
+def test_the_lock_is_in_step_with_the_requirements(lock: Path) -> None:
+    assert out_of_step(direct(lock), locked(lock_text(lock))) == []
+
+
+def disagreements(some: list[Requirement], more: list[Requirement]) -> list[str]:
+    """Return the pins of `some` that `more` has not, or has in another version.
+
+    On any Python and system of the course: `more` may pin a package for more of them.
+    """
+    found = set()
+    for condition in conditions():
+        theirs = {str(pin.name): pin.specifier for pin in _that_apply(more, condition)}
+        for pin in _that_apply(some, condition):
+            if pin.name not in theirs:
+                found.add(f"{pin.name} is missing")
+            elif theirs[pin.name] != pin.specifier:
+                found.add(f"{pin.name} {pin.specifier} is also {theirs[pin.name]}")
+    return sorted(found)
+
+
+def _that_apply(pins: list[Requirement], condition: dict) -> list[Requirement]:
+    return [p for p in pins if p.marker is None or p.marker.evaluate(condition)]
+
+
+def test_the_locks_agree() -> None:
+    """`make test` adds to what is there, and changes none of it."""
+    dev = locked(lock_text(DEV_LOCK))
+    assert disagreements(locked(lock_text(LOCK)), dev) == []
+    docs = [pin for pin in locked(lock_text(DOCS_LOCK)) if pin.name != "docutils"]
+    shared = {pin.name for pin in docs} & {pin.name for pin in dev}
+    assert {"nbformat", "ipython", "pygments"} <= shared
+    assert disagreements([pin for pin in docs if pin.name in shared], dev) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "reason"),
+    [
+        (r"\nboto3==\S+", "\nboto3==1.0", "is also ==1.0"),
+        (r"\nrich==[^\n]*", "\n#", "rich is missing"),
+        (r"\nappnope==[^\n]*", "\n#", "appnope is missing"),
+        (r"(?<=\nnumpy==)\S+ ; \S+ >=", "1.0 ; python_full_version >=", "numpy =="),
+    ],
+)
+def test_locks_that_disagree_are_found(pattern, replacement, reason) -> None:
+    changed, count = re.subn(pattern, replacement, lock_text(DEV_LOCK))
+    assert count
+    found = disagreements(locked(lock_text(LOCK)), locked(changed))
+    assert len(found) == 1
+    assert reason in found[0]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +245,7 @@ def test_a_lock_out_of_step_is_found(requirement: str, reason: str) -> None:
 COMES_WITH = {
     "botocore": "boto3",
     "ipython": "ipykernel",
-    "traitlets": "nbgrader",
+    "traitlets": "nbformat",
     "sagemaker-core": "sagemaker",
 }
 
@@ -201,11 +255,17 @@ def packages_by_module() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
 
 
-def undeclared(code: str) -> list[str]:
-    """Return the packages that the code imports and requirements.txt does not name."""
+# What only those run who work on the course: the second set of packages is there then.
+FOR_WORK = re.compile(
+    r"(tests|benchmarks)/|course/exercises\.py|data/make_boston_housing\.py"
+)
+
+
+def undeclared(code: str, lock: Path = DEV_LOCK) -> list[str]:
+    """Return the packages that the code imports and the requirements do not name."""
     packages, names = (
         packages_by_module(),
-        {requirement.name for requirement in direct()},
+        {requirement.name for requirement in direct(lock)},
     )
     found = []
     for node in ast.walk(ast.parse(code)):
@@ -225,13 +285,18 @@ def undeclared(code: str) -> list[str]:
 
 def test_every_package_that_is_imported_is_required() -> None:
     for path, text in texts():
-        if path.suffix == ".py":
-            assert undeclared(text) == [], path
+        if path.suffix == ".py" and path.parts[-2] != "docs":
+            name = str(path.relative_to(ROOT))
+            assert undeclared(text, DEV_LOCK if FOR_WORK.match(name) else LOCK) == [], (
+                name
+            )
 
 
 # Required for what they do as programs, plugins or kernels.
 NOT_IMPORTED = {"awscli", "check-jsonschema", "ipykernel", "jupyterlab", "nbval"}
 NOT_IMPORTED |= {"pytest-xdist", "ruff"}
+# moto's server and the SDK, which are imported, import these and don't ask for them.
+NOT_IMPORTED |= {"docker", "flask", "flask-cors"}
 
 
 def test_every_package_that_is_required_is_used() -> None:
@@ -253,12 +318,15 @@ def test_every_package_that_is_required_is_used() -> None:
 
 def test_an_import_that_is_not_required_is_found() -> None:
     code = "import json, werkzeug.http, boto3, botocore\nfrom flask import Flask"
-    assert undeclared(code) == ["werkzeug.http", "flask"]
+    assert undeclared(code) == ["werkzeug.http"]
+    assert undeclared("import psutil, ruff, nbgrader.api") == []
+    assert undeclared("import psutil, nbgrader.api", LOCK) == ["psutil", "nbgrader.api"]
 
 
-def test_every_pin_is_exact_and_hashed() -> None:
-    assert unhashed(lock_text()) == []
-    for pin in locked(lock_text()):
+@EACH_LOCK
+def test_every_pin_is_exact_and_hashed(lock: Path) -> None:
+    assert unhashed(lock_text(lock)) == []
+    for pin in locked(lock_text(lock)):
         (specifier,) = pin.specifier
         assert specifier.operator == "==", pin
         assert Version(specifier.version), pin
@@ -278,16 +346,18 @@ def test_a_pin_without_hash_is_found() -> None:
     assert unhashed("a==1 \\\n    --hash=sha256:12\nb==2\n") == ["a==1 \\", "b==2"]
 
 
-def test_the_lock_holds_no_address_and_no_path() -> None:
+@EACH_LOCK
+def test_the_lock_holds_no_address_and_no_path(lock: Path) -> None:
     assert not re.search(
-        r"https?:|file:|--(extra-)?index-url|--find-links|(^|\s)/", lock_text()
+        r"https?:|file:|--(extra-)?index-url|--find-links|(^|\s)/", lock_text(lock)
     )
 
 
-def test_the_lock_is_for_every_python_of_the_course() -> None:
-    pins = locked(lock_text())
+@EACH_LOCK
+def test_the_lock_is_for_every_python_of_the_course(lock: Path) -> None:
+    pins = locked(lock_text(lock))
     for condition in conditions():
-        assert holes(pins, condition) == [], condition
+        assert holes(pins, condition, lock) == [], condition
 
 
 @pytest.mark.parametrize(
@@ -339,9 +409,13 @@ assert "lark" not in sys.modules
 print("nothing is missing")
 """
 
-WITHOUT_CFN_LINT = """\
+# Of what moto's other services need, and of what the SDK needs for MLflow.
+WITHOUT_LARGE_PACKAGES = """\
 import sys
-for name in ("cfnlint", "sympy", "networkx", "samtranslator"):
+for name in (
+    "aws_xray_sdk cfnlint databricks fastapi joserfc mlflow notebook "
+    "openapi_spec_validator opentelemetry sagemaker_mlflow sympy"
+).split():
     sys.modules[name] = None  # its import fails, as where it is not installed
 
 from moto.server import create_backend_app
@@ -350,7 +424,10 @@ for service in SERVICES:
     if service.responder.startswith("moto_services"):
         create_backend_app(service.name)
 
-import course.pages, nbclient, matplotlib.pyplot, sagemaker.serve, sagemaker.train
+import nbclient, matplotlib.pyplot, sagemaker.serve, sagemaker.train
+import sagemaker.mlops.feature_store, sagemaker.mlops.workflow
+from sagemaker.train import ModelTrainer
+from sagemaker.serve import ModelBuilder
 import nbgrader.converters, nbgrader.server_extensions.formgrader
 from course.install import NOT_COMPILED
 slow = [name for name in sys.modules if NOT_COMPILED.search(f"/{name.split('.')[0]}/")]
@@ -378,9 +455,12 @@ print("nothing is missing")
 
 
 def test_nothing_misses_what_is_kept_out_of_the_lock(tmp_path: Path) -> None:
-    assert set(overrides()) == {"rfc3987-syntax", "cfn-lint", "ipywidgets"}
-    pinned = {pin.name for pin in locked(lock_text())}
-    assert not {"rfc3987-syntax", "cfn-lint", "sympy", "ipywidgets"} & pinned
+    kept_out = set(overrides())
+    assert kept_out == {
+        *("rfc3987-syntax", "ipywidgets", "mlflow", "sagemaker-mlflow", "notebook")
+    }
+    for lock in LOCKS:
+        assert not kept_out & {pin.name for pin in locked(lock_text(lock))}
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_RFC3987_SYNTAX, str(tmp_path)],
@@ -411,13 +491,11 @@ def test_nbgrader_misses_no_widgets(tmp_path: Path) -> None:
     assert done.stdout.endswith("nothing is missing\n"), done.stderr
 
 
-def test_neither_services_nor_the_sdk_miss_cloudformation_or_what_is_not_compiled() -> (
-    None
-):
+def test_neither_services_nor_the_sdk_miss_what_is_large_or_not_compiled() -> None:
     """The SDK makes a client while it is imported, so it needs a Region."""
     nobody = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "")
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_CFN_LINT],
+        [sys.executable, "-c", WITHOUT_LARGE_PACKAGES],
         cwd=ROOT,
         env=os.environ | nobody | {"AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
