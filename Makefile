@@ -13,7 +13,7 @@ PY := .venv/bin/python
 ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python "$(PYTHON)")
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lint bench crash outputs diagrams exercises
+.PHONY: help course test lab restore lint bench crash outputs diagrams exercises
 .PHONY: lock install clean status reset
 .PHONY: with-dev with-docs find-python
 
@@ -23,9 +23,11 @@ course: with-docs ## run every lesson; read the result in build/index.html
 test: with-dev ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-lab: install ## open JupyterLab: the lessons, to be run by yourself
-	@$(PY) -m local_aws exec -- $(PY) -m jupyter lab --ServerApp.root_dir=. \
-	  notebooks/00_start_here.ipynb $(ARGS)
+lab: install ## open JupyterLab: your own copies of the lessons (LESSONS=03: that one)
+	@$(PY) -m course lab $(LESSONS) -- $(ARGS)
+
+restore: install ## bring your copies of a lesson back to the first state (LESSONS=03)
+	@$(PY) -m course restore $(LESSONS)
 
 status: install ## the stand-in for AWS: does it run, for whom, what is in it
 	@$(PY) -m local_aws status

@@ -39,6 +39,24 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run=_run)
 
     command = commands.add_parser(
+        "lab", help="open your own copies of the lessons in JupyterLab"
+    )
+    command.add_argument(
+        "lesson", nargs="?", metavar="LESSON", help="the one to open (default: 00)"
+    )
+    command.epilog = (
+        "What follows -- is given to JupyterLab: -- --no-browser --port=9000"
+    )
+    command.set_defaults(run=_lab)
+
+    command = commands.add_parser(
+        "restore",
+        help="bring your copies of a lesson and its exercises back to the first state",
+    )
+    _add_lessons(command, "a lesson's number (03)")
+    command.set_defaults(run=_restore)
+
+    command = commands.add_parser(
         "outputs", help="run lessons and store their outputs in notebooks/"
     )
     _add_lessons(command)
@@ -90,7 +108,12 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("clean", help="delete build/ and caches")
     command.set_defaults(run=_clean)
 
-    options = parser.parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for_jupyter: list[str] = []
+    if arguments[:1] == ["lab"] and "--" in arguments:
+        end = arguments.index("--")
+        arguments, for_jupyter = arguments[:end], arguments[end + 1 :]
+    options = parser.parse_args(arguments, argparse.Namespace(for_jupyter=for_jupyter))
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -98,13 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _add_lessons(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "lessons",
-        nargs="*",
-        metavar="LESSON",
-        help="a lesson's number (01) or file; all lessons if none is given",
-    )
+def _add_lessons(
+    command: argparse.ArgumentParser,
+    text: str = "a lesson's number (01) or file; all lessons if none is given",
+) -> None:
+    command.add_argument("lessons", nargs="*", metavar="LESSON", help=text)
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
@@ -153,6 +174,18 @@ def _run(options: argparse.Namespace) -> int:
     from course.runner import run_lessons
 
     return run_lessons(options.lessons, workers=options.workers)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from course.lab import open_lab
+
+    return open_lab(options.lesson, options.for_jupyter)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from course.lab import restore
+
+    return restore(options.lessons)
 
 
 def _outputs(options: argparse.Namespace) -> int:

@@ -1,11 +1,15 @@
 """The course in JupyterLab: stored notebooks, working copies, settings, mistakes."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from lesson_fixture import good_lesson
+from lesson_fixture import good_lesson, write
 
-from course import exercises, lessons, metadata
+from course import exercises, lab, lessons, metadata
+from course.install import ROOT
 
 NOTEBOOKS = [
     *lessons.find_lessons(),
@@ -28,13 +32,13 @@ def test_jupyterlab_has_nothing_to_add_to_what_is_stored(path: Path) -> None:
 
 def test_the_description_is_that_of_the_kernel() -> None:
     from ipykernel.ipkernel import IPythonKernel
-    from jupyter_client.kernelspec import KernelSpecManager
+    from ipykernel.kernelspec import get_kernel_dict
 
     described = IPythonKernel.language_info
     assert metadata.stored(described["version"]).language_info == described
-    spec = KernelSpecManager().get_kernel_spec("python3")
-    assert metadata.KERNEL["display_name"] == spec.display_name
-    assert metadata.KERNEL["language"] == spec.language
+    spec = get_kernel_dict()
+    assert metadata.KERNEL["display_name"] == spec["display_name"]
+    assert metadata.KERNEL["language"] == spec["language"]
 
 
 def test_tidying_keeps_what_nbgrader_needs_and_nothing_of_a_run() -> None:
@@ -52,3 +56,173 @@ def test_tidying_keeps_what_nbgrader_needs_and_nothing_of_a_run() -> None:
     assert notebook.cells[0].metadata == kept
     metadata.tidy(notebook, metadata.OF_LESSONS)
     assert notebook.cells[0].metadata == {}
+
+
+# --- working copies -------------------------------------------------------------------
+
+ONE, OTHER = "01_rivers.ipynb", "02_rivers.ipynb"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A course of two lessons with their exercises, nothing copied yet."""
+    for kind in lab.KINDS:
+        (tmp_path / kind).mkdir()
+        for name in (ONE, OTHER):
+            write(good_lesson(), tmp_path / kind / name)
+    for name in ("data", "utils", lab.PICTURES):
+        (tmp_path / name).mkdir()
+    (tmp_path / lab.PICTURES / "map.svg").write_text("<svg/>")
+    return tmp_path
+
+
+def copy_of(root: Path, name: str = ONE, kind: str = "notebooks") -> Path:
+    return root / lab.FOLDER / kind / name
+
+
+def edit(path: Path, text: str) -> bytes:
+    """Add a line to a notebook's last cell; return its new content."""
+    notebook = lessons.read(path)
+    notebook.cells[-1].source += f"\n{text}"
+    write(notebook, path)
+    return path.read_bytes()
+
+
+def test_copies_are_made_with_their_surroundings(root: Path) -> None:
+    found = lab.bring_up_to_date(root)
+    assert len(found.made) == 4
+    assert found.refreshed == found.newer == found.unreadable == []
+    for kind in lab.KINDS:
+        original, copied = (
+            lessons.read(root / kind / ONE),
+            lessons.read(copy_of(root, kind=kind)),
+        )
+        assert copied.cells == original.cells, "outputs and counts stay"
+        version = copied.metadata.language_info.pop("version")
+        assert version == platform.python_version()
+        assert copied.metadata == original.metadata
+    assert (root / lab.FOLDER / lab.PICTURES / "map.svg").read_text() == "<svg/>"
+    for name in ("data", "utils"):
+        assert (root / lab.FOLDER / name).resolve() == (root / name).resolve()
+
+
+def test_a_second_start_touches_nothing(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    before = {p: p.stat().st_mtime_ns for p in (root / lab.FOLDER).rglob("*.ipynb")}
+    assert lab.bring_up_to_date(root) == lab.Copies()
+    after = {p: p.stat().st_mtime_ns for p in (root / lab.FOLDER).rglob("*.ipynb")}
+    assert after == before
+
+
+def test_what_its_owner_has_not_touched_is_brought_up_to_date(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    edit(root / "notebooks" / ONE, "A new sentence.")
+    found = lab.bring_up_to_date(root)
+    assert found == lab.Copies(refreshed=[f"notebooks/{ONE}"])
+    assert "A new sentence." in copy_of(root).read_text()
+    assert list(lab.said(found)) == [
+        "Brought up to date, as you had changed nothing there: 01."
+    ]
+
+
+def test_what_its_owner_has_changed_is_never_overwritten(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    mine = edit(copy_of(root), "My note.")
+    assert lab.bring_up_to_date(root) == lab.Copies()
+    edit(root / "notebooks" / ONE, "A new sentence.")
+    found = lab.bring_up_to_date(root)
+    assert found == lab.Copies(newer=[f"notebooks/{ONE}"])
+    assert copy_of(root).read_bytes() == mine
+    (line,) = lab.said(found)
+    assert 'make restore LESSONS="01"' in line
+
+
+def test_without_its_record_every_copy_counts_as_changed(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    (root / lab.FOLDER / lab.RECORD).unlink()
+    before = copy_of(root).read_bytes()
+    edit(root / "notebooks" / ONE, "A new sentence.")
+    assert lab.bring_up_to_date(root) == lab.Copies(newer=[f"notebooks/{ONE}"])
+    assert copy_of(root).read_bytes() == before
+
+
+def test_another_python_is_told_to_the_copies(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.bring_up_to_date(root)
+    mine = edit(copy_of(root), "My note.")
+    monkeypatch.setattr(sys, "version", "3.99.1 (main)")
+    assert len(lab.bring_up_to_date(root).refreshed) == 3
+    assert copy_of(root).read_bytes() == mine
+    other = lessons.read(copy_of(root, OTHER))
+    assert other.metadata.language_info.version == "3.99.1"
+
+
+def test_a_file_of_ones_own_stays(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    own = copy_of(root, "mine.ipynb")
+    write(good_lesson(), own)
+    before = own.read_bytes()
+    lab.bring_up_to_date(root)
+    assert lab.restore(["01", "02"], root) == 0
+    assert own.read_bytes() == before
+
+
+def test_a_broken_original_is_named_and_the_others_are_copied(root: Path) -> None:
+    (root / "notebooks" / ONE).write_text("<<<<<<< HEAD\n")
+    found = lab.bring_up_to_date(root)
+    assert len(found.made) == 3
+    (line,) = found.unreadable
+    assert line.startswith(f"notebooks/{ONE} holds a merge conflict")
+
+
+def test_restore_keeps_what_was_changed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.bring_up_to_date(root)
+    first = copy_of(root).read_bytes()
+    for note in ("My note.", "My other note."):
+        mine = edit(copy_of(root), note)
+        before = set(copy_of(root).parent.iterdir())
+        assert lab.restore(["01"], root) == 0
+        assert copy_of(root).read_bytes() == first
+        (kept,) = set(copy_of(root).parent.iterdir()) - before
+        assert kept.read_bytes() == mine
+        assert kept.name.startswith("01_rivers-yours-")
+        printed = capsys.readouterr().out
+        assert kept.name in printed
+        assert f"my_course/exercises/{ONE} is in its first state already" in printed
+    assert lab.bring_up_to_date(root) == lab.Copies()
+
+
+def test_restore_takes_the_newer_version_of_several(root: Path) -> None:
+    lab.bring_up_to_date(root)
+    for name in (ONE, OTHER):
+        edit(copy_of(root, name, "exercises"), "My answer.")
+        edit(root / "exercises" / name, "A new sentence.")
+    assert lab.restore(["01", "02_rivers"], root) == 0
+    for name in (ONE, OTHER):
+        text = copy_of(root, name, "exercises").read_text()
+        assert "A new sentence." in text
+        assert "My answer." not in text
+
+
+@pytest.mark.parametrize("names", [["01", "09"], []])
+def test_restore_of_no_lesson_does_nothing(
+    root: Path, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.bring_up_to_date(root)
+    mine = edit(copy_of(root), "My note.")
+    assert lab.restore(names, root) == 2
+    assert copy_of(root).read_bytes() == mine
+    said = capsys.readouterr().err
+    assert "'09'" in said if names else "Which lesson?" in said
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git here")
+def test_git_ignores_the_copies_and_the_originals_are_what_git_has() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", "-q", f"{lab.FOLDER}/notebooks/{ONE}"], cwd=ROOT
+    )
+    kept = subprocess.run(["git", "check-ignore", "-q", f"notebooks/{ONE}"], cwd=ROOT)
+    assert (ignored.returncode, kept.returncode) == (0, 1)

@@ -245,6 +245,8 @@ def test_a_lock_out_of_step_is_found(requirement: str, reason: str) -> None:
 COMES_WITH = {
     "botocore": "boto3",
     "ipython": "ipykernel",
+    "jupyter-server": "jupyterlab",
+    "jupyterlab-server": "jupyterlab",
     "traitlets": "nbformat",
     "sagemaker-core": "sagemaker",
 }
