@@ -23,10 +23,10 @@ course: with-docs ## run every lesson; read the result in build/index.html
 test: with-dev ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-lab: install ## open JupyterLab: your own copies of the lessons (LESSONS=03: that one)
+lab: install ## open JupyterLab with your copies of the lessons (LESSONS=03)
 	@$(PY) -m course lab $(LESSONS) -- $(ARGS)
 
-restore: install ## bring your copies of a lesson back to the first state (LESSONS=03)
+restore: install ## bring your copies of a lesson to their first state (LESSONS=03)
 	@$(PY) -m course restore $(LESSONS)
 
 status: install ## the stand-in for AWS: does it run, for whom, what is in it
