@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,12 +97,9 @@ def should_stop_early(
     objective over the same epochs; the job is stopped if its newest value is worse than
     the median of these averages. A job that ended sooner is averaged over all it has.
     """
-    averages = [
-        sum(other[: len(curve)]) / len(other[: len(curve)])
-        for other in finished
-        if other
-    ]
-    if not curve or not averages:
+    epochs = len(curve)
+    averages = [fmean(other[:epochs]) for other in finished if epochs and other]
+    if not averages:
         return False
     typical = median(averages)
     return curve[-1] < typical if maximize else curve[-1] > typical
