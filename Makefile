@@ -13,12 +13,15 @@ PY := .venv/bin/python
 ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python "$(PYTHON)")
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab restore lint bench crash outputs diagrams exercises
+.PHONY: help course site test lab restore lint bench crash outputs diagrams exercises
 .PHONY: lock install clean status reset
 .PHONY: with-dev with-docs find-python
 
 course: with-docs ## run every lesson; read the result in build/index.html
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
+
+site: with-docs ## make the pages of the stored lessons, without running them
+	@$(PY) -m course site
 
 test: with-dev ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)

@@ -36,7 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("run", help="run lessons and build their pages")
     _add_lessons(command)
     _add_workers(command)
+    command.add_argument(
+        "--no-pages", action="store_true", help="leave executed notebooks only"
+    )
     command.set_defaults(run=_run)
+
+    command = commands.add_parser(
+        "site", help="make the pages of the stored notebooks, without running them"
+    )
+    command.set_defaults(run=_site)
 
     command = commands.add_parser(
         "lab", help="open your own copies of the lessons in JupyterLab"
@@ -173,7 +181,21 @@ def _set_up(action: Callable[..., None], **options: object) -> int:
 def _run(options: argparse.Namespace) -> int:
     from course.runner import run_lessons
 
-    return run_lessons(options.lessons, workers=options.workers)
+    return run_lessons(
+        options.lessons, workers=options.workers, pages=not options.no_pages
+    )
+
+
+def _site(options: argparse.Namespace) -> int:
+    from course.site import NoSite, build_site
+
+    try:
+        page = build_site()
+    except NoSite as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"Read the lessons: {page}")
+    return 0
 
 
 def _lab(options: argparse.Namespace) -> int:

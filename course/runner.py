@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import boto3
-import nbformat
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from course import exercises, lessons, pages
+from course import exercises, lessons, site
 from course.billing import EndpointMeter, Estimate, estimate, used
 from course.execution import Execution, execute
 from course.install import ROOT
@@ -176,10 +175,12 @@ def run_lessons(
     build: Path = BUILD,
     environment: Mapping[str, str] | None = None,
     console: Console | None = None,
+    pages: bool = True,
 ) -> int:
     """Run lessons and build their pages; return 0 if all went through, else 1.
 
     Their exercises, which stand beside `folder`, run with them, with their solutions.
+    Without `pages` only the executed notebooks are left, and what became of them.
     `environment` is the kernels' environment; without it the stand-in for AWS is
     started (or the one that runs is used) for as long as the lessons take.
     """
@@ -209,7 +210,7 @@ def run_lessons(
     executions = run_all(
         every, environment, workers or default_workers(), progress, _execute
     )
-    _write_build(executions, folder, build)
+    site.keep(executions, build)
     if on_stand_in:
         client = boto3.client("sagemaker")
         for path in paths:
@@ -232,8 +233,8 @@ def run_lessons(
             markup=False,
             soft_wrap=True,
         )
-    console.print(f"Read the lessons: {_shown(build / 'index.html')}", markup=False)
-    return 1 if failed else 0
+    made = not pages or _make_pages(folder, build, console)
+    return 0 if made and not failed else 1
 
 
 def stand_in_environment() -> dict[str, str]:
@@ -257,34 +258,17 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=120)
 
 
-def _write_build(executions: Sequence[Execution], folder: Path, build: Path) -> None:
-    (build / "notebooks").mkdir(parents=True, exist_ok=True)
-    every = lessons.find_lessons((), folder)
-    failures = {}
-    for item in executions:
-        failures[item.path] = str(item.failure) if item.failure else ""
-        if exercises.is_source(item.path):
-            _write_solved(item, build)
-            continue
-        nbformat.write(item.notebook, build / "notebooks" / item.path.name)
-        page = build / "lessons" / f"{item.path.stem}.html"
-        pages.write_lesson(item.notebook, item.path, every, page, failures[item.path])
-    # A run of some lessons keeps the pages of the others.
-    cards = []
-    for path in every:
-        try:
-            ran = lessons.read(build / "notebooks" / path.name)
-        except lessons.UnreadableNotebook:
-            continue  # not run yet, or a run was ended while it wrote the file
-        cards.append((path, ran, failures.get(path, "")))
-    pages.write_index(cards, folder, build)
-
-
-def _write_solved(item: Execution, build: Path) -> None:
-    page = build / "exercises" / f"{item.path.stem}.html"
-    notebook = exercises.solved(item.notebook)
-    failure = str(item.failure) if item.failure else ""
-    pages.write_exercises(notebook, exercises.copy_of(item.path), page, failure)
+def _make_pages(folder: Path, build: Path, console: Console) -> bool:
+    """Make the pages of a run, and say where they begin, or why there are none."""
+    try:
+        with console.status("Making the pages"):
+            page = site.build_run(folder, build)
+    except site.NoSite as error:
+        text = f"There are no pages of this run. {error}"
+        console.print(text, markup=False, soft_wrap=True)
+        return False
+    console.print(f"Read the lessons: {_shown(page)}", markup=False)
+    return True
 
 
 def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) -> Table:

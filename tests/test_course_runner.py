@@ -1,4 +1,4 @@
-"""Running lessons, the pages they leave, storing outputs, installing."""
+"""Running lessons, what a run leaves, storing outputs, installing."""
 
 import ast
 import asyncio
@@ -14,13 +14,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from exercise_fixture import cell_of, good_exercises, write_exercises
 from lesson_fixture import good_lesson, small_notebook, write, write_course
 from nbformat.v4 import new_markdown_cell
 from rich.console import Console
 
-from course import install, lessons, outputs, pages, pythons, runner
+from course import install, lessons, outputs, pythons, runner, site
 from course.billing import EndpointMeter, estimate, used
 from course.execution import (
     UnknownParameter,
@@ -31,14 +30,6 @@ from course.execution import (
 from course.exercises import bring_up_to_date
 from course.install import ROOT, SetupError, check_version, uv_settings
 from course.linter import FIRST_CELL
-
-LOADS = {
-    "script": "src",
-    "link": "href",
-    "img": "src",
-    "iframe": "src",
-    "source": "src",
-}
 
 
 def plain_console() -> Console:
@@ -54,6 +45,7 @@ def run(folder: Path, *names: str, workers: int = 2) -> tuple[int, str]:
         build=folder / "build",
         environment=os.environ | {"PYTHONPATH": str(ROOT)},  # for utils
         console=console,
+        pages=False,
     )
     return code, console.file.getvalue()
 
@@ -109,9 +101,8 @@ def test_what_a_failing_lesson_did_is_kept(built) -> None:
     assert printed[1][0].text == "kept\n"
     assert printed[2][0].ename == "KeyError"
     assert printed[3] == []
-    page = (folder / "build" / "lessons" / "03_broken.html").read_text()
-    assert "This lesson stopped at cell 4" in page
-    assert "kept" in page
+    ran = site.results(folder / "build")["notebooks/03_broken.ipynb"]
+    assert ran.failure.startswith("cell 4, In [3]")
 
 
 def test_progress_names_lesson_step_and_elapsed(built) -> None:
@@ -145,144 +136,25 @@ def test_executed_notebooks_are_left(built) -> None:
     assert counts == list(range(1, 8))
 
 
-def test_the_index_has_a_picture_title_promise_and_minutes_for_each(built) -> None:
+def test_a_run_of_one_lesson_keeps_what_became_of_the_others(built) -> None:
     folder, _, _ = built
-    soup = BeautifulSoup((folder / "build" / "index.html").read_text(), "html.parser")
-    cards = soup.find_all("li", class_="card")
-    assert len(cards) == 3
-    first = cards[0]
-    assert "Rivers, high level" in first.h2.text
-    assert "You learn to say how long a river is." in first.text
-    assert "10 minutes of reading" in first.text
-    pictures = [folder / "build" / card.img["src"] for card in cards[:2]]
-    assert pictures[0].read_bytes().startswith(b"\x89PNG")
-    # The twin draws the same figure, so it is shown by its diagram.
-    assert pictures[1].read_bytes().startswith(b"<svg")
-    assert [card.img["alt"] for card in cards[:2]] == [
-        "The river grows by a line a year.",
-        "A river that flows from left to right",
-    ]
-    assert "No picture" in cards[2].text
-    assert (folder / "build" / first.a["href"]).exists()
-    assert "stopped at cell 4" in cards[2].text
-
-
-def test_what_is_pasted_or_broken_is_no_obstacle_to_the_pages(tmp_path: Path) -> None:
-    """A picture as a data URI, a link too long for a file, a figure in no base64."""
-    notebook, pasted = good_lesson(), f"data:image/png;base64,{'A' * 5000}"
-    notebook.cells[0].source += f"\n\n![a]({pasted})\n\n[b]({'b' * 5000})"
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                output.data["image/png"] = "nobase6"
-    folder, build = tmp_path / "notebooks", tmp_path / "build"
-    path, *every = write_course(folder)
-    pages.write_lesson(notebook, path, every, build / "lessons" / "01_rivers.html", "")
-    pages.write_index([(path, notebook, "")], folder, build)
-    soup = BeautifulSoup((build / "index.html").read_text(), "html.parser")
-    assert soup.find("li", class_="card").img["src"].endswith(".svg")
-    assert pasted in (build / "lessons" / "01_rivers.html").read_text()
-
-
-def test_no_two_lessons_have_the_same_picture(tmp_path: Path) -> None:
-    cards = [(path, lessons.read(path), "") for path in lessons.find_lessons()]
-    pages.write_index(cards, lessons.NOTEBOOKS, tmp_path)
-    files = {file.name: file.read_bytes() for file in (tmp_path / "figures").iterdir()}
-    assert len(set(files.values())) == len(files) == len(cards)
-    # It draws nothing itself; the plot that it shows is lesson 01's.
-    assert "00_start_here.svg" in files
-
-
-def test_the_index_says_where_to_work_in_a_lesson(built) -> None:
-    text = (built[0] / "build" / "index.html").read_text()
-    soup = BeautifulSoup(text, "html.parser")
-    main = " ".join(soup.main.text.split())
-    link = soup.find("a", string="notebooks/")
-    assert (built[0] / "build" / link["href"]).resolve() == built[0].resolve()
-    assert "the folder notebooks/ of the course" in main
-    assert "make lab opens" in main
-
-
-def pages_of(folder: Path) -> list[Path]:
-    found = sorted((folder / "build").rglob("*.html"))
-    assert found
-    return found
-
-
-def foreign_loads(page: str) -> list[str]:
-    """Return what a browser would fetch from elsewhere when it opens the page."""
-    soup = BeautifulSoup(page, "html.parser")
-    found = [
-        tag[attribute]
-        for name, attribute in LOADS.items()
-        for tag in soup.find_all(name)
-        if re.match(r"(https?:)?//", tag.get(attribute, ""))
-    ]
-    styles = " ".join(tag.text for tag in soup.find_all("style"))
-    return found + re.findall(r"(?:@import|url\()[^;)]*//[^;)]*", styles)
-
-
-def test_pages_load_nothing_from_elsewhere(built) -> None:
-    for page in pages_of(built[0]):
-        assert foreign_loads(page.read_text()) == [], page.name
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        '<script src="https://cdn.example/require.js"></script>',
-        '<script src="//cdn.example/require.js"></script>',
-        '<link rel="stylesheet" href="http://cdn.example/x.css">',
-        "<style>@import 'https://cdn.example/x.css';</style>",
-        "<style>a { background: url(https://cdn.example/x.png) }</style>",
-    ],
-)
-def test_a_foreign_load_is_found(tag: str) -> None:
-    assert foreign_loads(f"<html><head>{tag}</head></html>")
-
-
-def test_diagrams_are_part_of_the_page(built) -> None:
-    page = (built[0] / "build" / "lessons" / "01_rivers.html").read_text()
-    images = BeautifulSoup(page, "html.parser").find_all("img")
-    kinds = [image["src"].partition(";")[0] for image in images]
-    assert kinds.count("data:image/svg+xml") == 2
-    assert kinds.count("data:image/png") == 1
-    assert len(kinds) == 3
-
-
-def test_pages_can_be_read_by_everybody(built) -> None:
-    for page in pages_of(built[0]):
-        soup = BeautifulSoup(page.read_text(), "html.parser")
-        assert soup.html["lang"] == "en"
-        assert soup.title.text
-        assert soup.find("main", id="main")
-        assert len(soup.find_all("h1")) == 1
-        for image in soup.find_all("img"):
-            assert len(image["alt"]) > 10
-            assert "No description" not in image["alt"]
-        ids = [tag["id"] for tag in soup.find_all(id=True)]
-        assert len(ids) == len(set(ids))
-
-
-def test_links_between_lessons_lead_to_pages(built) -> None:
-    folder, _, _ = built
-    page = folder / "build" / "lessons" / "01_rivers.html"
-    soup = BeautifulSoup(page.read_text(), "html.parser")
-    targets = [tag["href"] for tag in soup.find_all("a") if tag["href"][0] != "#"]
-    assert "02_rivers.html" in targets
-    inside = [target for target in targets if "://" not in target]
-    assert len(inside) < len(targets)
-    for target in inside:
-        assert (page.parent / target).exists(), target
-
-
-def test_a_run_of_one_lesson_keeps_the_others_in_the_index(built) -> None:
-    folder, _, _ = built
+    before = site.results(folder / "build")
     code, text = run(folder, "02")
     assert code == 0
     assert "01_rivers" not in text
-    soup = BeautifulSoup((folder / "build" / "index.html").read_text(), "html.parser")
-    assert len(soup.find_all("li", class_="card")) == 3
+    after = site.results(folder / "build")
+    changed = [name for name, ran in after.items() if ran != before[name]]
+    assert changed == ["notebooks/02_rivers.ipynb"]
+    assert len(after) == 3
+
+
+def test_a_run_that_was_ended_while_it_wrote_is_no_obstacle(tmp_path: Path) -> None:
+    write_course(tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "results.json").write_text('{"notebooks/01_ri')
+    code, text = run(tmp_path, "02")
+    assert code == 0, text
+    assert list(site.results(tmp_path / "build")) == ["notebooks/02_rivers.ipynb"]
 
 
 def test_the_longest_lesson_starts_first_and_stays_in_its_place(
@@ -314,6 +186,7 @@ def run_with_exercises(folder: Path, notebook: nbformat.NotebookNode) -> tuple:
         build=folder / "build",
         environment=os.environ | {"PYTHONPATH": str(ROOT)},
         console=console,
+        pages=False,
     )
     return code, console.file.getvalue()
 
@@ -325,26 +198,18 @@ def test_a_clone_of_the_course_may_be_called_source(tmp_path: Path) -> None:
     assert code == 0, text
     assert "01_rivers             passed" in text
     assert "exercises/01_rivers   passed" in text
-    assert (folder / "build" / "lessons" / "01_rivers.html").exists()
+    assert (folder / "build" / "exercises" / "01_rivers.ipynb").exists()
 
 
-def test_solved_exercises_are_shown_beside_their_lesson(tmp_path: Path) -> None:
+def test_solved_exercises_are_left_without_marks(tmp_path: Path) -> None:
     code, text = run_with_exercises(tmp_path, good_exercises())
     assert code == 0, text
     assert "exercises/01_rivers   passed" in text
-    build = tmp_path / "build"
-    first, second = BeautifulSoup(
-        (build / "index.html").read_text(), "html.parser"
-    ).select(".card")
-    assert first.find("a", href="exercises/01_rivers.html")
-    assert not second.find("a", href=re.compile("exercises"))
-    page = (build / "exercises" / "01_rivers.html").read_text()
-    assert "1230" in page
-    assert "BEGIN SOLUTION" not in page
-    for tag in BeautifulSoup(page, "html.parser").find_all("a", href=True):
-        target = tag["href"].partition("#")[0]
-        if target:
-            assert (build / "exercises" / target).exists(), target
+    notebook = lessons.read(tmp_path / "build" / "exercises" / "01_rivers.ipynb")
+    answer = cell_of(notebook, "task-1")
+    assert "1230" in answer.source
+    assert "BEGIN SOLUTION" not in answer.source
+    assert answer.execution_count
 
 
 def test_exercises_whose_solution_fails_fail_the_run(tmp_path: Path) -> None:
@@ -354,8 +219,8 @@ def test_exercises_whose_solution_fails_fail_the_run(tmp_path: Path) -> None:
     code, text = run_with_exercises(tmp_path, notebook)
     assert code == 1
     assert "exercises/01_rivers failed at cell 5" in text
-    page = (tmp_path / "build" / "exercises" / "01_rivers.html").read_text()
-    assert "The Rhine is longer than that." in page
+    ran = site.results(tmp_path / "build")["exercises/01_rivers.ipynb"]
+    assert "The Rhine is longer than that." in ran.failure
 
 
 def test_an_unknown_lesson_is_an_error(tmp_path: Path) -> None:
@@ -395,18 +260,14 @@ def test_a_dead_kernel_s_reason_is_not_jupyter_s_warning(tmp_path: Path) -> None
     _, text = run(tmp_path)
     (line,) = re.findall("^01_dies failed at .*$", text, re.MULTILINE)
     assert line.endswith("DeadKernelError: Kernel died")
-    page = (tmp_path / "build" / "lessons" / "01_dies.html").read_text()
-    assert "Kernel died" in page
-    assert "IPKernelApp" not in text + page
+    failure = site.results(tmp_path / "build")["notebooks/01_dies.ipynb"].failure
+    assert "Kernel died" in failure
+    assert "IPKernelApp" not in text + failure
 
 
 CONFLICT = """{
  "cells": [
-<<<<<<< HEAD
- ],
-=======
-  {}],
->>>>>>> theirs
+from course import install, lessons, outputs, pythons, runner, site
 """
 
 
@@ -420,11 +281,10 @@ def test_a_merge_conflict_fails_one_lesson_and_stops_no_other(tmp_path: Path) ->
     (line,) = re.findall("^01_torn failed at .*$", text, re.MULTILINE)
     assert "01_torn.ipynb holds a merge conflict (line 3)" in line
     assert "git checkout --ours" in line
-    index = (tmp_path / "build" / "index.html").read_text()
-    page = (tmp_path / "build" / "lessons" / "01_torn.html").read_text()
-    for shown in (index, page):
-        assert "01_torn.ipynb holds a merge conflict" in shown
-    assert BeautifulSoup(page, "html.parser").h1
+    failure = site.results(tmp_path / "build")["notebooks/01_torn.ipynb"].failure
+    assert "01_torn.ipynb holds a merge conflict" in failure
+    page = lessons.read(tmp_path / "build" / "notebooks" / "01_torn.ipynb")
+    assert lessons.title(page) == "01 01_torn.ipynb can't be read"
 
 
 @pytest.mark.parametrize(

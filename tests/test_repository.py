@@ -299,6 +299,8 @@ NOT_IMPORTED = {"awscli", "check-jsonschema", "ipykernel", "jupyterlab", "nbval"
 NOT_IMPORTED |= {"pytest-xdist", "ruff"}
 # moto's server and the SDK, which are imported, import these and don't ask for them.
 NOT_IMPORTED |= {"docker", "flask", "flask-cors"}
+# The tests in a browser import these where they are, and are skipped elsewhere.
+NOT_IMPORTED |= {"playwright", "axe-playwright-python"}
 
 
 def test_every_package_that_is_required_is_used() -> None:
@@ -426,6 +428,7 @@ for service in SERVICES:
     if service.responder.startswith("moto_services"):
         create_backend_app(service.name)
 
+import course.site
 import nbclient, matplotlib.pyplot, sagemaker.serve, sagemaker.train
 import sagemaker.mlops.feature_store, sagemaker.mlops.workflow
 from sagemaker.train import ModelTrainer
@@ -563,8 +566,10 @@ def test_links_lead_to_files() -> None:
             assert (ROOT / target).exists(), target
 
 
-def workflow() -> Path:
-    return ROOT / ".github" / "workflows" / "tests.yml"
+WORKFLOWS = ROOT / ".github" / "workflows"
+EACH_WORKFLOW = pytest.mark.parametrize(
+    "workflow", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name
+)
 
 
 def check_workflow(path: Path) -> subprocess.CompletedProcess:
@@ -573,19 +578,21 @@ def check_workflow(path: Path) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_workflow_has_the_form_that_github_wants() -> None:
-    done = check_workflow(workflow())
+@EACH_WORKFLOW
+def test_a_workflow_has_the_form_that_github_wants(workflow: Path) -> None:
+    done = check_workflow(workflow)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_workflow_of_another_form_is_found(tmp_path: Path) -> None:
-    broken = tmp_path / "tests.yml"
-    broken.write_text(workflow().read_text().replace("runs-on:", "runs_on:"))
+@EACH_WORKFLOW
+def test_a_workflow_of_another_form_is_found(workflow: Path, tmp_path: Path) -> None:
+    broken = tmp_path / workflow.name
+    broken.write_text(workflow.read_text().replace("runs-on:", "runs_on:"))
     assert check_workflow(broken).returncode == 1
 
 
 def test_the_workflow_covers_what_the_course_supports() -> None:
-    text = workflow().read_text()
+    text = (WORKFLOWS / "tests.yml").read_text()
     pythons = re.search(r"python: \[(.*)\]", text)[1]
     expected = [f'"3.{minor}"' for minor in range(OLDEST[1], NEWEST[1] + 1)]
     assert pythons.split(", ") == expected
@@ -593,8 +600,28 @@ def test_the_workflow_covers_what_the_course_supports() -> None:
     assert ".ci/run" in text
 
 
-def test_actions_are_pinned() -> None:
-    used = re.findall(r"uses: (\S+)", workflow().read_text())
+@EACH_WORKFLOW
+def test_a_workflow_may_only_read_unless_a_job_needs_more(workflow: Path) -> None:
+    text = workflow.read_text()
+    everywhere = re.findall(r"^permissions:\n((?:  .*\n)+)", text, re.MULTILINE)
+    assert everywhere == ["  contents: read\n"]
+    more = re.findall(r"^ +([\w-]+): write$", text, re.MULTILINE)
+    assert more == (["pages", "id-token"] if workflow.name == "pages.yml" else [])
+
+
+def test_the_site_is_published_from_main_as_make_site_makes_it() -> None:
+    text = (WORKFLOWS / "pages.yml").read_text()
+    assert re.findall(r"^ +run: (.*)$", text, re.MULTILINE) == [
+        "make site PYTHON=python"
+    ]
+    assert "  push:\n    branches: [main]\n" in text
+    assert "pull_request" not in text
+    assert re.findall(r"^ +path: (.*)$", text, re.MULTILINE) == ["build/site"]
+
+
+@EACH_WORKFLOW
+def test_actions_are_pinned(workflow: Path) -> None:
+    used = re.findall(r"uses: (\S+)", workflow.read_text())
     assert used
     for action in used:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action

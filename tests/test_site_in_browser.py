@@ -1,0 +1,171 @@
+"""The course's pages in a browser: for everybody, offline, on a phone, on paper.
+
+Skipped where there is no browser, or what makes the pages is not installed.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from site_fixture import pages
+from test_site import run_of_a_course
+
+from course import lessons, site
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+pytestmark = [
+    pytest.mark.skipif(not BROWSER, reason="no Chromium or Chrome on this machine"),
+    pytest.mark.skipif(
+        not site.DOCS_PYTHON.exists(), reason="what makes pages is not installed"
+    ),
+]
+WIDE, PHONE = {"width": 1300, "height": 1000}, {"width": 400, "height": 800}
+# The colours of code are the same on all pages, and to compare each takes long: these
+# pages, in Python and in the shell's language, stand for all.
+WITH_CODE = ("readme", "01_boston_batch_transform_high_level", "03_broken")
+EXCEPT_CODE = {"exclude": [[".highlight"]]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The course's site, and that of a run in which a lesson failed."""
+    folder = tmp_path_factory.mktemp("sites")
+    stored = site.build_site(folder / "stored").parent
+    root = folder / "a course"
+    site.keep(run_of_a_course(root), root / "build")
+    return [stored, site.build_run(root / "notebooks", root / "build").parent / "run"]
+
+
+@pytest.fixture
+def page(browser, request: pytest.FixtureRequest) -> Iterator[object]:
+    """A page of the width and the mode that a test asks for, with no network."""
+    view = browser.new_context(offline=True, **getattr(request, "param", {}))
+    yield view.new_page()
+    view.close()
+
+
+def violations(page, code: bool, rules: tuple[str, ...] = ()) -> list[str]:
+    """Return what axe finds on the open page."""
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    found = axe.run(page, None if code else EXCEPT_CODE, options).response
+    return [
+        f"{violation['id']}: {node['html'][:150]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+LIGHT = {"viewport": WIDE, "color_scheme": "light"}
+DARK = {"viewport": WIDE, "color_scheme": "dark"}
+
+
+@pytest.mark.parametrize("page", [LIGHT, DARK], ids=["light", "dark"], indirect=True)
+def test_pages_are_for_everybody_and_ask_for_nothing(sites, page, request) -> None:
+    """In the dark, only the colours differ."""
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    said: list[str] = []
+    page.on("console", lambda line: said.append(f"{line.type}: {line.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    dark = "dark" in request.node.name
+    found = {}
+    for file in [file for folder in sites for file in pages(folder)]:
+        page.goto(file.as_uri())
+        mode = page.evaluate("document.documentElement.dataset.theme")
+        assert mode == ("dark" if dark else "light")
+        rules = ("color-contrast",) if dark else ()
+        if wrong := violations(page, file.stem in WITH_CODE, rules):
+            found[str(file)] = wrong
+    assert found == {}
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert [line for line in said if line.startswith("error")] == []
+
+
+def test_what_is_not_for_everybody_is_found(page, tmp_path: Path) -> None:
+    file = tmp_path / "a.html"
+    file.write_text("<html><p style='color: #ddd; background: #fff'>Hello</p></html>")
+    page.goto(file.as_uri())
+    assert {line.partition(":")[0] for line in violations(page, code=True)} >= {
+        "color-contrast",
+        "html-has-lang",
+    }
+
+
+SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
+
+
+@pytest.mark.parametrize("page", [{"viewport": PHONE}], ids=["phone"], indirect=True)
+def test_no_page_goes_sideways_on_a_phone(sites, page) -> None:
+    wide = []
+    for file in [file for folder in sites for file in pages(folder)]:
+        page.goto(file.as_uri())
+        if page.evaluate(SIDEWAYS) > 0:
+            wide.append(str(file))
+    assert wide == []
+    page.evaluate("document.querySelector('article').style.width = '500px'")
+    assert page.evaluate(SIDEWAYS) > 0
+
+
+@pytest.mark.parametrize("page", [{"viewport": PHONE}], ids=["phone"], indirect=True)
+def test_labels_of_drawings_can_be_read_on_a_phone(sites, page) -> None:
+    """A drawing is 525 points wide, and its smallest label has 8 of them."""
+    shown = 0
+    for path in lessons.find_lessons():
+        page.goto((sites[0] / "lessons" / f"{path.stem}.html").as_uri())
+        for image in page.query_selector_all(".diagram img"):
+            assert image.evaluate("image => image.width") >= 10 * 525 / 8.5
+            assert image.evaluate("image => image.parentElement.clientWidth") <= 400
+            shown += 1
+    assert shown > 8
+
+
+@pytest.mark.parametrize("page", [{"viewport": WIDE}], ids=["wide"], indirect=True)
+def test_the_search_finds_a_term_without_a_network(sites, page) -> None:
+    page.goto((sites[0] / "search.html").as_uri() + "?q=artifact")
+    page.wait_for_selector("#search-results li a")
+    found = page.inner_text("#search-results")
+    assert "Glossary" in found
+    assert "01 Boston housing" in found
+
+
+@pytest.mark.parametrize("page", [{"viewport": WIDE}], ids=["wide"], indirect=True)
+def test_code_can_be_copied_and_outputs_not(sites, page) -> None:
+    (path,) = lessons.find_lessons(["01"])
+    page.goto((sites[0] / "lessons" / f"{path.stem}.html").as_uri())
+    page.wait_for_selector(".cell_input .copybtn", state="attached")
+    inputs = page.query_selector_all(".cell_input .highlight")
+    assert len(page.query_selector_all(".cell_input .copybtn")) == len(inputs)
+    assert page.query_selector_all(".cell_output .copybtn") == []
+
+
+@pytest.mark.parametrize("page", [{"viewport": WIDE}], ids=["wide"], indirect=True)
+def test_paper_has_the_text_alone_and_all_of_it(sites, page) -> None:
+    (path,) = lessons.find_lessons(["01"])
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.goto((sites[0] / "lessons" / f"{path.stem}.html").as_uri())
+    for bar in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".prev-next-footer"):
+        assert not page.is_visible(bar), bar
+    assert page.is_visible("article h1")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('article pre')]"
+        ".filter(pre => pre.scrollWidth > pre.clientWidth + 1).length"
+    )
+    assert cut == 0
