@@ -585,6 +585,8 @@ PLAYED = [
     ("Endpoint", "InService Deleting -", ["delete"]),
     ("Endpoint", "Failed -", ["delete"]),
     ("Endpoint", "Deleting Deleting -", []),
+    ("HyperParameterTuningJob", "InProgress Stopping Stopped", ["stop"]),
+    ("HyperParameterTuningJob", "Stopping Stopping Stopped", []),
     ("TrainingJob", "InProgress Stopping Stopping Stopped", ["stop"]),
     ("TrainingJob", "Stopping Stopping Stopped", []),
     ("TransformJob", "InProgress Completed", ["stop"]),
@@ -676,12 +678,12 @@ def test_waiting_has_an_end(monkeypatch):
 
 # --- the list of kinds ----------------------------------------------------------------
 
-TUNING = Kind("HyperParameterTuningJob", "tuning job", **JOB, is_record=True)
+PROCESSING = Kind("ProcessingJob", "processing job", **JOB, is_record=True)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, TUNING], ids=lambda kind: kind.noun)
+@pytest.mark.parametrize("kind", [*KINDS, PROCESSING], ids=lambda kind: kind.noun)
 def test_the_names_of_a_kind_are_those_of_the_service_model(kind):
-    """Of a tuning job too, which is one row more."""
+    """Of a processing job too, which is one row more."""
     operations = own_data_loader().load_service_model("sagemaker", "service-2")
     methods = {xform_name(name) for name in operations["operations"]}
     verbs = {"List", "Describe"}

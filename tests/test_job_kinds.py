@@ -12,7 +12,7 @@ import pytest
 from local_aws.errors import INTERNAL_ERROR, StorageError
 from local_aws.jobs import attempts
 from local_aws.jobs.engine import CLOSE_SECONDS, MAX_RUNNING, JobEngine
-from local_aws.jobs.job import JobFailed, JobStopped, NotInProgress
+from local_aws.jobs.job import JobFailed, JobStopped, NotInProgress, Observer
 from local_aws.jobs.kinds import KINDS, JobKind
 from local_aws.persistence import resources as persisted
 from local_aws.persistence.resources import Resources
@@ -240,6 +240,74 @@ def test_coordinators_take_no_threads(engine, resources, kind, monkeypatch):
     ended(resources, coordinator, "one")
     assert found["one-001"] == 8
     assert worker in KINDS
+
+
+def test_who_waits_for_a_job_is_told_of_its_end(engine, resources, kind):
+    told = threading.Event()
+    trivial = kind(lambda job: None)
+    observer = Observer(ended=told.set)
+    engine.begin(trivial, REGION, "one", {}, "arn", {"team": "a"}, observer)
+    assert told.wait(PATIENCE_S)
+    assert resources.get(REGION, trivial, "one")["Status"] == "Completed"
+    assert resources.tags("arn") == {"team": "a"}
+
+
+def test_who_waits_for_a_job_without_a_place_is_told_of_its_stop(
+    engine, resources, kind
+):
+    told, go_on = threading.Event(), threading.Event()
+    trivial = kind(lambda job: go_on.wait(PATIENCE_S))
+    for number in range(MAX_RUNNING):
+        start(engine, resources, trivial, str(number))
+    engine.begin(trivial, REGION, "waits", {}, "arn", {}, Observer(ended=told.set))
+    engine.request_stop(trivial, REGION, "waits")
+    assert told.wait(PATIENCE_S)
+    assert resources.get(REGION, trivial, "waits")["Status"] == "Stopped"
+    go_on.set()
+
+
+def test_a_job_that_is_over_needs_no_stop(engine, resources, kind):
+    trivial = kind(lambda job: None)
+    start(engine, resources, trivial, "one")
+    ended(resources, trivial, "one")
+    engine.request_stop(trivial, REGION, "one")
+    engine.request_stop(trivial, REGION, "nobody")
+    assert resources.get(REGION, trivial, "one")["Status"] == "Completed"
+
+
+def test_a_job_that_coordinates_goes_on_in_the_next_process(resources, tmp_path, kind):
+    runs = []
+
+    def run(job):
+        runs.append(job.name)
+        if len(runs) == 1:
+            assert job.woken.wait(PATIENCE_S)
+            job.check()
+
+    coordinator = kind(run, "c", coordinates=True)
+    first = JobEngine(resources, None, tmp_path / "jobs")
+    start(first, resources, coordinator, "one")
+    deadline = time.monotonic() + PATIENCE_S
+    while not runs:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.close()
+    assert resources.get(REGION, coordinator, "one")["Status"] == "InProgress"
+    second = JobEngine(resources, None, tmp_path / "jobs")
+    second.restore()
+    assert ended(resources, coordinator, "one")["Status"] == "Completed"
+    assert runs == ["one", "one"]
+    second.close()
+
+
+def test_how_long_all_attempts_have_run(monkeypatch):
+    record = {}
+    set_clocks(monkeypatch, wall=[], steady=[0.0, 10.5, 30.0, 34.0])
+    assert attempts.so_far(record) == 0
+    attempts.begin(record, 100.0)
+    attempts.end(record, 110.5)
+    attempts.begin(record, 130.0)
+    assert attempts.so_far(record) == 14.5
 
 
 def test_one_attempt_is_billed_from_its_start_to_its_end(monkeypatch):

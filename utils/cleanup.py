@@ -50,6 +50,7 @@ ENDPOINT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 # In the order in which they are removed: what runs, then what it was made of. Source of
 # names and statuses: botocore sagemaker service model.
 KINDS = (
+    Kind("HyperParameterTuningJob", "tuning job", **JOB, is_record=True),
     Kind("TrainingJob", "training job", **JOB, component="training", is_record=True),
     Kind("TransformJob", "transform job", **JOB, component="transform", is_record=True),
     Kind("Endpoint", "endpoint", ENDPOINT | {"Deleting"}, component="hosting"),

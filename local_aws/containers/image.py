@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from local_aws.containers.tuning import Tuning
+
 
 @dataclass(frozen=True)
 class Image:
@@ -38,3 +40,7 @@ class Image:
     def hyperparameter_names(self) -> Collection[str]:
         """All names that a request's hyperparameters may have."""
         return importlib.import_module(f"{self.module}.hyperparameters").NAMES
+
+    def tuning(self) -> Tuning:
+        """What a tuning job may search, and by which metrics."""
+        return importlib.import_module(f"{self.module}.tuning").TUNING

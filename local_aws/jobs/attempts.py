@@ -26,6 +26,13 @@ def running_for(record: dict) -> float:
     return time.monotonic() - record[_STEADY]
 
 
+def so_far(record: dict) -> float:
+    """How long all attempts have run, the present one too."""
+    done = [end - start for start, end in record.get(_KEY, []) if end is not None]
+    runs = len(done) < len(record.get(_KEY, []))
+    return sum(done) + (running_for(record) if runs else 0.0)
+
+
 def end(record: dict, now: float) -> None:
     """The attempt that runs ends, if there is one."""
     attempts = record.get(_KEY, [])

@@ -6,7 +6,9 @@ import os
 import shutil
 import threading
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 from local_aws.clients import Clients
@@ -15,10 +17,12 @@ from local_aws.jobs.job import (
     Job,
     JobFailed,
     JobStopped,
+    NotInProgress,
+    Observer,
     ShuttingDown,
 )
-from local_aws.jobs.kinds import KINDS, UNFINISHED
-from local_aws.persistence.resources import Resources
+from local_aws.jobs.kinds import KINDS, UNFINISHED, JobKind
+from local_aws.persistence.resources import NotFound, Resources
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ CLOSE_SECONDS = 5
 # How long the end of a job waits for another try when the disk has no room for it.
 FULL_DISK_SECONDS = 1
 
+# Of a job that nobody waits for.
+NOBODY = Observer()
+
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -43,7 +50,8 @@ class JobEngine:
     def __init__(self, resources: Resources, clients: Clients, folder: Path) -> None:
         """`folder` holds the running jobs' files; what an earlier run left is removed.
 
-        A job that an earlier run left unfinished becomes Failed.
+        A job that an earlier run left unfinished becomes Failed; `restore` takes up
+        those that coordinate others.
         """
         self._resources = resources
         self._clients = clients
@@ -61,22 +69,64 @@ class JobEngine:
 
     def _fail_unfinished(self) -> None:
         for kind in KINDS.values():
-            for region, name in self._resources.with_value(
-                kind.name, kind.status, UNFINISHED
-            ):
-                self._resources.update(region, kind.name, name, kind.fail_internally)
+            if not kind.coordinates:
+                for region, name in self._unfinished(kind):
+                    self._resources.update(
+                        region, kind.name, name, kind.fail_internally
+                    )
 
-    def start(self, kind: str, region: str, name: str) -> None:
+    def restore(self) -> None:
+        """Take up the jobs that coordinate others where an earlier run left them."""
+        for kind in KINDS.values():
+            if kind.coordinates:
+                for region, name in self._unfinished(kind):
+                    self.start(kind.name, region, name)
+
+    def _unfinished(self, kind: JobKind) -> list[tuple[str, str]]:
+        found = self._resources.with_value(kind.name, kind.status, UNFINISHED)
+        return list(found)
+
+    def begin(
+        self,
+        kind: str,
+        region: str,
+        name: str,
+        record: dict,
+        arn: str,
+        tags: Mapping[str, str],
+        observer: Observer,
+    ) -> None:
+        """Make the record of a new job, for a job that coordinates, and start it."""
+        KINDS[kind].create(record)
+        self._resources.create(region, kind, name, record, arn, tags)
+        self.start(kind, region, name, observer)
+
+    def start(
+        self, kind: str, region: str, name: str, observer: Observer = NOBODY
+    ) -> None:
         """Run the job of this kind and name when a place is free."""
         folder = self._folder / uuid.uuid4().hex
         job = Job(
-            KINDS[kind], region, name, self._resources, self._clients, folder, self
+            KINDS[kind],
+            region,
+            name,
+            self._resources,
+            self._clients,
+            folder,
+            self,
+            observer,
         )
         pool = self._coordinators if job.kind.coordinates else self._workers
         with self._lock:
             if self._closing.is_set():
                 return  # it will have failed, like those that ran
             self._running[kind, region, name] = job, pool.submit(self._run, job)
+
+    def request_stop(self, kind: str, region: str, name: str) -> None:
+        """Have a job stopped, unless it has ended or stops already."""
+        with suppress(NotInProgress, NotFound):
+            self._resources.update(region, kind, name, KINDS[kind].request_stop)
+            self.stop(kind, region, name)
 
     def stop(self, kind: str, region: str, name: str) -> None:
         """Tell a job that it is to stop; one that has no place yet needs none."""
@@ -101,6 +151,7 @@ class JobEngine:
                 # A job of the same name may have begun since this one was deleted.
                 if key in self._running and self._running[key][0] is job:
                     del self._running[key]
+            job.observer.ended()
 
     def _work(self, job: Job) -> tuple[str, str | None]:
         """Run the job; returns its outcome and the reason of a failure."""
@@ -156,7 +207,9 @@ class JobEngine:
         wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
 
     def close(self) -> None:
-        """End all jobs; those that ran become Failed."""
+        """End all jobs; those that ran become Failed, but for those that coordinate
+        others: the next run takes them up.
+        """
         self.prepare_to_close()
         self._fail_unfinished()
 

@@ -46,6 +46,17 @@ class ShuttingDown(Exception):
     """The stand-in is going away."""
 
 
+@dataclass(frozen=True)
+class Observer:
+    """Who waits for a job: told of each value of a metric, and of the job's end.
+
+    Called on threads of the job, which it must not hold up.
+    """
+
+    measured: Callable[[str, float], None] = lambda name, value: None
+    ended: Callable[[], None] = lambda: None
+
+
 @dataclass
 class Job:
     """One job while it runs.
@@ -65,6 +76,7 @@ class Job:
     clients: Clients
     folder: Path
     engine: "JobEngine"
+    observer: Observer = Observer()
     threads: int = 1
     ended_by: type[Exception] | None = None
     woken: threading.Event = field(default_factory=threading.Event)

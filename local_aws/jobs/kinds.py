@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local_aws.errors import INTERNAL_ERROR
-from local_aws.jobs import attempts, training, transform
+from local_aws.jobs import attempts, training, transform, tuning
 from local_aws.jobs.job import (
     MAX_FAILURE_REASON,
     Job,
@@ -29,7 +29,8 @@ class JobKind:
     ShuttingDown. `entered(record, status, now)` is called whenever the record enters
     another status, or secondary status, for what the kind notes besides. A kind that
     `coordinates` waits for other jobs: it gets no share of the machine, and no place
-    that those jobs need.
+    that those jobs need; it goes on in the stand-in's next process, where `run` is
+    called again.
     """
 
     name: str
@@ -109,6 +110,14 @@ _ROWS = (
         status="TransformJobStatus",
         start_time="TransformStartTime",
         end_time="TransformEndTime",
+    ),
+    JobKind(
+        name="hyper-parameter-tuning-job",
+        run=tuning.run,
+        status="HyperParameterTuningJobStatus",
+        start_time="_start_time",
+        end_time="HyperParameterTuningEndTime",
+        coordinates=True,
     ),
 )
 

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import regex
@@ -25,8 +26,13 @@ MATCH_SECONDS = 1.0
 class MetricCollector:
     """Give it every log line; it keeps each value with the time it was printed."""
 
-    def __init__(self, definitions: list[dict[str, str]]) -> None:
+    def __init__(
+        self,
+        definitions: list[dict[str, str]],
+        on_value: Callable[[str, float], None] = lambda name, value: None,
+    ) -> None:
         """`definitions` are MetricDefinitions: [{"Name": ..., "Regex": ...}]."""
+        self._on_value = on_value
         self._patterns = {
             definition["Name"]: regex.compile(definition["Regex"])
             for definition in definitions
@@ -45,6 +51,7 @@ class MetricCollector:
             # The value is what the first group matches.
             if match and pattern.groups and (value := _number(match[1])) is not None:
                 self._values.append((name, value, time.time()))
+                self._on_value(name, value)
 
     def final(self) -> list[dict]:
         """FinalMetricDataList: the last value of each metric."""

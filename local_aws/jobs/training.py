@@ -196,7 +196,9 @@ def _run_container(
     job: Job, record: dict, image: Image
 ) -> tuple[int, JobStopped | None]:
     """Run the training container to its end: (exit code, how it was stopped)."""
-    metrics = MetricCollector(record["AlgorithmSpecification"]["MetricDefinitions"])
+    metrics = MetricCollector(
+        record["AlgorithmSpecification"]["MetricDefinitions"], job.observer.measured
+    )
     log = LogStream(
         job.clients.logs(job.region),
         LOG_GROUP,

@@ -19,6 +19,7 @@ from local_aws.sagemaker import (  # noqa: F401 - each registers its operations
     tags,
     training_jobs,
     transform_jobs,
+    tuning_jobs,
 )
 from local_aws.sagemaker.operations import HANDLERS, Context
 
@@ -60,5 +61,6 @@ def open_context(installation: Installation, clients: Clients) -> SageMaker:
     with resources.must_be_readable():
         jobs = JobEngine(resources, clients, installation.home / "jobs")
         hosting.restore()
+        jobs.restore()
     invoker = Invoker(hosting, ACCOUNT_ID)
     return SageMaker(resources, jobs, hosting, invoker, clients)

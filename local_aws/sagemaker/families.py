@@ -34,7 +34,9 @@ class Family:
         kind: the resource type in its ARN, under which its records are stored too.
         not_found: AWS's words for a name that is not there; {arn} and {name} are
             filled in.
-        already_exists: AWS's words for a name that is taken; {arn} is filled in.
+        already_exists: AWS's words for a name that is taken; {arn} and {name} are
+            filled in.
+        words: what it is called in other messages; by default the kind, spelt out.
         not_found_code: the code of that error.
         already_exists_code: the code of that error.
         refused: what a Create request can't have here, and what that would be; a
@@ -50,6 +52,7 @@ class Family:
     already_exists: str
     not_found_code: str = "ValidationException"
     already_exists_code: str = "ValidationException"
+    words: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
     transitional: frozenset[str] = frozenset()
     sort_by: str = "CreationTime"
@@ -71,12 +74,12 @@ class Family:
     @cached_property
     def described_members(self) -> frozenset[str]:
         """What Describe may show."""
-        return frozenset(_output_members(f"Describe{self.noun}"))
+        return frozenset(output_members(f"Describe{self.noun}"))
 
     @cached_property
     def _page(self) -> tuple[str, frozenset[str]]:
         """The member of List's output that holds the page, and what each entry has."""
-        members = _output_members(f"List{self.noun}s")
+        members = output_members(f"List{self.noun}s")
         (page,) = (name for name in members if members[name].type_name == "list")
         return page, frozenset(members[page].member.members)
 
@@ -118,7 +121,9 @@ class Family:
         try:
             context.resources.create(context.region, self.kind, name, record, arn, tags)
         except AlreadyExists as error:
-            text = self.already_exists.format(arn=error.record[self.arn_member])
+            text = self.already_exists.format(
+                arn=error.record[self.arn_member], name=name
+            )
             raise AwsError(self.already_exists_code, text) from error
         return {self.arn_member: arn}
 
@@ -170,7 +175,8 @@ class Family:
         return {member: records, "NextToken": token}
 
 
-def _output_members(operation_name: str) -> Mapping[str, Shape]:
+def output_members(operation_name: str) -> Mapping[str, Shape]:
+    """The members of an operation's output, by name."""
     model = services.named("sagemaker").model
     return model.operation_model(operation_name).output_shape.members
 

@@ -34,7 +34,7 @@ def stop_job(family: Family, request: dict, context: Context) -> dict:
     try:
         family.update(name, context, KINDS[family.kind].request_stop)
     except NotInProgress as error:
-        words = family.kind.replace("-", " ")
+        words = family.words or family.kind.replace("-", " ")
         raise validation_exception(
             f"The request was rejected because the {words} is in status {error.status}."
         ) from error

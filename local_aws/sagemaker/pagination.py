@@ -13,7 +13,12 @@ from local_aws.sagemaker import preconditions
 DEFAULT_PAGE = 10
 
 # What SortBy may say, and what such a member is in a record.
-SORTED_BY = {"Name": str, "CreationTime": float, "Status": str}
+SORTED_BY = {
+    "Name": str,
+    "CreationTime": float,
+    "Status": str,
+    "FinalObjectiveMetricValue": float,
+}
 
 # How the members of a List request that filter end, and when a value passes.
 FILTERS: dict[str, Callable[[Any, Any], bool]] = {
