@@ -11,7 +11,9 @@ import psutil
 from local_aws.installation import CHECKOUT, Installation
 
 SHELLS = {"bash", "dash", "fish", "ksh", "sh", "tcsh", "zsh"}
+# The last one is what `make lab` becomes.
 JUPYTER = {"jupyter", "jupyter-lab", "jupyter-notebook", "jupyter-server"}
+JUPYTER |= {"course.lab_server"}
 # What `python -m course COMMAND` is called by who types `make`.
 MAKE = {"run": "make course", "outputs": "make outputs", "exercises": "make exercises"}
 LONGEST_COMMAND = 60

@@ -1,15 +1,25 @@
 """The course in JupyterLab: stored notebooks, working copies, settings, mistakes."""
 
+import contextlib
+import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lesson_fixture import good_lesson, write
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
 from course import exercises, lab, lessons, metadata
 from course.install import ROOT
+from course.stand_in import start_stand_in, stop_stand_in
+from local_aws.installation import HOME_VARIABLE
 
 NOTEBOOKS = [
     *lessons.find_lessons(),
@@ -226,3 +236,141 @@ def test_git_ignores_the_copies_and_the_originals_are_what_git_has() -> None:
     )
     kept = subprocess.run(["git", "check-ignore", "-q", f"notebooks/{ONE}"], cwd=ROOT)
     assert (ignored.returncode, kept.returncode) == (0, 1)
+
+
+# --- mistakes -------------------------------------------------------------------------
+
+
+def run_cells(home: Path, *cells: str | Callable[[], object]) -> list[NotebookNode]:
+    """Run cells in a real kernel, beside the lessons; return them with their outputs.
+
+    What is no text is called where it stands. A cell that fails does not end it.
+    """
+    notebook = new_notebook(
+        cells=[new_code_cell(c) for c in cells if isinstance(c, str)]
+    )
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(lessons.NOTEBOOKS)}},
+    )
+    left = iter(enumerate(notebook.cells))
+    with client.setup_kernel(env=os.environ | {HOME_VARIABLE: str(home)}):
+        for cell in cells:
+            if not isinstance(cell, str):
+                cell()
+                continue
+            with contextlib.suppress(CellExecutionError):
+                index, next_one = next(left)
+                client.execute_cell(next_one, index)
+    return notebook.cells
+
+
+def error_of(cell: NotebookNode) -> NotebookNode:
+    (error,) = [o for o in cell.outputs if o.output_type == "error"]
+    return error
+
+
+def shown(cell: NotebookNode) -> list[str]:
+    """The lines that a reader sees in the place of a traceback."""
+    return "\n".join(error_of(cell).traceback).splitlines()
+
+
+def printed(cell: NotebookNode) -> str:
+    return "".join(o.text for o in cell.outputs if o.output_type == "stream")
+
+
+UTILS = "import sys; sys.path.insert(0, '..')\n"
+CONNECT = f"{UTILS}from utils.connect import connect\ncourse = connect('98')"
+WHO = "course.boto_session.client('sts').get_caller_identity()['Account']"
+
+
+def test_a_wrong_kernel_stops_the_notebook_with_a_sentence(home: Path) -> None:
+    needed = "import utils; utils.NEEDED['no-such-package'] = '>=1,<2'\n"
+    (cell,) = run_cells(home, UTILS + needed + "utils.check_versions()")
+    assert error_of(cell).ename == "WrongKernel"
+    assert 1 < len(shown(cell)) <= 3
+    # As papermill and `make course` run it: the cells below do not run.
+    notebook = new_notebook(cells=[new_code_cell(cell.source), new_code_cell("1 + 1")])
+    client = NotebookClient(
+        notebook, resources={"metadata": {"path": str(lessons.NOTEBOOKS)}}
+    )
+    with pytest.raises(CellExecutionError, match="no-such-package"):
+        client.execute()
+    assert notebook.cells[1].execution_count is None
+
+
+def test_a_stand_in_that_is_gone_is_told_in_three_lines(home: Path) -> None:
+    first = start_stand_in(home)
+    refused = "course.boto_session.client('s3').get_object(Bucket='none', Key='x')"
+    wrapped = f"try:\n  {WHO}\nexcept Exception as error:\n  raise %s('x') from error"
+    cells = run_cells(
+        home,
+        "int('x')",
+        CONNECT,
+        WHO,
+        refused,
+        "int('x')",
+        lambda: stop_stand_in(first),
+        WHO,
+        "1 + 1",
+        wrapped % "RuntimeError",
+        wrapped % "KeyError",
+        CONNECT,
+        WHO,
+        "course = connect('98', run_id='abc123')",
+    )
+    before, connected, who, refusal, value, *others = cells
+    gone, after, inside, other, again, still, same = others
+    run_id = re.search(r"Run id: (\w+)", printed(connected))[1]
+
+    # Other errors look as ever, also those of botocore and those that a cell makes.
+    assert error_of(refusal).ename == "NoSuchBucket"
+    assert len(shown(refusal)) > 10
+    number = re.compile(r"In\[\d+\]")
+    as_before = [number.sub("", line) for line in shown(before)]
+    assert [number.sub("", line) for line in shown(value)] == as_before
+    assert error_of(other).ename == "KeyError"
+    assert len(shown(other)) > 10
+
+    assert error_of(gone).ename == "EndpointConnectionError"
+    assert "127.0.0.1" in error_of(gone).evalue
+    lines = shown(gone)
+    assert lines[0].startswith("EndpointConnectionError: Could not connect to the")
+    assert len(lines) == 3
+    assert f'run_id="{run_id}"' in lines[2]
+    assert error_of(inside).ename == "RuntimeError"
+    assert shown(inside) == ["RuntimeError: x", *lines[1:]]
+    assert after.outputs[0].data["text/plain"] == "2"
+
+    assert f'give connect run_id="{run_id}"' in printed(again)
+    assert still.outputs[0].data == who.outputs[0].data
+    assert "new run" not in printed(same)
+
+
+def test_outside_of_a_notebook_a_lost_stand_in_is_an_error_as_ever(home: Path) -> None:
+    first = start_stand_in(home)
+    program = f"""
+import sys
+{CONNECT}
+print("connected", flush=True)
+sys.stdin.readline()
+{WHO}
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=lessons.NOTEBOOKS,
+        env=os.environ | {HOME_VARIABLE: str(home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.stdout.readline() != "connected\n":
+            assert process.poll() is None
+        stop_stand_in(first)
+        _, said = process.communicate("\n", timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" in said
+    assert said.rstrip().splitlines()[-1].startswith("botocore.exceptions.EndpointConn")

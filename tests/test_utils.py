@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import venv
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -414,19 +415,117 @@ def test_versions_of_this_environment(capsys):
     assert "sagemaker 3." in capsys.readouterr().out
 
 
-def test_a_wrong_version_says_what_to_do(monkeypatch):
+@pytest.mark.usefixtures("metadata")
+def test_on_aws_a_wrong_version_is_mended_by_pip(monkeypatch):
     monkeypatch.setitem(utils.NEEDED, "boto3", ">=9.0,<10")
     monkeypatch.setitem(utils.NEEDED, "no-such-package", ">=1,<2")
-    with pytest.raises(RuntimeError, match=r"%pip install.*restart") as caught:
+    with pytest.raises(utils.WrongKernel, match="%pip install") as caught:
         utils.check_versions()
     assert "boto3 is 1." in str(caught.value)
-    assert "no-such-package is missing" in str(caught.value)
+    assert "no-such-package must be installed" in str(caught.value)
+    assert "restart the kernel" in str(caught.value)
+    assert "`make" not in str(caught.value)
 
 
-def test_an_old_python_is_named(monkeypatch):
+@pytest.mark.usefixtures("metadata")
+def test_on_aws_an_old_python_is_not_mended_by_pip(monkeypatch):
     monkeypatch.setattr(utils, "OLDEST_PYTHON", (99, 0))
-    with pytest.raises(RuntimeError, match=r"Python 99\.0 or newer"):
+    with pytest.raises(utils.WrongKernel, match=r"Python 99\.0 or newer") as caught:
         utils.check_versions()
+    assert "Choose another kernel" in str(caught.value)
+    assert "pip" not in str(caught.value)
+
+
+@pytest.fixture
+def another_python(monkeypatch, tmp_path):
+    """A kernel that is not the course's and lacks a package; no course of its own."""
+    monkeypatch.delenv("LOCAL_AWS_HOME", raising=False)
+    monkeypatch.setitem(utils.NEEDED, "no-such-package", ">=1,<2")
+    monkeypatch.setattr(sys, "prefix", "/somewhere/else")
+    monkeypatch.setattr(utils, "VENV", tmp_path / ".venv")
+    return monkeypatch
+
+
+def refusal() -> str:
+    with pytest.raises(utils.WrongKernel) as caught:
+        utils.check_versions()
+    assert "%pip" not in str(caught.value)
+    (shown,) = caught.value._render_traceback_()
+    assert shown == f"WrongKernel: {caught.value}"
+    assert "in /somewhere/else; no-such-package must" in shown
+    return shown
+
+
+@pytest.mark.usefixtures("no_metadata")
+def test_at_home_the_courses_own_python_is_to_be_chosen(another_python):
+    first = refusal()
+    assert "First make the course's own Python: `make install`" in first
+    assert str(utils.VENV.parent) in first
+    (utils.VENV / "bin").mkdir(parents=True)
+    (utils.VENV / "bin" / "python").touch()
+    said = refusal()
+    assert "make install" not in said
+    assert "Select Kernel > Python Environments > .venv" in said
+    assert "`make lab`" in said
+    another_python.setenv("LOCAL_AWS_HOME", "/x")
+    assert "Kernel > Change Kernel > Python 3 (ipykernel)" in refusal()
+
+
+@pytest.mark.usefixtures("no_metadata")
+def test_the_courses_own_python_is_completed(another_python):
+    another_python.setattr(utils, "VENV", Path("/somewhere/else"))
+    assert "To complete it: `make install`" in refusal()
+
+
+@pytest.mark.usefixtures("no_metadata")
+def test_a_python_without_the_stand_ins_packages_is_refused(monkeypatch):
+    monkeypatch.setattr(utils, "OF_THE_STAND_IN", ("json", "no_such_package"))
+    with pytest.raises(utils.WrongKernel, match="without no_such_package"):
+        utils.check_versions()
+    with pytest.raises(utils.WrongKernel, match="without no_such_package"):
+        connect.reach("local")
+    monkeypatch.setenv("SAGEMAKER_COURSE_RUNS_ON", "aws")
+    utils.check_versions()
+
+
+def test_what_the_stand_in_imports_is_looked_for():
+    code = [path.read_text() for path in (CHECKOUT / "local_aws").rglob("*.py")]
+    imported = set().union(*map(imports_of, code)) - {"local_aws", "awscrt"}
+    needed, homes = brought(utils.NEEDED), packages_distributions()
+    beyond = {name for name in imported if needed.isdisjoint(homes.get(name, ()))}
+    assert beyond <= set(utils.OF_THE_STAND_IN)
+    assert set(utils.OF_THE_STAND_IN) <= imported
+
+
+def test_an_old_python_can_read_what_speaks_first():
+    tree = ast.parse(Path(utils.__file__).read_text(), feature_version=(3, 7))
+    for node in ast.walk(tree):
+        for part in ("annotation", "returns"):
+            # list[str] was no type before Python 3.9.
+            assert not isinstance(getattr(node, part, None), ast.Subscript | ast.BinOp)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            # There was no importlib.metadata before Python 3.8.
+            assert "metadata" not in ast.unparse(node) or node.col_offset > 0
+
+
+def test_a_bare_python_is_told_in_one_sentence(tmp_path):
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False, symlinks=True)
+    code = lessons.read(NOTEBOOKS[0]).cells
+    first = next(cell.source for cell in code if cell.cell_type == "code")
+    done = subprocess.run(
+        [bare / "bin" / "python", "-c", first],
+        cwd=NOTEBOOKS[0].parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    error = done.stderr.partition("WrongKernel: ")[2]
+    assert re.match(
+        r"this kernel is Python \d\.\d+\.\d+ in \S*bare; sagemaker, ", error
+    )
+    assert len(error.splitlines()) == 2
 
 
 def test_the_bounds_are_those_of_the_requirements():

@@ -12,16 +12,19 @@ import secrets
 import string
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 import boto3
+from boto3.exceptions import Boto3Error
+from botocore import exceptions
 from botocore.exceptions import ClientError
 
+from utils import METADATA_FILE, check_stand_in
+
 COURSE_HOME = Path(__file__).resolve().parent.parent
-# SageMaker puts this file on each of its notebook instances and into Studio.
-# (AWS page: Get Notebook Instance Metadata.)
-METADATA_FILE = "/opt/ml/metadata/resource-metadata.json"
 BUCKET_FOLDER = "sagemaker-course"
 SCRATCH = COURSE_HOME / "notebooks" / "scratch"  # local files of all runs
 
@@ -54,9 +57,11 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
     earlier run, to go on with it after the kernel was restarted.
 
     Raises ValueError for another word or for what is no run id, RuntimeError if no
-    execution role can be found or if this kernel can reach the other place only, and
-    botocore's ClientError where AWS refuses.
+    execution role can be found or if this kernel can reach the other place only,
+    WrongKernel if its Python can't run the stand-in, and botocore's ClientError where
+    AWS refuses.
     """
+    earlier = _latest_run.get(lesson) if run_id is None else None
     if run_id is None:
         letters = string.ascii_lowercase + string.digits
         run_id = "".join(secrets.choice(letters) for _ in range(6))
@@ -76,10 +81,12 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
         boto_session=session,
     )
     course.folder.mkdir(parents=True, exist_ok=True)
+    _latest_run[lesson] = run_id
     if place.where == "local":
         print("This lesson runs locally, against the course's stand-in for AWS.")
         print("It needs no account and costs nothing.")
         print("Run id:", run_id)
+        _shorten_what_a_lost_stand_in_raises(run_id)
     else:
         print(f"This lesson runs on AWS, in Region {course.region}.")
         print(f"It is billed to the account whose number ends in {place.account[-4:]}.")
@@ -88,7 +95,14 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
         # In a terminal nobody says where to run, unless this machine does.
         named = "" if where_to_run() == "AWS" else " --runs-on aws"
         print(f"    python -m course cleanup {run_id}{named}")
+    if earlier:
+        print("This is a new run, and what it makes gets new names. To go on with the")
+        print(f'names of the run before, give connect run_id="{earlier}" as well.')
     return course
+
+
+# The run id that each lesson was last given in this process.
+_latest_run: dict[str, str] = {}
 
 
 def checked_run_id(run_id: str) -> str:
@@ -176,6 +190,7 @@ def _notebook_metadata() -> dict | None:
 
 def _join_the_stand_in() -> None:
     """Start the stand-in if none runs; point this process at it and nowhere else."""
+    check_stand_in()
     if str(COURSE_HOME) not in sys.path:
         sys.path.insert(0, str(COURSE_HOME))
     from local_aws import lifetime  # only here: on AWS there is no stand-in
@@ -196,6 +211,58 @@ def _join_the_stand_in() -> None:
     import rich
 
     rich.reconfigure(force_jupyter=False, force_terminal=False, quiet=True)
+
+
+# What a client raises if nobody listens at the stand-in's address (any more).
+NO_CONNECTION = (
+    exceptions.EndpointConnectionError,
+    exceptions.ConnectionClosedError,
+)
+# What the cell raises then: that, or what a library makes of it.
+WHAT_IT_MAY_BE_WRAPPED_IN = (
+    exceptions.BotoCoreError,
+    Boto3Error,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def _shorten_what_a_lost_stand_in_raises(run_id: str) -> None:
+    """In a notebook, let such an error say what to do, in place of 300 lines.
+
+    It stays the error that it is: the cell fails, and whoever runs the notebook learns
+    its type and its text.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    advice = (
+        "The stand-in for AWS does not run any more.\nRun the cell with connect(...) "
+        f'again, with run_id="{run_id}" in it to go on with the names of this run.'
+    )
+
+    def show(
+        shell: object,
+        kind: type[BaseException],
+        error: BaseException,
+        trace: TracebackType,
+        tb_offset: int | None = None,
+    ) -> None:
+        if any(isinstance(item, NO_CONNECTION) for item in _causes(error)):
+            lines = [f"{kind.__name__}: {error}", advice]
+            error._render_traceback_ = lambda: lines  # which IPython asks for
+        shell.showtraceback((kind, error, trace), running_compiled_code=True)
+
+    shell.set_custom_exc(WHAT_IT_MAY_BE_WRAPPED_IN, show)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _take_region_from(metadata: dict) -> None:
