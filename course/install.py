@@ -389,12 +389,16 @@ def _finishing(venv: Path, locks: Sequence[Path]) -> Iterator[None]:
     (venv / UNFINISHED).touch()
     (venv / STAMP).unlink(missing_ok=True)
     yield
-    names = sorted(path.name for path in _packages(venv).iterdir())
-    kept = [name for name in names if not name.endswith(".dist-info")]
-    (venv / CONTENTS).write_text("\n".join(kept), encoding="utf-8")
+    names = {path.name for path in _packages(venv).iterdir() if not _may_go(path)}
+    (venv / CONTENTS).write_text("\n".join(sorted(names)), encoding="utf-8")
     lines = [f"{lock.name} {fingerprint(lock, venv)}\n" for lock in locks]
     (venv / STAMP).write_text("".join(lines))
     (venv / UNFINISHED).unlink()
+
+
+def _may_go(path: Path) -> bool:
+    """Say whether a learner may have taken this away: a cache, or an older version."""
+    return path.name == "__pycache__" or path.suffix == ".dist-info"
 
 
 def _synchronise(python: str, venv: Path, lock: Path, what: str) -> None:
