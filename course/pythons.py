@@ -51,7 +51,8 @@ def leave_to_a_newer_one(argv):
     `python3` may be an old one where .venv was made by another, so only a command that
     asks for this very Python is refused then too.
     """
-    if argv[0] != "-m":  # imported, not started as `python -m course`
+    started = "-m" if sys.version_info >= (3,) else "-c"
+    if argv[0] != started:  # imported, and not by `python -m course`
         raise ImportError(refusal(sys.version_info))
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     newer = os.path.join(root, ".venv", "bin", "python")
