@@ -56,8 +56,13 @@ PIP_TO_UV = {
     "proxy": "HTTPS_PROXY",
 }
 
-# What nobody imports: the packages' own tests.
-NOT_COMPILED = re.compile("/tests?/")
+# A quarter of the work would be for what nobody here imports: the packages' own tests,
+# moto's other services, formats of fonts, what a feature store on AWS needs.
+NOT_COMPILED = re.compile(
+    "/(tests?|hive_metastore|pyiceberg|strictyaml)/"
+    "|/fontTools/(?!misc)[a-zA-Z]+/"
+    "|/moto/(?!cloudwatch|core|events|iam|logs|moto_|s3|sts|utilities)[a-z0-9]+/"
+)
 # A file that is not for this Python is skipped, as by an import that never happens.
 COMPILE_BYTECODE = """
 import compileall, re, sys, sysconfig
@@ -298,9 +303,12 @@ def _install(root: Path, dev: bool, docs: bool, asked: Interpreter | None) -> No
     venv = root / VENV.name
     locks = [root / LOCK.name, *([root / DEV_LOCK.name] if dev else [])]
     if not _is_in_place(root, dev, docs=False, asked=asked):
+        former = _usable(venv_python(venv))
         _remove_if_unusable(venv, asked)
         if not venv.exists():
-            _make_venv(venv, asked)
+            _make_venv(venv, asked or former)
+            if asked:
+                print("Later commands keep this Python, also without PYTHON=.")
         python = str(venv_python(venv))
         with _finishing(venv, locks):
             if not (_packages(venv) / "pip").exists():
@@ -361,13 +369,11 @@ def _remove_if_unusable(venv: Path, asked: Interpreter | None) -> None:
         shutil.rmtree(discarded)
 
 
-def _make_venv(venv: Path, asked: Interpreter | None) -> None:
-    """Make an empty environment with the Python that is asked for, or this one."""
-    found = asked or Interpreter(sys.version_info[:3], sys.base_prefix, sys.executable)
+def _make_venv(venv: Path, wanted: Interpreter | None) -> None:
+    """Make an empty environment with the Python that is wanted, or this one."""
+    found = wanted or Interpreter(sys.version_info[:3], sys.base_prefix, sys.executable)
     check_version(found.version)
     print(f"Making {venv.name} with Python {dotted(found.version)}", flush=True)
-    if asked:
-        print("Later commands keep this Python, also without PYTHON=.", flush=True)
     program = _program(found)
     venv.mkdir()
     (venv / UNFINISHED).touch()
@@ -464,6 +470,12 @@ def _interpreter(python: str) -> Interpreter | None:
     except OSError:
         return None
     return Interpreter(*ast.literal_eval(done.stdout)) if done.returncode == 0 else None
+
+
+def _usable(python: Path) -> Interpreter | None:
+    """Ask a Python about itself; None if the course does not run on it."""
+    found = _interpreter(str(python))
+    return None if found is None or refusal(found.version) else found
 
 
 def _program(interpreter: Interpreter) -> str:
