@@ -156,8 +156,7 @@ def open_lab(
 def said(copies: Copies) -> Iterator[str]:
     """Yield the lines that a learner reads about the copies."""
     if copies.made:
-        text = f"Your own copies of lessons and exercises are in {FOLDER}/"
-        yield text + (": new ones there now." if len(copies.made) < 4 else ".")
+        yield f"Your own copies of lessons and exercises are in {FOLDER}/."
     if copies.refreshed:
         numbers = _numbers(copies.refreshed)
         yield f"Brought up to date, as you had changed nothing there: {numbers}."
@@ -178,7 +177,9 @@ def settings_of_this_start(root: Path, file: str) -> list[str]:
         f"--ServerApp.default_url=/lab/tree/{file}",
         f"--LabApp.app_settings_dir={folder / SETTINGS / 'settings'}",
         f"--LabApp.workspaces_dir={folder / SETTINGS / 'workspaces'}",
-        "--Application.log_level=ERROR",
+        # What a browser's tab that was closed too early leaves there helps no learner.
+        "--Application.log_level=CRITICAL",
+        f"--CourseServer.log_file={folder / SETTINGS / 'jupyterlab.log'}",
         # Or the kernel warns in the terminal that it is without.
         "--KernelManager.transport_encryption=auto",
     ]

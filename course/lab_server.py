@@ -7,7 +7,7 @@ import sys
 import webbrowser
 
 from jupyter_server.serverapp import ServerApp
-from traitlets import default
+from traitlets import Unicode, default
 
 EXTENSIONS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals")
 
@@ -31,6 +31,7 @@ def can_open_a_browser() -> bool:
 class CourseServer(ServerApp):
     """A server that says in a few lines what a learner needs of it."""
 
+    log_file = Unicode("", config=True, help="Where the server writes its log.")
     opened = False
 
     @default("open_browser")
@@ -45,6 +46,20 @@ class CourseServer(ServerApp):
         """
         self.jpserver_extensions = dict.fromkeys(EXTENSIONS, True)
         super().initialize(argv, **{**given, "find_extensions": False})
+        if self.log_file:
+            self.logging_config = {
+                "handlers": {
+                    "file": {
+                        "class": "logging.FileHandler",
+                        "filename": self.log_file,
+                        "mode": "w",
+                        "encoding": "utf-8",
+                        "formatter": "console",
+                        "level": "INFO",
+                    }
+                },
+                "loggers": {type(self).__name__: {"handlers": ["console", "file"]}},
+            }
 
     def launch_browser(self) -> None:
         """Open the browser if there is one."""

@@ -1,13 +1,19 @@
 """The course in JupyterLab: stored notebooks, working copies, settings, mistakes."""
 
 import contextlib
+import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import webbrowser
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 from lesson_fixture import good_lesson, write
@@ -16,7 +22,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course import exercises, lab, lessons, metadata
+from course import exercises, lab, lab_server, lessons, metadata
+from course.__main__ import main
 from course.install import ROOT
 from course.stand_in import start_stand_in, stop_stand_in
 from local_aws.installation import HOME_VARIABLE
@@ -236,6 +243,197 @@ def test_git_ignores_the_copies_and_the_originals_are_what_git_has() -> None:
     )
     kept = subprocess.run(["git", "check-ignore", "-q", f"notebooks/{ONE}"], cwd=ROOT)
     assert (ignored.returncode, kept.returncode) == (0, 1)
+
+
+# --- JupyterLab -----------------------------------------------------------------------
+
+NEWS = "@jupyterlab/apputils-extension:notification"
+
+
+class Lab:
+    """A JupyterLab that `course lab` has started, and what it has printed."""
+
+    def __init__(self, process: subprocess.Popen, printed: list[str]) -> None:
+        self.process, self.printed = process, printed
+        (self.address,) = [line.strip() for line in printed if "http" in line]
+        self.url = urlsplit(self.address)
+
+    def get(self, path: str) -> tuple[int, str]:
+        address = f"{self.url.scheme}://{self.url.netloc}{path}"
+        token = self.url.query.partition("=")[2]
+        request = Request(address, headers={"Authorization": f"token {token}"})
+        try:
+            with urlopen(request, timeout=60) as response:
+                return response.status, response.read().decode()
+        except HTTPError as error:
+            return error.code, ""
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab in a folder with letters beyond ASCII, for somebody with settings."""
+    base = tmp_path_factory.mktemp("lab")
+    root, settings, config = (
+        base / "Zoë\u2019s kurs ☁",
+        base / "settings",
+        base / "config",
+    )
+    for kind in lab.KINDS:
+        (root / kind).mkdir(parents=True)
+        shutil.copy(ROOT / kind / "00_start_here.ipynb", root / kind)
+    shutil.copytree(ROOT / lab.PICTURES, root / lab.PICTURES)
+    for name in ("data", "utils"):
+        (root / name).symlink_to(ROOT / name)
+    own = settings.joinpath(*NEWS.split(":")).with_suffix(".jupyterlab-settings")
+    own.parent.mkdir(parents=True)
+    own.write_text('{"doNotDisturbMode": true}')
+    config.mkdir()
+    unknown = {"ServerApp": {"jpserver_extensions": {"no_such_extension": True}}}
+    (config / "jupyter_server_config.json").write_text(json.dumps(unknown))
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom course.lab import open_lab\n"
+        "sys.exit(open_lab(None, sys.argv[2:], Path(sys.argv[1])))"
+    )
+    environment = os.environ | {
+        HOME_VARIABLE: str(base / "home"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", program, root, "--no-browser", "--ServerApp.port=0"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        printed = []
+        for line in process.stdout:
+            printed.append(line.rstrip())
+            if line.startswith("To stop"):
+                break
+        yield Lab(process, printed)
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def test_a_learner_reads_four_lines(started: Lab) -> None:
+    assert started.printed == [
+        "Your own copies of lessons and exercises are in my_course/.",
+        "JupyterLab is ready. Open this address in your browser:",
+        f"    {started.address}",
+        "To stop it, press Ctrl-C here twice.",
+    ]
+
+
+def test_the_address_opens_the_copy_of_lesson_00(started: Lab) -> None:
+    assert started.url.path == "/lab/tree/notebooks/00_start_here.ipynb"
+    assert started.get(started.url.path)[0] == 200
+    _, text = started.get("/api/contents/notebooks/00_start_here.ipynb")
+    language = json.loads(text)["content"]["metadata"]["language_info"]
+    assert language["version"] == platform.python_version(), "the original has none"
+
+
+def test_its_pictures_and_links_are_reached(started: Lab) -> None:
+    assert started.get("/files/notebooks/images/map_of_the_parts.svg")[0] == 200
+    for name in ("exercises/00_start_here.ipynb", "data/README.md"):
+        assert started.get(f"/api/contents/{name}?content=0")[0] == 200
+    # Why pictures are copied: what lies behind a link is not shown.
+    assert started.get("/files/utils/__init__.py")[0] == 403
+
+
+def test_our_settings_are_defaults_and_the_learners_own_stay(started: Lab) -> None:
+    code, text = started.get(f"/lab/api/settings/{NEWS}")
+    assert code == 200
+    found = json.loads(text)
+    assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
+    assert found["settings"] == {"doNotDisturbMode": True}
+    shipped = Path(sys.prefix, "share/jupyter/lab/schemas", NEWS.replace(":", "/"))
+    own = json.loads(shipped.with_suffix(".json").read_text())
+    assert own["properties"]["fetchNews"]["default"] == "none", "which asks"
+
+
+def test_the_table_of_contents_is_open(started: Lab) -> None:
+    _, text = started.get("/lab/api/workspaces/default")
+    layout = json.loads(text)["data"]["layout-restorer:data"]
+    assert layout["right"]["current"] == "@jupyterlab/toc:plugin"
+    assert not layout["right"]["collapsed"]
+    _, page = started.get("/lab")
+    config = re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert "@jupyter/nbgrader" in json.loads(config[1])["disabledExtensions"]
+
+
+def test_the_layout_is_left_as_it_was(tmp_path: Path) -> None:
+    lab.write_settings(tmp_path)
+    (file,) = (tmp_path / "workspaces").iterdir()
+    file.write_text(file.read_text().replace("0.285", "0.4"))
+    lab.write_settings(tmp_path)
+    assert "0.4" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, False), ({"DISPLAY": ":0"}, True), ({"BROWSER": "true"}, True)],
+    ids=["no-screen", "screen", "named"],
+)
+def test_no_browser_is_opened_in_a_terminal(
+    environment: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(webbrowser, "get", lambda *_: object())
+    assert lab_server.can_open_a_browser() is expected
+
+    def none(*_: object) -> None:
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(webbrowser, "get", none)
+    assert lab_server.can_open_a_browser() is False
+
+
+def test_our_kernel_comes_before_one_of_the_same_name(tmp_path: Path) -> None:
+    other = tmp_path / "kernels" / "python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["/none"], "display_name": "Other", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec))
+    look = (
+        "from jupyter_client.kernelspec import KernelSpecManager as M\n"
+        "print(M().get_kernel_spec('python3').display_name)"
+    )
+    ours = f"from course import lab; lab._prefer_our_kernel()\n{look}"
+    for code, name in ((look, "Other"), (ours, "Python 3 (ipykernel)")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"JUPYTER_PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout.strip() == name, done.stderr
+
+
+def test_a_lesson_that_does_not_exist_opens_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lab.open_lab("09", root=root) == 2
+    assert "There is no lesson '09'" in capsys.readouterr().err
+    assert not (root / lab.FOLDER).exists()
+
+
+def test_what_follows_two_dashes_is_given_to_jupyter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = []
+    monkeypatch.setattr(lab, "open_lab", lambda *words: given.append(words) or 0)
+    assert main(["lab", "03", "--", "--no-browser", "--port=9000"]) == 0
+    assert main(["lab", "--"]) == 0
+    assert given == [("03", ["--no-browser", "--port=9000"]), (None, [])]
 
 
 # --- mistakes -------------------------------------------------------------------------
