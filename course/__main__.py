@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -194,7 +195,7 @@ def _site(options: argparse.Namespace) -> int:
     except NoSite as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"Read the lessons: {page}")
+    print(f"Read the lessons: {os.path.relpath(page)}")
     return 0
 
 

@@ -242,14 +242,15 @@ class Site:
 
     def _cards(self) -> list[dict[str, object]]:
         """Return a card for each lesson, no two with the same picture if it can be."""
-        cards = []
+        cards, shown = [], set()
         for page in self.of("lessons"):
             found = list(site_pages.pictures(self.folder, page.notebook))
-            shown = set(self.figures.values())
-            new = [item for item in found if item.content not in shown]
+            # A run draws what is stored, in other bytes: the text tells it.
+            new = [item for item in found if item.alt not in shown]
             picture = next(iter(new or found), None)
             figure = f"{page.place.stem}{picture.suffix}" if picture else ""
             if picture:
+                shown.add(picture.alt)
                 self.figures[figure] = picture.content
             result = page.ran or (NOT_RUN if self.build else "")
             cards.append(

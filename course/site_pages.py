@@ -122,10 +122,6 @@ def shown(page: Page, extra: Sequence[str] = ()) -> NotebookNode:
     for cell in notebook.cells:
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-        for output in cell.get("outputs", []):
-            if table := output.get("data", {}).get("text/html"):
-                # pandas makes an empty corner a header, which heads nothing.
-                output.data["text/html"] = table.replace("<th></th>", "<td></td>")
     # myst-nb looks for a figure's text in another place than where Jupyter keeps it.
     for index, alt in lessons.alternative_texts(notebook):
         image = {"alt": alt or "Plot made by the code above it"}
@@ -135,6 +131,8 @@ def shown(page: Page, extra: Sequence[str] = ()) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and cell.source.startswith("# "):
             title, _, rest = cell.source.partition("\n")
+            if page.name.startswith("solutions/"):
+                title = title.replace("# Exercises", "# Solutions", 1)
             cell.source = "\n\n".join([title, *extra, rest])
             break
     return notebook

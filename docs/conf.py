@@ -1,5 +1,7 @@
 """How Sphinx makes the course's pages; course/site.py puts their sources together."""
 
+import re
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -58,6 +60,9 @@ html_theme_options = {
 copybutton_selector = "div.cell_input pre, div[class*=highlight-]:not(.output) pre"
 
 
+EMPTY_HEADER = re.compile(r"<th[^>]*>(?:<p></p>)?</th>")
+
+
 class Diagram(nodes.General, nodes.Element):
     """A drawing that scrolls where the page is narrower than its labels need."""
 
@@ -88,8 +93,17 @@ def close_diagram(writer: HTML5Translator, node: Diagram) -> None:
     writer.body.append("</div>\n")
 
 
+def without_empty_headers(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Make an empty corner of a table, which heads nothing, an ordinary cell."""
+    body = context.get("body", "")
+    context["body"] = EMPTY_HEADER.sub("<td></td>", body)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register what is this project's own."""
     app.add_node(Diagram, html=(open_diagram, close_diagram))
     app.add_post_transform(Diagrams)
+    app.connect("html-page-context", without_empty_headers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
