@@ -14,7 +14,7 @@ ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--pyth
 
 .DEFAULT_GOAL := help
 .PHONY: help course site test lab restore lint bench crash outputs diagrams exercises
-.PHONY: lock install clean status reset
+.PHONY: lock install zip clean status reset
 .PHONY: with-dev with-docs find-python
 
 course: with-docs ## run every lesson; read the result in build/index.html
@@ -60,6 +60,9 @@ exercises: with-dev ## make the students' copies; prove that all checks work
 
 lock: with-dev ## resolve the requirements again (ARGS=--upgrade: newer versions)
 	@$(PY) -m course lock $(ARGS)
+
+zip: find-python ## pack the course into one file, to be uploaded or handed on
+	@"$(PYTHON)" -m course zip
 
 install: find-python ## make .venv; the other commands do this by themselves
 	@"$(PYTHON)" -m course install $(ASKED)

@@ -114,6 +114,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--upgrade", action="store_true", help="take newer versions")
     command.set_defaults(run=_lock)
 
+    command = commands.add_parser(
+        "zip", help="pack the course into one file, to be uploaded or handed on"
+    )
+    command.set_defaults(run=_zip)
+
     command = commands.add_parser("clean", help="delete build/ and caches")
     command.set_defaults(run=_clean)
 
@@ -159,6 +164,13 @@ def _lock(options: argparse.Namespace) -> int:
     from course import install
 
     return _set_up(install.lock, upgrade=options.upgrade)
+
+
+def _zip(options: argparse.Namespace) -> int:
+    from course.archive import make_zip, tell
+
+    print(tell(make_zip()))
+    return 0
 
 
 def _clean(options: argparse.Namespace) -> int:
