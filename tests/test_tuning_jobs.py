@@ -203,6 +203,38 @@ def test_without_a_seed_two_runs_differ(sagemaker, data):
     assert chosen[0] != chosen[1]
 
 
+SCALED = {
+    "Auto": ("0.05", "0.5"),
+    "Linear": ("0", "1"),
+    "Logarithmic": ("0.001", "0.1"),
+    "ReverseLogarithmic": ("0.5", "0.999"),
+}
+
+
+@pytest.mark.parametrize("strategy", ["Bayesian", "Random"])
+@pytest.mark.parametrize("scaling", SCALED)
+def test_each_strategy_searches_on_each_scale(sagemaker, data, strategy, scaling):
+    low, high = SCALED[scaling]
+    bounds = {"MinValue": low, "MaxValue": high, "ScalingType": scaling}
+    job = tuning.create(
+        sagemaker,
+        data,
+        total=5,
+        parallel=1,
+        static={"objective": "reg:squarederror", "num_round": "2"},
+        Strategy=strategy,
+        ParameterRanges={"ContinuousParameterRanges": [{"Name": "eta", **bounds}]},
+    )
+    done = tuning.wait(sagemaker, job)
+    assert done["TrainingJobStatusCounters"]["Completed"] == 5, done
+    tried = [
+        float(one["TunedHyperParameters"]["eta"])
+        for one in tuning.children(sagemaker, job)
+    ]
+    assert len(set(tried)) == 5
+    assert all(float(low) <= value <= float(high) for value in tried)
+
+
 def test_grid_tries_each_combination_once(sagemaker, data):
     ranges = {
         "CategoricalParameterRanges": [
