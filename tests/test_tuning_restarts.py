@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 
 import boston
-import pytest
 import tuning_requests as tuning
 from conftest import start_stand_in, stop_stand_in
 
@@ -15,17 +14,6 @@ DONE = "Completed"
 A_WHILE = {"objective": "reg:squarederror", "num_round": "100"}
 
 
-@pytest.fixture
-def data(home):
-    """A bucket in a state folder of its own; no stand-in runs."""
-    with running(home) as stand_in:
-        s3 = stand_in.client("s3")
-        bucket = boston.name("sagemaker-tuning")
-        s3.create_bucket(Bucket=bucket)
-        boston.upload(s3, bucket)
-    return bucket
-
-
 @contextmanager
 def running(home):
     stand_in = start_stand_in(home)
@@ -34,6 +22,15 @@ def running(home):
     finally:
         if stand_in.process.poll() is None:
             stop_stand_in(stand_in)
+
+
+def upload(stand_in):
+    """Put the data into a bucket; returns it."""
+    s3 = stand_in.client("s3")
+    bucket = boston.name("sagemaker-tuning")
+    s3.create_bucket(Bucket=bucket)
+    boston.upload(s3, bucket)
+    return bucket
 
 
 def end(stand_in, how):
@@ -66,9 +63,9 @@ def counted(listed):
     return counters
 
 
-def test_it_goes_on_as_if_nothing_had_happened(home, data):
+def test_it_goes_on_as_if_nothing_had_happened(home):
     with running(home) as first:
-        sagemaker = first.client("sagemaker")
+        sagemaker, data = first.client("sagemaker"), upload(first)
         whole = tuning.create(sagemaker, data, static=A_WHILE)
         expected = tuning.wait(sagemaker, whole)["BestTrainingJob"]
         broken = tuning.create(sagemaker, data, static=A_WHILE)
@@ -89,10 +86,12 @@ def test_it_goes_on_as_if_nothing_had_happened(home, data):
         assert best["TunedHyperParameters"] == expected["TunedHyperParameters"]
 
 
-def test_what_was_cut_off_is_started_again(home, data):
+def test_what_was_cut_off_is_started_again_and_what_had_ended_is_not(home):
     rounds = {"Name": "num_round", "Values": ["10", "1000000"]}
     with running(home) as first:
-        sagemaker = first.client("sagemaker")
+        sagemaker, data = first.client("sagemaker"), upload(first)
+        over = tuning.create(sagemaker, data, total=1, parallel=1)
+        before = tuning.wait(sagemaker, over)
         job = tuning.create(
             sagemaker,
             data,
@@ -121,6 +120,10 @@ def test_what_was_cut_off_is_started_again(home, data):
         assert again["TrainingJobName"].startswith(f"{job}-002-")
         sagemaker.stop_training_job(TrainingJobName=again["TrainingJobName"])
         done = tuning.wait(sagemaker, job)
+        after = tuning.describe(sagemaker, over)
+        for answer in (before, after):
+            del answer["ResponseMetadata"]
+        assert after == before
         assert done["HyperParameterTuningJobStatus"] == "Completed"
         assert done["TrainingJobStatusCounters"] == {
             "Completed": 1,
@@ -131,9 +134,9 @@ def test_what_was_cut_off_is_started_again(home, data):
         }
 
 
-def test_one_that_was_stopping_stops(home, data):
+def test_one_that_was_stopping_stops(home):
     with running(home) as first:
-        sagemaker = first.client("sagemaker")
+        sagemaker, data = first.client("sagemaker"), upload(first)
         job = tuning.create(sagemaker, data, parallel=2, static=tuning.ENDLESS)
         tuning.wait_for_children(sagemaker, job, lambda found: len(found) == 2)
         sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
@@ -146,18 +149,3 @@ def test_one_that_was_stopping_stops(home, data):
         assert done["TrainingJobStatusCounters"] == counted(listed)
         assert done["TrainingJobStatusCounters"]["InProgress"] == 0
         assert len(listed) == 2
-
-
-def test_one_that_has_ended_is_left_alone(home, data):
-    with running(home) as first:
-        sagemaker = first.client("sagemaker")
-        job = tuning.create(sagemaker, data, total=2, parallel=2)
-        before = tuning.wait(sagemaker, job)
-        end(first, "kill")
-    with running(home) as second:
-        sagemaker = second.client("sagemaker")
-        after = tuning.describe(sagemaker, job)
-        for answer in (before, after):
-            del answer["ResponseMetadata"]
-        assert after == before
-        assert len(tuning.children(sagemaker, job)) == 2

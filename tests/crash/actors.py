@@ -69,28 +69,63 @@ def prepare_endpoints(clients: Any) -> None:
         )
 
 
-def create_job(sagemaker: Any, name: str) -> None:
-    """Start a small training job over what `prepare` made."""
+def definition(*channels: str) -> dict[str, Any]:
+    """What a training job, and a tuning job's definition, has of `prepare`'s data."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}
-    sagemaker.create_training_job(
-        TrainingJobName=name,
-        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
-        RoleArn=ROLE_ARN,
-        InputDataConfig=[
+    return {
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+        },
+        "RoleArn": ROLE_ARN,
+        "InputDataConfig": [
             {
-                "ChannelName": "train",
+                "ChannelName": channel,
                 "ContentType": "text/csv",
                 "DataSource": {"S3DataSource": source},
             }
+            for channel in channels
         ],
-        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output"},
-        ResourceConfig={
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
+        "ResourceConfig": {
             "InstanceType": "ml.m5.large",
             "InstanceCount": 1,
             "VolumeSizeInGB": 1,
         },
-        StoppingCondition={"MaxRuntimeInSeconds": 600},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    }
+
+
+def create_job(sagemaker: Any, name: str) -> None:
+    """Start a small training job over what `prepare` made."""
+    sagemaker.create_training_job(
+        TrainingJobName=name,
         HyperParameters={"num_round": "3"},
+        **definition("train"),
+    )
+
+
+def create_tuning_job(sagemaker: Any, name: str, size: int) -> None:
+    """Start some small training jobs over it, two at a time."""
+    eta = {"Name": "eta", "MinValue": "0.1", "MaxValue": "0.5"}
+    sagemaker.create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name,
+        HyperParameterTuningJobConfig={
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {
+                "Type": "Minimize",
+                "MetricName": "validation:rmse",
+            },
+            "ResourceLimits": {
+                "MaxNumberOfTrainingJobs": size,
+                "MaxParallelTrainingJobs": 2,
+            },
+            "ParameterRanges": {"ContinuousParameterRanges": [eta]},
+        },
+        TrainingJobDefinition={
+            "StaticHyperParameters": {"num_round": "3"},
+            **definition("train", "validation"),
+        },
     )
 
 
@@ -655,6 +690,10 @@ class Jobs(Actor):
         self.in_flight.clear()
         return problems
 
+    def create(self, name: str) -> None:
+        """Start one."""
+        create_job(self.clients("sagemaker"), name)
+
     def step(self) -> None:
         running = [
             name
@@ -670,11 +709,86 @@ class Jobs(Actor):
         name = f"{self.label}-job-{self.number}"
         self.in_flight[name] = [ANYTHING]
         with connected():
-            create_job(self.clients("sagemaker"), name)
+            self.create(name)
             state = self.observe(name)
         del self.in_flight[name]
         self.expected[name] = state
         self.done += 1
+
+
+class TuningJobs(Jobs):
+    """Tuning jobs: one that was seen to end stays so, any other goes on; what a
+    training job of one has reached is not lost.
+    """
+
+    SIZE = 4
+
+    def observe(self, name: str) -> Any:
+        sagemaker = self.clients("sagemaker")
+        job = {"HyperParameterTuningJobName": name}
+        try:
+            found = sagemaker.describe_hyper_parameter_tuning_job(**job)
+            children = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+                **job, MaxResults=100
+            )
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFound":
+                return None
+            raise
+        reached = {
+            one["TrainingJobName"]: one
+            for one in children["TrainingJobSummaries"]
+            if one["TrainingJobStatus"] in self.ENDED
+        }
+        return {
+            "status": found["HyperParameterTuningJobStatus"],
+            "created": found["CreationTime"],
+            "counters": found["TrainingJobStatusCounters"],
+            "best": found.get("BestTrainingJob"),
+            "reached": reached,
+        }
+
+    def check(self) -> list[str]:
+        problems = []
+        for name in set(self.expected) | set(self.in_flight):
+            actual = self.observe(name)
+            before = self.expected.get(name)
+            if before is None:
+                good = actual is None or name in self.in_flight
+            elif before["status"] in self.ENDED:
+                good = actual == before
+            else:
+                good = (
+                    actual is not None
+                    and actual["created"] == before["created"]
+                    and actual["status"] in ("InProgress", "Completed")
+                    and before["reached"].items() <= actual["reached"].items()
+                )
+            if good and actual and actual["status"] in self.ENDED:
+                good = self._is_whole(actual)
+            if not good:
+                problems.append(f"{name} is {actual}, was {before}")
+            self.expected[name] = actual
+        self.in_flight.clear()
+        return problems
+
+    def _is_whole(self, actual: Any) -> bool:
+        """Whether each number was trained to its end, once."""
+        numbers = [
+            int(name.split("-")[-2])
+            for name, one in actual["reached"].items()
+            if one["TrainingJobStatus"] == "Completed"
+        ]
+        return (
+            sorted(numbers) == list(range(1, self.SIZE + 1))
+            and actual["counters"]["InProgress"] == 0
+            and sum(actual["counters"].values()) == len(actual["reached"])
+            and actual["best"] in actual["reached"].values()
+        )
+
+    def create(self, name: str) -> None:
+        """Start one."""
+        create_tuning_job(self.clients("sagemaker"), name, self.SIZE)
 
 
 class Endpoints(Actor):
@@ -784,5 +898,6 @@ ACTORS = (
     Metrics,
     Models,
     Jobs,
+    TuningJobs,
     Endpoints,
 )
