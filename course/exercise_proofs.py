@@ -235,7 +235,7 @@ def prove_exercises(
             continue
         try:
             copies[source] = exercises.bring_up_to_date(source)
-            problems[source] = form_problems(source)
+            problems[source] = form_problems(source) + _leaks(source)
         except exercises.UnusableExercises as error:
             problems[source] = [str(error)]
     ready = [source for source in sources if source in copies]
@@ -258,6 +258,15 @@ def prove_exercises(
     for path in alone:
         console.print(f"{path.name} has no source: delete it.", markup=False)
     return 1 if alone or any(problems.values()) else 0
+
+
+def _leaks(source: Path) -> list[str]:
+    """Say which lines of the solutions a student would find in the copy."""
+    handed_out = lessons.read(exercises.copy_of(source))
+    return [
+        f"the students' copy shows a line of the solution of {line}"
+        for line in exercises.leaks(lessons.read(source), handed_out)
+    ]
 
 
 def _table(

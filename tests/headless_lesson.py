@@ -4,11 +4,13 @@
                                       "parameters": {...}, "compare": false,
                                       "watch": [...], "join": true, "calls": ...}'
 
-papermill runs it; with `compare`, nbval does, strictly, and leaves no output. Prints
+papermill runs it; with `compare`, nbval does, strictly, and leaves no output; with
+`again`, each cell runs twice, as tests/running_again.py has it. Prints
 one line of JSON: `error` (None or the text of it), `left` (what is there after the run
 and was not before: in AWS, seen from outside by boto3, and in the folders `watch`),
 `outside` (whether an address beyond loopback could be reached), `missed` and `states`
-(see Cells; by papermill only). With `join`, the stand-in is started first, as
+(see Cells; by papermill only), `stumbles` (with `again`: what is wrong with running
+cells again). With `join`, the stand-in is started first, as
 `local_aws exec` does it; else the environment is used as it is. `calls`: a file in
 which papermill's kernel notes its calls of AWS, or None.
 """
@@ -28,6 +30,7 @@ import boto3
 import nbformat
 from leftovers import snapshot
 from permissions import recording
+from running_again import FirstRunFails, what_is_wrong
 
 from course.execution import UnknownParameter, check_parameters
 from course.sanitize import SANITIZE_FILE
@@ -45,7 +48,11 @@ def main(task: dict) -> dict:
     folders = [Path(folder) for folder in task["watch"]]
     before = snapshot(boto3.client, *folders)
     cells = Cells(Path(task["notebook"]), folders, before)
-    error = compare(task) if task["compare"] else execute(task, cells)
+    stumbles: list[str] = []
+    if task["again"]:
+        error = run_again(task, stumbles)
+    else:
+        error = compare(task) if task["compare"] else execute(task, cells)
     left = sorted(snapshot(boto3.client, *folders) - before)
     return {
         "error": error,
@@ -54,6 +61,7 @@ def main(task: dict) -> dict:
         "run_id": cells.run_id,
         "missed": cells.missed,
         "states": sorted(cells.states),
+        "stumbles": stumbles,
     }
 
 
@@ -130,6 +138,16 @@ def execute(task: dict, cells: Cells) -> str | None:
             on_cell_executed=cells.look,
         )
     except (PapermillExecutionError, UnknownParameter, DeadKernelError) as problem:
+        return str(problem)
+    return None
+
+
+def run_again(task: dict, stumbles: list[str]) -> str | None:
+    """Run its cells twice; returns the text of an error in their first run."""
+    notebook = nbformat.read(task["notebook"], as_version=4)
+    try:
+        stumbles += what_is_wrong(notebook, str(Path(task["notebook"]).parent))
+    except FirstRunFails as problem:
         return str(problem)
     return None
 

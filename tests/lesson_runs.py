@@ -1,9 +1,11 @@
 """Running a lesson as the proof gates want it, each time in a process of its own.
 
-Each lesson runs twice on one state folder, and all of its gates look at these runs:
+Each lesson runs twice on one state folder, and once more; its gates look at these runs:
 
 first   nbval, strict, default parameters, with a dead proxy and in a network namespace
         without a way out
+again   each cell twice, and whole sections, as tests/running_again.py has it, on a
+        state folder of its own
 second  papermill in AWS mode, other parameters; the stand-in has been started again in
         between
 
@@ -66,6 +68,7 @@ class Run:
     missed: list[str] = field(default_factory=list)
     states: set[tuple[str, str]] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
+    stumbles: list[str] = field(default_factory=list)
 
 
 def copy_of_the_course(folder: Path) -> Path:
@@ -86,6 +89,7 @@ def run_notebook(
     folder: Path,
     *,
     compare: bool = False,
+    again: bool = False,
     parameters: dict | None = None,
     join: bool = False,
     calls: Path | None = None,
@@ -93,7 +97,8 @@ def run_notebook(
 ) -> Run:
     """Run a notebook by papermill, or compare its outputs by nbval.
 
-    `folder` takes the executed notebook; the program runs there. `join`: start the
+    `folder` takes the executed notebook; the program runs there. `again`: run each cell
+    twice, and tell what a learner would stumble over. `join`: start the
     stand-in. `calls`: a file for the calls of AWS that papermill's kernel makes.
     """
     output = folder / path.name
@@ -101,6 +106,7 @@ def run_notebook(
         "notebook": str(path),
         "output": str(output),
         "compare": compare,
+        "again": again,
         "parameters": parameters or {},
         # The copy of the course that the notebook belongs to.
         "watch": [str(path.parent.parent)],
@@ -171,6 +177,13 @@ def run_cut_off(
     return replace(run, error=error)
 
 
+def run_again(path: Path, folder: Path) -> Run:
+    """Run each cell of a notebook twice, on a stand-in of its own."""
+    with temporary_folder(NAME) as home:
+        environment = dict(os.environ) | {HOME_VARIABLE: str(home)}
+        return run_notebook(path, environment, folder, again=True, join=True)
+
+
 def run_in_aws_mode(
     path: Path, stand_in: StandIn, folder: Path, parameters: dict | None = None
 ) -> Run:
@@ -216,6 +229,7 @@ class Runs:
         self.home = functools.cache(self._new_home)
         self.first = functools.cache(self._first)
         self.second = functools.cache(self._second)
+        self.again = functools.cache(self._again)
 
     def _new_home(self, name: str) -> Path:
         """The state folder of a lesson's two runs."""
@@ -237,6 +251,11 @@ class Runs:
             return run_in_aws_mode(path, stand_in, folder, parameters)
         finally:
             stop_stand_in(stand_in)
+
+    def _again(self, name: str) -> Run:
+        """Each cell twice."""
+        path, folder = self._places("again", name)
+        return run_again(path, folder)
 
     def _places(self, kind: str, name: str) -> tuple[Path, Path]:
         folder = self.folder / f"{kind}-{name[:2]}"

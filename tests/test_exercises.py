@@ -18,7 +18,7 @@ from conftest import StandIn
 from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
 from leftovers import snapshot
 from lesson_fixture import small_notebook, write
-from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_in_aws_mode
+from lesson_runs import NAME_OF_A_COPY, copy_of_the_course, run_again, run_in_aws_mode
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
@@ -112,6 +112,19 @@ class TestSolutions:
         assert permissions.not_allowed(run.calls) == []
         assert run.missed == []
         assert permissions.not_of_the_run(run.calls, run.run_id) == []
+
+
+class TestCellsRunAgain:
+    """The solutions, each cell twice."""
+
+    @every_source
+    def test_the_cells_can_be_run_again(
+        self, source: Path, course: Path, tmp_path: Path
+    ) -> None:
+        solved = exercises.solved(lessons.read(source))
+        run = run_again(write(solved, course / "exercises" / source.name), tmp_path)
+        assert run.error is None, run.error
+        assert run.stumbles == []
 
 
 def test_jupyter_shows_the_sentence_and_nothing_else(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ from lesson_runs import (
     run_notebook,
     why_not_strict,
 )
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from running_again import REFUSED, FirstRunFails, is_told, what_is_wrong
 from test_cleanup import REMOVED_HERE
 
 from course import lessons
@@ -124,6 +125,14 @@ class Gates:
         assert permissions.not_of_the_run(run.calls, run.run_id) == []
         assert run.states <= REMOVED_HERE
 
+    def test_its_cells_can_be_run_again(self, runs: Runs) -> None:
+        run = runs.again(self.path.name)
+        assert run.error is None, run.error
+        assert run.stumbles == []
+        # The cell with `connect` has made two folders, and the lesson deletes one.
+        folder = re.compile(r"file: notebooks/scratch/lesson\w\w-\w{6}")
+        assert [item for item in run.left if not folder.fullmatch(item)] == []
+
     def test_it_leaves_nothing(self, runs: Runs) -> None:
         for make in (runs.first, runs.second):
             run = make(self.path.name)
@@ -143,16 +152,16 @@ def test_there_are_lessons() -> None:
     assert set(OTHER_PARAMETERS) == numbers
 
 
-# The course's own policy: for each action a lesson that needs it.
+# The course's own policy: for each action the lessons that surely need it.
 NEEDED_BY = {
-    "iam:GetRole": "01",
-    "iam:SimulatePrincipalPolicy": "01",
-    "logs:DeleteLogGroup": "03",
+    "iam:GetRole": {"01"},
+    "iam:SimulatePrincipalPolicy": {"01"},
+    "logs:DeleteLogGroup": {"03", "04", "07"},
 }
 
 
 def needed_by(number: str) -> set[str]:
-    return {action for action, lesson in NEEDED_BY.items() if lesson == number}
+    return {action for action, lessons in NEEDED_BY.items() if number in lessons}
 
 
 def called(run: Run) -> set[str]:
@@ -382,6 +391,91 @@ def test_a_running_job_is_left_over_and_a_finished_one_is_not() -> None:
         "training job: runs",
         "training job: stops",
     }
+
+
+def counted(name: str) -> str:
+    """Return code that counts how often it has run."""
+    return f"{name} = 1 + globals().get({name!r}, 0)\n"
+
+
+def refused_later(name: str) -> str:
+    """Return code that AWS refuses from the second time on."""
+    call = "boto3.client('s3').list_objects_v2(Bucket='sagemaker-not-there')"
+    return f"import boto3\n{counted(name)}if {name} > 1:\n    {call}"
+
+
+OTHER = "other outputs, and no text says so"
+
+
+@pytest.fixture
+def sealed(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stand_in.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def steps(*rows: tuple[str, str]) -> nbformat.NotebookNode:
+    """Return a notebook with a section for each text and cell."""
+    notebook = small_notebook()
+    for text, source in rows:
+        notebook.cells.append(new_markdown_cell(f"## A step\n\n{text}"))
+        notebook.cells.append(new_code_cell(source))
+    return notebook
+
+
+def test_a_cell_that_runs_only_once_is_refused_unless_that_is_told(
+    sealed: None, tmp_path: Path
+) -> None:
+    # The text after a cell counts, too: hence the cells in between.
+    between = ("", "pass", "")
+    once = [
+        ("", "table = 'ab'", ""),
+        ("", "table = table.replace('b', '') if 'b' in table else 1 / 0", "ZeroDivi"),
+        ("", "names = ['a']", ""),
+        ("", "names.append('b')\nprint(names)", OTHER),
+        ("Do it again.", "names.append('b')\nprint(names)", OTHER),
+        between,
+        ("Run it again: b is twice there.", "names.append('b')\nprint(names)", ""),
+        ("", "names.append('b')\nprint('run again' if names[8:] else 5)", ""),
+        ("", f"{counted('n')}print(n > 2)", "when its section is run again"),
+        ("", refused_later("a"), "is refused, and no text says so"),
+        ("Again: refused.", refused_later("b"), "is refused, and no"),
+        between,
+        ("Again: `NoSuchBucket`.", refused_later("c"), ""),
+        ("", refused_later("d"), ""),
+    ]
+    notebook = steps(*[(text, source) for text, source, _ in once])
+    stumbles = what_is_wrong(notebook, str(tmp_path))
+    wanted = {2 * place + 3: told for place, (_, _, told) in enumerate(once) if told}
+    assert len(stumbles) == len(wanted)
+    for said, (cell, told) in zip(stumbles, wanted.items(), strict=True):
+        assert said.startswith(f"cell {cell} ")
+        assert told in said
+
+
+def test_what_fails_at_once_is_no_matter_of_running_it_again(
+    sealed: None, tmp_path: Path
+) -> None:
+    with pytest.raises(FirstRunFails, match="ZeroDivisionError"):
+        what_is_wrong(small_notebook("1 / 0"), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Twice: `ValidationException`, *Could not\nfind model*, again.", True),
+        ("The second time you get `ValidationException`: *Could not find*.", True),
+        ("Again, a `ValidationException`.", False),
+        ("You get `ValidationException`: *Could not find model*.", False),
+        ("Again: `ValidationException`.\n\nTwice: *Could not find model*.", False),
+        ("Again: ValidationException, *Could not find model*.", False),
+    ],
+)
+def test_what_tells_of_a_refusal(text: str, told: bool) -> None:
+    error = REFUSED.search(
+        "ClientError: An error occurred (ValidationException) when calling the "
+        'DeleteModel operation: Could not find model "a".'
+    )
+    assert is_told(error, [text]) == told
 
 
 def test_local_files_are_left_over(stand_in: StandIn, tmp_path: Path) -> None:
