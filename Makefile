@@ -17,25 +17,25 @@ ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--pyth
 .PHONY: lock install zip clean status reset
 .PHONY: with-dev with-docs find-python
 
-course: with-docs ## run every lesson; read the result in build/index.html
+course: with-docs ## run every lesson and make pages of them
 	@$(PY) -m course run --workers $(WORKERS) $(LESSONS)
 
-site: with-docs ## make the pages of the stored lessons, without running them
+site: with-docs ## make pages of the stored lessons
 	@$(PY) -m course site
 
 test: with-dev ## run all tests, lessons included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-lab: install ## open JupyterLab with your copies of the lessons (LESSONS=03)
+lab: install ## open your copies of the lessons to work in
 	@$(PY) -m course lab $(LESSONS) -- $(ARGS)
 
-restore: install ## bring your copies of a lesson to their first state (LESSONS=03)
+restore: install ## bring a lesson back to its first state
 	@$(PY) -m course restore $(LESSONS)
 
-status: install ## the stand-in for AWS: does it run, for whom, what is in it
+status: install ## show the stand-in for AWS and who uses it
 	@$(PY) -m local_aws status
 
-reset: install ## remove what is in the stand-in (ARGS=--yes: without asking)
+reset: install ## remove what is in the stand-in for AWS
 	@$(PY) -m local_aws reset $(ARGS)
 
 lint: with-dev ## check code and lessons without running them
@@ -43,28 +43,28 @@ lint: with-dev ## check code and lessons without running them
 	@$(PY) -m ruff format --check .
 	@$(PY) -m course lint $(LESSONS)
 
-bench: with-dev ## measure ours next to floors and peers (ARGS="1 9": these lines only)
+bench: with-dev ## measure the speed next to floors and peers
 	@$(PY) -m benchmarks $(ARGS)
 
-crash: with-dev ## kill the stand-in 200 times at work and look whether anything is lost
+crash: with-dev ## kill the stand-in 200 times, lose nothing
 	@$(PY) tests/crash_run.py --kills 200 $(ARGS)
 
-outputs: with-dev ## run lessons and store what they print in notebooks/
+outputs: with-dev ## run lessons and store what they print
 	@$(PY) -m course outputs --workers $(WORKERS) $(LESSONS)
 
-diagrams: install ## draw the lessons' diagrams into notebooks/images/
+diagrams: install ## draw the pictures of the lessons again
 	@$(PY) -m course diagrams
 
-exercises: with-dev ## make the students' copies; prove that all checks work
+exercises: with-dev ## make the students' copies, prove the checks
 	@$(PY) -m course exercises --workers $(WORKERS) $(LESSONS)
 
-lock: with-dev ## resolve the requirements again (ARGS=--upgrade: newer versions)
+lock: with-dev ## resolve the requirements again
 	@$(PY) -m course lock $(ARGS)
 
-zip: find-python ## pack the course into one file, to be uploaded or handed on
+zip: find-python ## pack the course into one file
 	@"$(PYTHON)" -m course zip
 
-install: find-python ## make .venv; the other commands do this by themselves
+install: find-python ## make .venv; the others do this themselves
 	@"$(PYTHON)" -m course install $(ASKED)
 
 with-dev: find-python
@@ -77,9 +77,11 @@ find-python:
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is not on this machine:" \
 	  "the course needs Python 3.11 to 3.14 (make PYTHON=python3.N ...)." >&2; exit 2; }
 
-clean: ## delete build/ and caches; .venv and the stand-in's state (.local_aws) stay
+clean: ## delete build/ and caches, no more
 	@"$(PYTHON)" -m course clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
 	  $(MAKEFILE_LIST)
+	@echo 'Some lessons only: make course LESSONS="01 02"'
+	@echo 'Options of a command: make lock ARGS=--upgrade'

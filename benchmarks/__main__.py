@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from benchmarks.figures import Figure, machine, make_console, table
+from benchmarks.figures import Figure, machine, table
 from benchmarks.measuring import Run
+from course.terminal import make_console
+from course.terminal import say as say_on
 from local_aws.installation import FOREIGN_PREFIXES, HOST
 
 # Number: what it is, and the function that measures it.
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=f"Measure ours next to a floor or a peer:\n{lines}",
-        epilog="All but 7, which downloads everything twice, if none is named.",
+        epilog="All but 7, which downloads everything, if none is named.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("numbers", nargs="*", type=int, metavar="NUMBER")
@@ -48,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no line {min(unknown)}")
     numbers = options.numbers or sorted(set(LINES) - ON_REQUEST)
     seal()
-    console = make_console()
+    console = make_console(width=180)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        say_on(console, text)
 
     say(machine())
     figures: list[Figure] = []
@@ -65,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         # What was measured before an error or Ctrl-C is shown all the same.
         if console.is_terminal and figures:
-            console.print(table(figures))
+            console.print(table(figures, console.width))
     missed = [figure for figure in figures if figure.met is False]
     say(f"{len(figures)} figures, {len(missed)} of them miss their target.")
     return 0

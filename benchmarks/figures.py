@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from course.terminal import GAP, Column
+from local_aws.terminal import broken
+
+# Windows in which the table has all columns, or not even the floors.
+WIDE, NARROW = 110, 80
 PACKAGES = ("xgboost-cpu", "xgboost", "numpy", "boto3", "moto", "uvicorn", "starlette")
 
 
@@ -69,31 +73,40 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def table(figures: Iterable[Figure]) -> Table:
-    """All figures, those that miss their target in red."""
-    made = Table("", "what", "against", box=SIMPLE)
-    for name in ("ours", "floor or peer", "", "ratio", "target", ""):
-        made.add_column(name, justify="right")
-    for figure in figures:
-        made.add_row(
-            str(figure.line),
-            figure.what,
-            figure.floor_is,
-            number(figure.ours),
-            number(figure.floor),
-            figure.unit,
-            f"{figure.ratio:.2f}",
-            figure.target_text,
-            figure.verdict,
-            style="bold red" if figure.met is False else None,
-        )
+def table(figures: Iterable[Figure], width: int) -> Table:
+    """All figures, those that miss their target in red.
+
+    In a narrow window, without what they were measured against: each has been printed
+    as a line of text before.
+    """
+    figures = list(figures)
+    gap = " " if width >= WIDE else "\n"
+    columns = [
+        Column("ours", [f"{number(f.ours)}{gap}{f.unit}" for f in figures]),
+        Column("floor or peer", [f"{number(f.floor)}{gap}{f.unit}" for f in figures]),
+        Column("ratio", [f"{f.ratio:.2f}" for f in figures]),
+        Column("target", [f.target_text for f in figures]),
+        Column("", [f.verdict for f in figures]),
+    ]
+    if width < NARROW:
+        del columns[1]
+    room = width - sum(column.width + GAP for column in columns)
+    rooms = [room * 3 // 5, room * 2 // 5 - GAP] if width >= WIDE else [room]
+    made = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    for name, wide in zip(("what", "against"), rooms, strict=False):
+        made.add_column(name, width=wide)
+    for column in columns:
+        made.add_column(column.header, justify="right", width=column.width)
+    for row, figure in enumerate(figures):
+        texts = (f"({figure.line}) {figure.what}", figure.floor_is)
+        cells = [
+            "\n".join(broken(text, wide))
+            for text, wide in zip(texts, rooms, strict=False)
+        ]
+        cells += [column.cells[row] for column in columns]
+        style = "bold red" if figure.met is False else None
+        made.add_row(*map(Text, cells), style=style)
     return made
-
-
-def make_console() -> Console:
-    """A console: colours on a terminal, plain lines of full length elsewhere."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=180)
 
 
 def machine() -> str:

@@ -182,11 +182,12 @@ def _clean(options: argparse.Namespace) -> int:
 
 def _set_up(action: Callable[..., None], **options: object) -> int:
     from course.install import SetupError
+    from local_aws.terminal import say
 
     try:
         action(**options)
     except SetupError as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 2
     return 0
 
@@ -194,20 +195,30 @@ def _set_up(action: Callable[..., None], **options: object) -> int:
 def _run(options: argparse.Namespace) -> int:
     from course.runner import run_lessons
 
-    return run_lessons(
-        options.lessons, workers=options.workers, pages=not options.no_pages
+    return _told(
+        run_lessons,
+        options.lessons,
+        workers=options.workers,
+        pages=not options.no_pages,
     )
 
 
 def _site(options: argparse.Namespace) -> int:
-    from course.site import NoSite, build_site
+    return _told(_make_site)
 
+
+def _make_site() -> int:
+    from course.site import BUILD, NoSite, build_site
+    from course.writable import require_writable
+    from local_aws.terminal import say
+
+    require_writable(BUILD)
     try:
         page = build_site()
     except NoSite as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 2
-    print(f"Read the lessons: {os.path.relpath(page)}")
+    say(f"Read the lessons: {os.path.relpath(page)}")
     return 0
 
 
@@ -226,14 +237,15 @@ def _restore(options: argparse.Namespace) -> int:
 def _outputs(options: argparse.Namespace) -> int:
     from course.diagrams import NotDrawn, write_result
     from course.outputs import store_lessons
+    from local_aws.terminal import say
 
-    code = store_lessons(options.lessons, workers=options.workers)
+    code = _told(store_lessons, options.lessons, workers=options.workers)
     if code == 2:
         return code
     try:
         write_result()
     except NotDrawn as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 1
     return code
 
@@ -241,7 +253,21 @@ def _outputs(options: argparse.Namespace) -> int:
 def _exercises(options: argparse.Namespace) -> int:
     from course.exercise_proofs import prove_exercises
 
-    return prove_exercises(options.lessons, workers=options.workers)
+    return _told(prove_exercises, options.lessons, workers=options.workers)
+
+
+def _told(action: Callable[..., int], *arguments: object, **options: object) -> int:
+    """Carry out what writes and needs the stand-in; say what keeps it from that."""
+    from course.terminal import make_console, say
+    from course.writable import NotWritable
+    from local_aws.installation import InstallationError
+    from local_aws.lifetime import NotStarted
+
+    try:
+        return action(*arguments, **options)
+    except (NotWritable, InstallationError, NotStarted) as error:
+        say(make_console(), str(error))
+        return 2
 
 
 def _cleanup(options: argparse.Namespace) -> int:
@@ -252,9 +278,10 @@ def _cleanup(options: argparse.Namespace) -> int:
 
 def _lint(options: argparse.Namespace) -> int:
     from course.linter import lint_lessons, rules_table
+    from local_aws.terminal import say
 
     if options.rules:
-        print(rules_table())
+        say(rules_table(), indent=6)
         return 0
     return lint_lessons(options.lessons)
 

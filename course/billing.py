@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from utils.cost import price_of
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An amount in USD, and the oldest date of the prices in it (None: no jobs)."""
+    """An amount in USD for so many seconds of instances.
+
+    read_on: the oldest date of the prices in it, None where nothing was used.
+    """
 
     usd: float
+    seconds: float
     read_on: str | None
 
 
@@ -56,9 +60,20 @@ class EndpointMeter:
         self._client = client
         self._machines: dict[str, list[tuple[str, int]]] = {}
         self._times: dict[str, tuple[datetime, datetime]] = {}
+        self.was_blind = False
 
     def look(self) -> None:
-        """Note which endpoints there are now. Call it often."""
+        """Note which endpoints there are now. Call it often.
+
+        Where the stand-in can't be reached, it notes that it could not look: a lesson
+        that needs the stand-in fails by itself, and the others go on.
+        """
+        try:
+            self._look()
+        except BotoCoreError:
+            self.was_blind = True
+
+    def _look(self) -> None:
         pages = self._client.get_paginator("list_endpoints").paginate(
             NameContains="lesson"
         )
@@ -93,9 +108,10 @@ class EndpointMeter:
 
 def estimate(used: Iterable[tuple[str, str, float]]) -> Estimate:
     """Price what was used. LookupError if the price table lacks an instance type."""
-    usd, dates = 0.0, []
+    usd, total, dates = 0.0, 0.0, []
     for instance_type, component, seconds in used:
         price = price_of(instance_type, component)
         usd += seconds * price.usd_per_hour / 3600
+        total += seconds
         dates.append(price.read_on)
-    return Estimate(usd, min(dates, default=None))
+    return Estimate(usd, total, min(dates, default=None))

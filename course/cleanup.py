@@ -15,6 +15,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws.terminal import say
 from utils import cleanup, cost
 from utils.cleanup import Resource
 from utils.connect import COURSE_HOME, Place, checked_run_id, default_bucket, reach
@@ -54,21 +55,21 @@ def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
         checked_run_id(run_id)
         place = reach(runs_on)
     except (ValueError, RuntimeError, ClientError, BotoCoreError) as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 2
     try:
         found = find(place, run_id)
         if not found:
-            print(_nothing_found(place, run_id), file=sys.stderr)
+            say(_nothing_found(place, run_id), file=sys.stderr)
             return 3
         show(found)
         if not (yes or _agreed()):
-            print("Nothing was removed.")
+            say("Nothing was removed.")
             return 1
         remove(found)
         return _say_what_is_left(find(place, run_id))
     except (ClientError, BotoCoreError) as error:
-        print(f"Could not look for what there is: {error}", file=sys.stderr)
+        say(f"Could not look for what there is: {error}", file=sys.stderr)
         return 2
 
 
@@ -87,23 +88,24 @@ def find(place: Place, run_id: str) -> Found:
 
 def show(found: Found) -> None:
     """Print what was found and what it costs per day."""
-    print(f"Run {found.run_id} {_where(found.place)}:")
+    say(f"Run {found.run_id} {_where(found.place)}:")
     for resource, usd in found.resources:
         price = "no price in the table" if usd is None else f"{usd:.2f} USD a day"
-        print(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""))
+        say(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""), indent=4)
     for prefix, objects in found.objects.items():
         size = sum(item["Size"] for item in objects) / 1e6
-        print(f"  {len(objects)} objects, {size:.2f} MB: s3://{found.bucket}/{prefix}/")
+        what = f"{len(objects)} objects, {size:.2f} MB"
+        say(f"  {what}: s3://{found.bucket}/{prefix}/", indent=4)
     for folder in found.folders:
-        print(f"  local folder: {folder.relative_to(COURSE_HOME)}")
+        say(f"  local folder: {folder.relative_to(COURSE_HOME)}", indent=4)
     prices = [usd for _, usd in found.resources if usd]
     if prices:
-        print(
+        say(
             f"Until it is removed, an estimated {sum(prices):.2f} USD a day on AWS "
             f"(us-east-1, price list of {min(found.read_on)})."
         )
     if found.place.where == "local":
-        print("Here, on the stand-in for AWS, it costs nothing.")
+        say("Here, on the stand-in for AWS, it costs nothing.")
 
 
 def remove(found: Found) -> None:
@@ -126,13 +128,14 @@ def remove(found: Found) -> None:
 
 
 def _attempt(text: str, action: Callable[[], None]) -> None:
-    print(f"{text} ...", end=" ", flush=True)
+    say(f"{text} ...", indent=4, end=" ")
     try:
         action()
     except (ClientError, BotoCoreError, OSError) as error:  # TimeoutError is an OSError
-        print(f"FAILED: {error}", flush=True)
+        say()
+        say(f"    FAILED: {error}", indent=4)
     else:
-        print("removed", flush=True)
+        say("removed")
 
 
 def _remove_resource(sm: object, resource: Resource) -> None:
@@ -285,11 +288,11 @@ def _agreed() -> bool:
 
 def _say_what_is_left(found: Found) -> int:
     if found:
-        print("\nNot everything could be removed. Run the command again later. Left:")
+        say("\nNot everything could be removed. Run the command again later. Left:")
         show(found)
         return 1
-    print(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
-    print("Records of ended jobs and log streams in CloudWatch stay.")
+    say(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
+    say("Records of ended jobs and log streams in CloudWatch stay.")
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from course import lessons
 from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas, DoesNotFit
+from local_aws.terminal import say
 from utils.plots import BLUE, GREEN, GREY, ORANGE
 
 IMAGES = lessons.NOTEBOOKS / "images"
@@ -475,6 +476,6 @@ def draw_all(folder: Path = IMAGES, notebooks: Path = lessons.NOTEBOOKS) -> int:
         print("\n".join(f"drawn: {path.name}" for path in changed) or "nothing changed")
         write_result(folder, notebooks)
     except NotDrawn as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 1
     return 0

@@ -13,7 +13,6 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -24,10 +23,11 @@ from course.exercises import Task, WrongAnswer
 from course.runner import (
     Progress,
     default_workers,
-    make_console,
     run_all,
     stand_in_environment,
 )
+from course.terminal import Column, make_console, say, table_of
+from course.writable import require_writable_files
 
 # A sentence that fits under a cell.
 LONGEST_SENTENCE = 200
@@ -222,11 +222,14 @@ def prove_exercises(
     try:
         sources = exercises.find_sources(names, folder)
     except lessons.NoSuchLesson as error:
-        console.print(str(error), markup=False)
+        say(console, str(error))
         return 2
     if not sources:
-        console.print(f"There are no exercises in {folder}.", markup=False)
+        say(console, f"There are no exercises in {folder}.")
         return 2
+    require_writable_files(
+        [copy for copy in map(exercises.copy_of, sources) if copy.exists()]
+    )
     copies: dict[Path, str] = {}
     problems: dict[Path, list[str]] = {}
     for source in sources:
@@ -250,13 +253,13 @@ def prove_exercises(
     )
     for proof in proofs:
         problems[proof.path] += proof.problems
-    console.print(_table(proofs, copies, problems))
+    console.print(_table(console.width, proofs, copies, problems))
     for source, found in problems.items():
         for text in found:
-            console.print(f"{source.stem}: {text}", markup=False, soft_wrap=True)
+            say(console, f"{source.stem}: {text}")
     alone = exercises.strays(folder)
     for path in alone:
-        console.print(f"{path.name} has no source: delete it.", markup=False)
+        say(console, f"{path.name} has no source: delete it.")
     return 1 if alone or any(problems.values()) else 0
 
 
@@ -270,23 +273,31 @@ def _leaks(source: Path) -> list[str]:
 
 
 def _table(
+    width: int,
     proofs: Sequence[Proof],
     copies: Mapping[Path, str],
     problems: Mapping[Path, list[str]],
 ) -> Table:
-    table = Table("exercises", "students' copy", "result", box=SIMPLE)
-    for name in ("tasks", "points", "wrong answers", "seconds"):
-        table.add_column(name, justify="right")
-    for proof in proofs:
-        table.add_row(
+    """Return a row for each source, those that could not be proven at the end."""
+    rows = [
+        (
             proof.path.stem,
             copies[proof.path],
-            "[bold red]failed[/]" if problems[proof.path] else "passed",
+            "failed" if problems[proof.path] else "passed",
             str(len(proof.tasks)),
             str(sum(task.points for task in proof.tasks)),
             str(len(proof.wrong)),
-            f"{proof.seconds:.1f}",
+            f"{proof.seconds:.0f} s",
         )
+        for proof in proofs
+    ]
     for source in [source for source in problems if source not in copies]:
-        table.add_row(source.stem, "not made", "[bold red]failed[/]", *4 * "-")
-    return table
+        rows.append((source.stem, "not made", "failed", *4 * "-"))
+    names, *cells = zip(*rows, strict=True)
+    headers = ("students' copy", "result", "tasks", "points", "wrong answers", "time")
+    columns = [
+        Column(header, cells[number], is_number=number > 1)
+        for number, header in enumerate(headers)
+    ]
+    failed = [number for number, row in enumerate(rows) if row[2] == "failed"]
+    return table_of(width, "exercises", names, columns, failed)

@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 
 from course import lessons, metadata
 from course.install import ROOT
+from course.writable import write_text
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -198,7 +199,7 @@ def bring_up_to_date(source: Path) -> str:
     text, file = students_copy(source), copy_of(source)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return "unchanged"
-    file.write_text(text, encoding="utf-8")
+    write_text(file, text)
     return "written"
 
 

@@ -27,6 +27,7 @@ from PIL import Image
 from course import lessons, metadata, prose
 from course.lessons import Heading
 from course.sanitize import sanitize
+from local_aws.terminal import say
 
 MAX_LINES = 20
 MAX_COLUMNS = 88
@@ -246,14 +247,14 @@ def lint_lessons(names: Sequence[str] = (), folder: Path = lessons.NOTEBOOKS) ->
     try:
         paths = lessons.find_lessons(names, folder)
     except lessons.NoSuchLesson as error:
-        print(error)
+        say(str(error))
         return 2
     every = lessons.find_lessons((), folder)
     problems = [problem for path in paths for problem in lint(path, every)]
     for problem in problems:
-        print(problem)
+        say(str(problem), indent=4)
     count, lessons_text = len(problems), f"{len(paths)} lessons"
-    print(f"{lessons_text}: {count} problems" if count else f"{lessons_text}: good")
+    say(f"{lessons_text}: {count} problems" if count else f"{lessons_text}: good")
     return 1 if problems else 0
 
 

@@ -11,15 +11,17 @@ import nbformat
 from nbformat import NotebookNode
 
 from course import lessons, metadata
+from course.diagrams import IMAGES
 from course.execution import Execution
 from course.runner import (
     Progress,
     default_workers,
-    make_console,
     run_all,
     stand_in_environment,
 )
 from course.sanitize import patterns, sanitize
+from course.terminal import make_console, say
+from course.writable import require_writable, require_writable_files, write_text
 
 
 def normalise(notebook: NotebookNode, before: NotebookNode) -> NotebookNode:
@@ -90,17 +92,19 @@ def store_lessons(
     try:
         paths = lessons.find_lessons(names, folder)
     except lessons.NoSuchLesson as error:
-        console.print(str(error), markup=False)
+        say(console, str(error))
         return 2
     if not paths:
-        console.print(f"There are no notebooks in {folder}.", markup=False)
+        say(console, f"There are no notebooks in {folder}.")
         return 2
+    require_writable_files([path for path in paths if path.exists()])
     if environment is None:
+        require_writable(folder / "scratch", IMAGES)
         environment = stand_in_environment()
     progress = Progress(paths, console)
     executions = run_all(paths, environment, workers or default_workers(), progress)
     for item in executions:
-        console.print(f"{item.path.name}: {_store(item)}", markup=False, soft_wrap=True)
+        say(console, f"{item.path.name}: {_store(item)}")
     return 1 if any(item.failure for item in executions) else 0
 
 
@@ -113,5 +117,5 @@ def _store(item: Execution) -> str:
     text = metadata.text_of(item.notebook)
     if text == before:
         return "unchanged"
-    item.path.write_text(text, encoding="utf-8")
+    write_text(item.path, text)
     return "stored"

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import boto3
-from rich.box import SIMPLE
-from rich.console import Console
+from botocore.exceptions import BotoCoreError
+from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.table import Table
 
 from course import exercises, lessons, site
-from course.billing import EndpointMeter, Estimate, estimate, used
+from course.billing import EndpointMeter, estimate, used
 from course.execution import Execution, execute
 from course.install import ROOT
+from course.terminal import (
+    GAP,
+    Column,
+    first_words,
+    make_console,
+    say,
+    shows_live,
+    table_of,
+)
+from course.writable import require_writable, told
 
 BUILD = ROOT / "build"
+# A step is told, where no live table shows it, once it has lasted so long.
+LONG_STEP_S = 10.0
+LOOK_S = 1.0
+SECONDS_WIDTH = len("1234 s")
 
 
 class HasPath(Protocol):
@@ -37,58 +54,118 @@ Ran = TypeVar("Ran", bound=HasPath)
 
 
 class Progress:
-    """What each lesson is doing: a live table on a terminal, plain lines elsewhere."""
+    """What each lesson is doing: a live table on a terminal, a few lines elsewhere.
 
-    def __init__(self, paths: Sequence[Path], console: Console) -> None:
+    The lines tell a lesson's start, its end, and each step that takes long, once.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Exercises stand below their lesson.
+        ordered = sorted(paths, key=lambda path: (path.stem, exercises.is_source(path)))
         self.console = console
-        self.started = time.monotonic()
-        self.rows = {path: ["waiting", 0.0] for path in paths}
-        self.shown: dict[Path, str] = {}
-        self.begun: dict[Path, float] = {}
+        self.is_live = shows_live(console)
         self.meter: EndpointMeter | None = None
+        self.rows = {path: Row() for path in ordered}
+        self._clock = clock
+        self._started = clock()
+
+    def begin(self, path: Path) -> None:
+        """Take in that a lesson's turn has come."""
+        row = self.rows[path]
+        row.begun = self._clock()
+        self._step(row, "starting", row.begun)
+        self._tell(path, "started")
 
     def update(self, execution: Execution) -> None:
         """Take in where a lesson is now (before each code cell, at the end)."""
-        path, cells = execution.path, len(execution.notebook.cells)
-        self.begun.setdefault(path, time.monotonic() - execution.seconds)
         if self.meter is not None:
             self.meter.look()
+        row, now = self.rows[execution.path], self._clock()
         if execution.failure:
-            step = f"FAILED at {execution.failure}"
-        elif execution.cells_done == cells:
-            step = "done"
+            row.seconds = execution.seconds
+            self._step(row, f"FAILED at {execution.failure}", now)
+            self._tell(execution.path, row.step)
+        elif execution.cells_done == len(execution.notebook.cells):
+            row.seconds = execution.seconds
+            self._step(row, "done", now)
+            self._tell(execution.path, f"done in {row.seconds:.0f} s")
         else:
-            step = execution.heading or "starting"
-        if step == "done" or execution.failure:
-            self.rows[path] = [step, execution.seconds]
-        else:
-            self.rows[path] = [step, None]
-        if not self.console.is_terminal and self.shown.get(path) != step:
-            elapsed = time.monotonic() - self.started
-            # markup=False: an error text may hold square brackets.
-            self.console.print(
-                f"{elapsed:6.1f} s  {_label(path)}: {step}",
-                markup=False,
-                soft_wrap=True,
-            )
-        self.shown[path] = step
+            self._step(row, execution.heading or "starting", now)
 
-    def __rich__(self) -> Table:
+    def look(self) -> None:
+        """Tell which steps take long. Call it often."""
+        now = self._clock()
+        for path, row in self.rows.items():
+            waits = row.begun is not None and row.seconds is None and not row.is_told
+            if waits and now - row.since > LONG_STEP_S:
+                row.is_told = True
+                self._tell(path, f'still at "{row.step}"')
+
+    def _step(self, row: Row, step: str, now: float) -> None:
+        if row.step != step:
+            row.step, row.since, row.is_told = step, now, False
+
+    def _tell(self, path: Path, what: str) -> None:
+        if not self.is_live:
+            seconds = self._clock() - self._started
+            say(self.console, f"{seconds:6.1f} s  {_short_label(path)}: {what}")
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[Table]:
         """Draw the live table."""
-        table = Table("lesson", "step", "elapsed", box=None)
-        for path, (step, seconds) in self.rows.items():
-            if seconds is None:
-                seconds = time.monotonic() - self.begun[path]
-            style = "bold red" if step.startswith("FAILED") else None
-            table.add_row(
-                _label(path), step.replace("[", r"\["), f"{seconds:.0f} s", style=style
-            )
-        return table
+        labels = [_short_label(path) for path in self.rows]
+        room = options.max_width - SECONDS_WIDTH - 2 * GAP
+        name_width = max(min(room // 2, max(map(len, labels))), len("lesson"))
+        step_width = room - name_width
+        now = self._clock()
+        seconds = [
+            "" if row.begun is None else f"{row.elapsed(now):.0f} s"
+            for row in self.rows.values()
+        ]
+        steps = [first_words(row.step, step_width) for row in self.rows.values()]
+        failed = [i for i, step in enumerate(steps) if step.startswith("FAILED")]
+        yield table_of(
+            options.max_width,
+            "lesson",
+            labels,
+            [
+                Column("step", [f"{step:{step_width}}" for step in steps]),
+                Column("time", seconds, is_number=True),
+            ],
+            failed,
+        )
+
+
+@dataclass
+class Row:
+    """Where one lesson is: the step, since when, and how long it took in the end."""
+
+    step: str = "waiting"
+    since: float = 0.0
+    begun: float | None = None
+    seconds: float | None = None
+    is_told: bool = False  # that this step takes long
+
+    def elapsed(self, now: float) -> float:
+        """Return how long the lesson has run."""
+        return now - self.begun if self.seconds is None else self.seconds
 
 
 def _label(path: Path) -> str:
     """Name a notebook, exercises otherwise than the lesson of the same name."""
     return f"exercises/{path.stem}" if exercises.is_source(path) else path.stem
+
+
+def _short_label(path: Path) -> str:
+    if exercises.is_source(path):
+        return f"{lessons.lesson_number(path)} exercises"
+    return path.stem
 
 
 def default_workers() -> int:
@@ -112,6 +189,7 @@ def run_all(
 
     async def run_one(path: Path, gate: asyncio.Semaphore) -> Ran:
         async with gate:
+            progress.begin(path)
             return await run(path, environment, progress.update)
 
     async def run_every() -> list[Ran]:
@@ -126,14 +204,16 @@ def run_all(
     thread = threading.Thread(target=loop.run_forever, name="lessons", daemon=True)
     thread.start()
     live = (
-        Live(progress, console=progress.console, refresh_per_second=4)
-        if progress.console.is_terminal
+        Live(progress, console=progress.console, refresh_per_second=4, transient=True)
+        if progress.is_live
         else nullcontext()
     )
     future: Future[list[Ran]] = asyncio.run_coroutine_threadsafe(run_every(), loop)
     try:
         with live:
-            return future.result()
+            while not wait([future], timeout=LOOK_S).done:
+                progress.look()
+        return future.result()
     except BaseException:
         asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=30)
         raise
@@ -188,53 +268,77 @@ def run_lessons(
     try:
         paths = lessons.find_lessons(names, folder)
     except lessons.NoSuchLesson as error:
-        console.print(str(error), markup=False)
+        say(console, str(error))
         return 2
     if not paths:
-        console.print(f"There are no notebooks in {folder}.", markup=False)
+        say(console, f"There are no notebooks in {folder}.")
         return 2
+    require_writable(build)
     sources = [
         source
         for source in exercises.find_sources((), folder.parent / "exercises")
         if source.stem in {path.stem for path in paths}
     ]
     every = [*paths, *sources]
-    costs: dict[Path, Estimate] = {}
-    started = datetime.now(UTC)
-    on_stand_in = environment is None
+    meter = None
+    started, began = datetime.now(UTC), time.monotonic()
     if environment is None:
+        require_writable(folder / "scratch")
         environment = stand_in_environment()
+        meter = EndpointMeter(boto3.client("sagemaker"))
     progress = Progress(every, console)
-    if on_stand_in:
-        progress.meter = EndpointMeter(boto3.client("sagemaker"))
+    progress.meter = meter
     executions = run_all(
         every, environment, workers or default_workers(), progress, _execute
     )
-    site.keep(executions, build)
-    if on_stand_in:
-        client = boto3.client("sagemaker")
-        for path in paths:
-            number = lessons.lesson_number(path)
-            jobs = used(client, number, started)
-            costs[path] = estimate([*jobs, *progress.meter.used(number)])
-    console.print(_summary(executions, costs))
-    dates = [cost.read_on for cost in costs.values() if cost.read_on]
-    if dates:
-        console.print(
-            "Cost: the seconds for which this run's jobs and endpoints ran here, at "
-            f"AWS's prices in us-east-1 as of {min(dates)}, with the exercises. An "
-            "estimate: on AWS they take minutes.",
-            soft_wrap=True,
-        )
+    seconds = time.monotonic() - began
+    with told(build):
+        site.keep(executions, build)
+    console.print(_summary(console.width, paths, executions))
     failed = [item for item in executions if item.failure]
     for item in failed:
-        console.print(
-            f"{_label(item.path)} failed at {item.failure}",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(console, f"{_label(item.path)} failed at {item.failure}")
+    say(console, "\n" + _result(len(paths), len(sources), len(failed), seconds))
+    if meter is not None:
+        say(console, _cost(paths, meter, started))
     made = not pages or _make_pages(folder, build, console)
+    say(console, "Run them yourself: make lab")
     return 0 if made and not failed else 1
+
+
+def _result(count: int, exercises_count: int, failed: int, seconds: float) -> str:
+    """Say how many lessons ran, in how many seconds, and whether all went well."""
+    several = count > 1
+    what = f"{count} lessons" if several else "1 lesson"
+    if exercises_count:
+        what += f" and {'their' if several else 'its'} solved exercises"
+    how = f"{failed} of the notebooks failed" if failed else "all passed"
+    return f"{what} ran in {seconds:.0f} seconds; {how}."
+
+
+def _cost(paths: Sequence[Path], meter: EndpointMeter, since: datetime) -> str:
+    """Say what the run's instances would have cost on AWS."""
+    numbers = sorted({lessons.lesson_number(path) for path in paths})
+    client = boto3.client("sagemaker")
+    try:
+        parts = [[*used(client, n, since), *meter.used(n)] for n in numbers]
+    except BotoCoreError:
+        meter.was_blind = True
+    if meter.was_blind:
+        return (
+            "The stand-in for AWS was out of reach meanwhile, so what this would have "
+            "cost on AWS is not known. `make status` says how it is now."
+        )
+    cost = estimate(itertools.chain.from_iterable(parts))
+    if cost.read_on is None:
+        return "It cost nothing."
+    dollars = math.ceil(cost.usd * 100) / 100
+    return (
+        f"It cost nothing. On AWS, its jobs and endpoints ({cost.seconds:.0f} seconds) "
+        f"would cost at most {dollars:.2f} USD by the prices of {cost.read_on}; "
+        "working through a lesson there takes longer, and the lesson says what it "
+        "costs."
+    )
 
 
 def stand_in_environment() -> dict[str, str]:
@@ -252,34 +356,41 @@ def stand_in_environment() -> dict[str, str]:
     return sealed
 
 
-def make_console() -> Console:
-    """Return a console: colours on a terminal, plain lines of full length elsewhere."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
-
-
 def _make_pages(folder: Path, build: Path, console: Console) -> bool:
     """Make the pages of a run, and say where they begin, or why there are none."""
     try:
-        with console.status("Making the pages"):
+        with console.status("Making the pages"), told(build):
             page = site.build_run(folder, build)
     except site.NoSite as error:
-        text = f"There are no pages of this run. {error}"
-        console.print(text, markup=False, soft_wrap=True)
+        say(console, f"There are no pages of this run. {error}")
         return False
-    console.print(f"Read the lessons: {_shown(page)}", markup=False)
+    say(console, f"Read them: {_shown(page)}")
     return True
 
 
-def _summary(executions: Sequence[Execution], costs: Mapping[Path, Estimate]) -> Table:
-    table = Table("lesson", "result", box=SIMPLE)
-    table.add_column("seconds", justify="right")
-    table.add_column("cost on AWS, USD", justify="right")
-    for item in executions:
-        result = "[bold red]failed[/]" if item.failure else "passed"
-        cost = f"{costs[item.path].usd:.4f}" if item.path in costs else "-"
-        table.add_row(_label(item.path), result, f"{item.seconds:.1f}", cost)
-    return table
+def _summary(
+    width: int, paths: Sequence[Path], executions: Sequence[Execution]
+) -> Table:
+    """Return a row for each lesson: how it ended and, beside it, its exercises."""
+    by_path = {item.path: item for item in executions}
+    solved = {
+        item.path.stem: item for item in executions if exercises.is_source(item.path)
+    }
+    pairs = [(by_path[path], solved.get(path.stem)) for path in paths]
+    columns = [Column("result", [_ended(item) for item, _ in pairs], is_number=True)]
+    if solved:
+        cells = [_ended(item) if item else "-" for _, item in pairs]
+        columns.append(Column("exercises", cells, is_number=True))
+    failed = [
+        row
+        for row, pair in enumerate(pairs)
+        if any(item.failure for item in pair if item)
+    ]
+    return table_of(width, "lesson", [path.stem for path in paths], columns, failed)
+
+
+def _ended(item: Execution) -> str:
+    return f"{'failed' if item.failure else 'passed'} {item.seconds:4.0f} s"
 
 
 def _shown(path: Path) -> str:

@@ -56,6 +56,9 @@ def plain_errors() -> Iterator[None]:
 def what_helps(number: int | None, folder: Path) -> str:
     """What to do about a file in `folder` that the system refuses with this errno."""
     if number in (errno.EACCES, errno.EPERM):
+        if folder.exists() and folder.stat().st_uid != os.getuid():
+            command = f'sudo chown -R "$(id -un)" {shlex.quote(str(folder))}'
+            return f"It belongs to another account; make it yours: `{command}`."
         return f"Make it yours again: `chmod -R u+rwX {shlex.quote(str(folder))}`."
     if number == errno.EROFS:
         return f"Set {HOME_VARIABLE} to a folder that can be written to."

@@ -1,12 +1,16 @@
 """Text for a terminal: lines are broken between words and nowhere else."""
 
+from __future__ import annotations
+
 import os
 import sys
 import textwrap
 from typing import TextIO
 
 
-def say(text: str = "", indent: int = 0, file: TextIO | None = None) -> None:
+def say(
+    text: str = "", indent: int = 0, file: TextIO | None = None, end: str = "\n"
+) -> None:
     """Print text; on a terminal, lines that are too long for it go on below.
 
     What goes on is moved to the right by `indent`. A word that is longer than a line
@@ -15,8 +19,8 @@ def say(text: str = "", indent: int = 0, file: TextIO | None = None) -> None:
     file = file or sys.stdout
     lines = text.splitlines() or [""]
     if width := columns(file):
-        lines = [part for line in lines for part in _broken(line, width, indent)]
-    print("\n".join(lines), file=file, flush=True)
+        lines = [part for line in lines for part in broken(line, width, indent)]
+    print("\n".join(lines), file=file, end=end, flush=True)
 
 
 def columns(file: TextIO) -> int | None:
@@ -29,7 +33,8 @@ def columns(file: TextIO) -> int | None:
         return 80
 
 
-def _broken(line: str, width: int, indent: int) -> list[str]:
+def broken(line: str, width: int, indent: int = 0) -> list[str]:
+    """Break a line between words into lines of at most `width`."""
     return textwrap.wrap(
         line,
         width,

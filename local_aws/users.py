@@ -77,7 +77,11 @@ def _described(
         return None
     name = Path(words[0]).name.lstrip("-")
     course = _argument_of("course", words)
-    if course == "lab" or JUPYTER & {Path(word).name for word in words[:4]}:
+    if (
+        course == "lab"
+        or "course.lab_server" in words
+        or JUPYTER & {Path(word).name for word in words[:4]}
+    ):
         there = "press Ctrl-C twice in its terminal"
         return User(pid, "JupyterLab", f"{there}, or: kill {pid}")
     if name in SHELLS and len(words) == 1:

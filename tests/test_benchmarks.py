@@ -84,7 +84,7 @@ def figure(ours, floor, target, more_is_better=False):
 def test_a_target_is_met_or_marked(made, met):
     assert made.met is met
     assert ("MISSED" in made.plain()) == (met is False)
-    rows = table([made]).rows
+    rows = table([made], 80).rows
     assert (rows[0].style is not None) == (met is False)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from exercise_fixture import cell_of, good_exercises, write_exercises
 from lesson_fixture import good_lesson, small_notebook, write, write_course
 from nbformat.v4 import new_markdown_cell
@@ -22,6 +23,7 @@ from rich.console import Console
 from course import install, lessons, outputs, pythons, runner, site
 from course.billing import EndpointMeter, estimate, used
 from course.execution import (
+    Execution,
     UnknownParameter,
     check_parameters,
     execute,
@@ -83,6 +85,7 @@ def test_a_failing_lesson_fails_the_run_and_stops_no_other(built) -> None:
     assert re.search(r"01_rivers +passed", text)
     assert re.search(r"02_rivers +passed", text)
     assert re.search(r"03_broken +failed", text)
+    assert re.search(r"^3 lessons ran in \d+ seconds; 1 of the", text, re.MULTILINE)
 
 
 def test_the_failing_cell_is_named(built) -> None:
@@ -105,11 +108,90 @@ def test_what_a_failing_lesson_did_is_kept(built) -> None:
     assert ran.failure.startswith("cell 4, In [3]")
 
 
-def test_progress_names_lesson_step_and_elapsed(built) -> None:
+def test_without_a_terminal_only_starts_and_ends_are_told(built) -> None:
     _, _, text = built
-    assert re.search(r"^ *\d+\.\d s  03_broken: 4 Train$", text, re.MULTILINE)
-    assert re.search(r"^ *\d+\.\d s  01_rivers: 0 Set up$", text, re.MULTILINE)
-    assert re.search(r"^ *\d+\.\d s  01_rivers: done$", text, re.MULTILINE)
+    told = [line for line in text.splitlines() if re.match(r" *\d+\.\d s  ", line)]
+    for name in ("01_rivers", "02_rivers"):
+        lines = [line.split("s  ", 1)[1] for line in told if name in line]
+        assert lines[0] == f"{name}: started"
+        assert re.fullmatch(rf"{name}: done in \d+ s", lines[-1])
+    assert [x for x in told if "03_broken: FAILED at cell 4, In [3] under" in x]
+    # A busy machine may make a step of these lessons a long one.
+    others = [line for line in told if not re.search("started|done|FAILED|still", line)]
+    assert others == []
+
+
+class Clock:
+    """Says what time it is when it is told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_step_that_takes_long_is_told_once() -> None:
+    path, console, clock = Path("01_rivers.ipynb"), plain_console(), Clock()
+    progress = runner.Progress([path, Path("02_rivers.ipynb")], console, clock)
+    execution = Execution(path, small_notebook("1", "2"), heading="1 Train")
+
+    def told() -> list[str]:
+        progress.look()
+        return console.file.getvalue().splitlines()
+
+    progress.begin(path)
+    clock.now = 9
+    progress.update(execution)
+    clock.now = 18
+    progress.update(execution)
+    assert told() == ["   0.0 s  01_rivers: started"]
+    clock.now = 20
+    assert told()[1:] == ['  20.0 s  01_rivers: still at "1 Train"']
+    clock.now = 50
+    assert len(told()) == 2
+    execution.heading = "2 Test"
+    progress.update(execution)
+    assert len(told()) == 2
+    clock.now = 61
+    assert told()[2:] == ['  61.0 s  01_rivers: still at "2 Test"']
+    execution.cells_done, execution.seconds = len(execution.notebook.cells), 62
+    progress.update(execution)
+    clock.now = 100
+    assert told()[3:] == ["  61.0 s  01_rivers: done in 62 s"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_the_live_table_fits_and_breaks_no_word(width: int) -> None:
+    stems = (
+        "01_boston_batch_transform_high_level",
+        "02_boston_batch_transform_low_level",
+    )
+    paths = [Path(f"{stem}.ipynb") for stem in stems]
+    paths.append(Path(f"exercises/source/{stems[0]}/{stems[0]}.ipynb"))
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=True, color_system=None
+    )
+    progress = runner.Progress(paths, console, Clock())
+    heading = "4. Ask for the predictions of all tracts, and look at the residuals"
+    progress.begin(paths[0])
+    progress.update(Execution(paths[0], small_notebook("1"), heading=heading))
+    console.print(progress)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= width
+    names, steps = zip(*(re.split(" {2,}", line)[:2] for line in lines), strict=True)
+    assert names[1].startswith("01_")
+    assert names[2] == "01 exercises"
+    assert steps[2:] == ("waiting", "waiting")
+    assert_whole_words(names[1], stems[0])
+    assert_whole_words(names[3], stems[1])
+    assert_whole_words(steps[1], heading)
+
+
+def assert_whole_words(text: str, full: str) -> None:
+    """Say whether each word of a shortened text is one of the full text."""
+    words = re.split("[ _]+", text.strip("… "))
+    assert set(words) - {"…"} <= set(re.split("[ _]+", full)), text
 
 
 def test_progress_is_told_before_each_code_cell_and_at_the_end(tmp_path: Path) -> None:
@@ -196,15 +278,16 @@ def test_a_clone_of_the_course_may_be_called_source(tmp_path: Path) -> None:
     folder.mkdir()
     code, text = run_with_exercises(folder, good_exercises())
     assert code == 0, text
-    assert "01_rivers             passed" in text
-    assert "exercises/01_rivers   passed" in text
+    assert re.search(r"^01_rivers  passed +\d+ s  passed +\d+ s$", text, re.MULTILINE)
     assert (folder / "build" / "exercises" / "01_rivers.ipynb").exists()
 
 
 def test_solved_exercises_are_left_without_marks(tmp_path: Path) -> None:
     code, text = run_with_exercises(tmp_path, good_exercises())
     assert code == 0, text
-    assert "exercises/01_rivers   passed" in text
+    assert re.search(r"^01_rivers  passed +\d+ s  passed +\d+ s$", text, re.MULTILINE)
+    assert re.search(r"^02_rivers  passed +\d+ s +-$", text, re.MULTILINE)
+    assert "2 lessons and their solved exercises ran in" in text
     notebook = lessons.read(tmp_path / "build" / "exercises" / "01_rivers.ipynb")
     answer = cell_of(notebook, "task-1")
     assert "1230" in answer.source
@@ -218,6 +301,8 @@ def test_exercises_whose_solution_fails_fail_the_run(tmp_path: Path) -> None:
     answer.source = answer.source.replace("1230", "123")
     code, text = run_with_exercises(tmp_path, notebook)
     assert code == 1
+    assert re.search(r"^01_rivers  passed +\d+ s  failed +\d+ s$", text, re.MULTILINE)
+    assert "1 of the notebooks failed" in text
     assert "exercises/01_rivers failed at cell 5" in text
     ran = site.results(tmp_path / "build")["exercises/01_rivers.ipynb"]
     assert "The Rhine is longer than that." in ran.failure
@@ -267,7 +352,11 @@ def test_a_dead_kernel_s_reason_is_not_jupyter_s_warning(tmp_path: Path) -> None
 
 CONFLICT = """{
  "cells": [
-from course import install, lessons, outputs, pythons, runner, site
+<<<<<<< HEAD
+ ],
+=======
+  {}],
+>>>>>>> theirs
 """
 
 
@@ -424,6 +513,7 @@ def test_cost_is_billed_seconds_times_prices() -> None:
         }
     )
     cost = estimate(used(client, "01", datetime.now(UTC)))
+    assert cost.seconds == (60 + 30) * 2
     assert cost.usd == pytest.approx((60 + 30) * 2 * 0.115 / 3600)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", cost.read_on)
     assert estimate(used(client, "05", datetime.now(UTC))).usd == 0
@@ -467,6 +557,35 @@ def test_an_endpoint_costs_from_its_creation_to_its_last_sight() -> None:
     client.created.clear()
     meter.look()
     assert estimate(meter.used("03")).usd == pytest.approx(2 * 0.23, rel=0.01)
+
+
+def test_a_stand_in_that_is_gone_leaves_the_cost_unknown(monkeypatch) -> None:
+    """And is no error of its own: the lesson that needs it fails by itself."""
+    client = FakeEndpoints()
+    meter = EndpointMeter(client)
+    path = Path("03_a.ipynb")
+    monkeypatch.setattr(runner.boto3, "client", lambda service: FakeSageMaker({}))
+    meter.look()
+    assert runner._cost([path], meter, datetime.now(UTC)) == "It cost nothing."
+
+    def refuse(operation: str):
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    monkeypatch.setattr(client, "get_paginator", refuse)
+    meter.look()
+    text = runner._cost([path], meter, datetime.now(UTC))
+    assert "out of reach" in text
+    assert "make status" in text
+
+
+def test_the_cost_is_rounded_up_to_a_cent(monkeypatch) -> None:
+    client = FakeEndpoints()
+    meter = EndpointMeter(client)
+    client.created["lesson03-abcdef-a"] = datetime.now(UTC) - timedelta(seconds=10)
+    monkeypatch.setattr(runner.boto3, "client", lambda service: FakeSageMaker({}))
+    meter.look()
+    text = runner._cost([Path("03_a.ipynb")], meter, datetime.now(UTC))
+    assert re.search(r"\(20 seconds\) would cost at most 0\.01 USD by the", text)
 
 
 # --- storing --------------------------------------------------------------------------

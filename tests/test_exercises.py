@@ -428,9 +428,9 @@ def test_mistakes_in_some_sources_stop_no_other(tmp_path: Path) -> None:
     add_exercises(tmp_path, "03_refused", refused)
     code, text = command(tmp_path)
     assert code == 1
-    assert re.search(r"^  01_rivers +written +passed", text, re.MULTILINE), text
+    assert re.search(r"^01_rivers +written +passed", text, re.MULTILINE), text
     for name in ("02_torn", "03_refused"):
-        assert re.search(rf"^  {name} +not made +failed", text, re.MULTILINE), text
+        assert re.search(rf"^{name} +not made +failed", text, re.MULTILINE), text
     assert "02_torn: 02_torn.ipynb holds a merge conflict (line 3); take one" in text
     reason = "'locked' is a required property"
     assert f"03_refused: nbgrader makes no students' copy of it: {reason}\n" in text
@@ -542,7 +542,7 @@ def test_the_command_writes_copies_proves_and_fails(tmp_path: Path) -> None:
     code, text = command(tmp_path)
     assert code == 1
     where = 'FAILED at cell 5, In [3] under "1. A river": task-1: its check passes'
-    assert f"01_rivers: {where}" in text
+    assert f"01 exercises: {where}" in text
     assert "01_rivers: task-1: its check passes without an answer" in text
     assert "02_lakes.ipynb has no source" in text
     assert exercises.copy_of(source).exists()
