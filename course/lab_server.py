@@ -72,6 +72,10 @@ class CourseServer(ServerApp):
         address = self.public_url
         self.identity_provider.token_generated = False  # so that it says nothing
         super().start_app()
+        # After the server's own callback, which begins to listen at that address.
+        self.io_loop.add_callback(self._say, address)
+
+    def _say(self, address: str) -> None:
         print("\n".join(self._lines(address)), flush=True)
 
     def _lines(self, address: str) -> list[str]:

@@ -294,12 +294,19 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "import sys\nfrom pathlib import Path\nfrom course.lab import open_lab\n"
         "sys.exit(open_lab(None, sys.argv[2:], Path(sys.argv[1])))"
     )
-    environment = os.environ | {
+    theirs = {
+        n: v
+        for n, v in os.environ.items()
+        if n not in ("SSH_CONNECTION", "JUPYTER_TOKEN")
+    }
+    environment = theirs | {
         HOME_VARIABLE: str(base / "home"),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTER_CONFIG_DIR": str(config),
         "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
     }
+    for name in ("JUPYTER_TOKEN", "SSH_CONNECTION"):
+        environment.pop(name, None)
     with subprocess.Popen(
         [sys.executable, "-c", program, root, "--no-browser", "--ServerApp.port=0"],
         cwd=ROOT,
@@ -363,6 +370,33 @@ def test_the_table_of_contents_is_open(started: Lab) -> None:
     _, page = started.get("/lab")
     config = re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert "@jupyter/nbgrader" in json.loads(config[1])["disabledExtensions"]
+
+
+def test_a_run_in_the_copies_keeps_its_files_where_the_clean_up_looks(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "Zoë\u2019s kurs ☁"
+    (root / "notebooks").mkdir(parents=True)
+    for name in ("data", "utils", "local_aws"):
+        shutil.copytree(
+            ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc")
+        )
+    lab.bring_up_to_date(root)
+    code = (
+        "import sys; sys.path.insert(0, '..')\n"
+        "from utils import cleanup, connect, data\n"
+        "print(connect.SCRATCH, cleanup.SCRATCH, len(data.load_boston()), sep='\\n')"
+    )
+    (root / lab.FOLDER / "notebooks").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root / lab.FOLDER / "notebooks",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    scratch = str(root / "notebooks" / "scratch")
+    assert done.stdout.splitlines() == [scratch, scratch, "506"], done.stderr
 
 
 def test_the_layout_is_left_as_it_was(tmp_path: Path) -> None:

@@ -508,14 +508,15 @@ def test_an_old_python_can_read_what_speaks_first():
             assert "metadata" not in ast.unparse(node) or node.col_offset > 0
 
 
-def test_a_bare_python_is_told_in_one_sentence(tmp_path):
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES_OF_NOTEBOOKS)
+def test_a_bare_python_is_told_in_one_sentence(tmp_path, path):
     bare = tmp_path / "bare"
     venv.create(bare, with_pip=False, symlinks=True)
-    code = lessons.read(NOTEBOOKS[0]).cells
+    code = lessons.read(path).cells
     first = next(cell.source for cell in code if cell.cell_type == "code")
     done = subprocess.run(
         [bare / "bin" / "python", "-c", first],
-        cwd=NOTEBOOKS[0].parent,
+        cwd=CHECKOUT / "notebooks",
         capture_output=True,
         text=True,
         timeout=60,

@@ -45,6 +45,12 @@ class WrongKernel(RuntimeError):
 
 def check_versions() -> None:
     """Print the versions in use; WrongKernel, with the remedy, if one will not do."""
+    found = require_kernel()
+    print("Ready:", ", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+def require_kernel() -> dict:
+    """Return the versions in use; WrongKernel, with the remedy, if one will not do."""
     if sys.version_info < OLDEST_PYTHON:
         wanted = ".".join(str(number) for number in OLDEST_PYTHON)
         raise WrongKernel(_told(f"Python {wanted} or newer is needed"))
@@ -65,7 +71,7 @@ def check_versions() -> None:
         raise WrongKernel(_told("; ".join(problems)))
     if not on_sagemaker() and os.environ.get("SAGEMAKER_COURSE_RUNS_ON") != "aws":
         check_stand_in()
-    print("Ready:", ", ".join(f"{name} {number}" for name, number in found.items()))
+    return found
 
 
 def check_stand_in() -> None:

@@ -1,5 +1,10 @@
 """What the exercises check their answers with."""
 
+from utils import require_kernel
+
+# An exercise imports this module before any other: the place to tell a wrong kernel.
+require_kernel()
+
 
 class WrongAnswer(AssertionError):
     """An answer is wrong. Jupyter shows the sentence and none of the check's code."""
