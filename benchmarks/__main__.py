@@ -24,6 +24,7 @@ LINES = {
     8: ("the model server alone", "serving:measure"),
     9: ("InvokeEndpoint through boto3", "invocation:measure"),
     10: ("deploying an endpoint", "deployment:measure"),
+    11: ("a tuning job of 20 training jobs, 3 at a time", "tuning:measure"),
 }
 # Downloads and installs everything, twice: only if it is asked for by its number.
 ON_REQUEST = {7}

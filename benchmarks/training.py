@@ -42,16 +42,16 @@ LARGE = {
 
 def measure_small(run: Run) -> list[Figure]:
     """A Boston job, with the status asked for every 2 ms, and a fresh process."""
-    with _boston_files() as (files, stand_in, channels):
+    with boston_files() as (files, stand_in, channels):
         medians = in_turns(
             run.size(7, 1),
             {
                 "ours": lambda: seconds(
                     lambda: train(stand_in, channels, BOSTON, 2e-3)
                 ),
-                "floor": lambda: seconds(lambda: bare_process(_settings(files))),
+                "floor": lambda: seconds(lambda: bare_process(settings_file(files))),
                 "with": lambda: seconds(
-                    lambda: bare_process(_settings(files, scikit_learn=True))
+                    lambda: bare_process(settings_file(files, scikit_learn=True))
                 ),
             },
         )
@@ -120,13 +120,13 @@ def measure_large(run: Run) -> list[Figure]:
 def measure_many(run: Run) -> list[Figure]:
     """Ten Boston jobs at once, and ten bare processes, one for each core at a time."""
     jobs = run.size(JOBS, 2)
-    with _boston_files() as (files, stand_in, channels):
+    with boston_files() as (files, stand_in, channels):
 
         def bare() -> None:
             with ThreadPoolExecutor(CORES) as pool:
                 list(
                     pool.map(
-                        lambda number: bare_process(_settings(files, number)),
+                        lambda number: bare_process(settings_file(files, number)),
                         range(jobs),
                     )
                 )
@@ -153,7 +153,7 @@ def measure_many(run: Run) -> list[Figure]:
 
 
 @contextmanager
-def _boston_files() -> Iterator[tuple[Path, StandIn, dict[str, str]]]:
+def boston_files() -> Iterator[tuple[Path, StandIn, dict[str, str]]]:
     """A folder with train.csv and validation.csv, a stand-in that has them in S3."""
     train_rows, validation_rows, _ = boston()
     parts = {"train": train_rows, "validation": validation_rows}
@@ -165,7 +165,12 @@ def _boston_files() -> Iterator[tuple[Path, StandIn, dict[str, str]]]:
         yield folder, stand_in, {name: name for name in parts}
 
 
-def _settings(folder: Path, number: int = 0, scikit_learn: bool = False) -> Path:
+def settings_file(
+    folder: Path,
+    number: int = 0,
+    scikit_learn: bool = False,
+    hyperparameters: dict[str, str] = BOSTON,
+) -> Path:
     """A settings file of bare_training for the Boston files in `folder`.
 
     One thread: with so few rows more of them only wait for each other.
@@ -174,7 +179,7 @@ def _settings(folder: Path, number: int = 0, scikit_learn: bool = False) -> Path
         "channels": {
             name: str(folder / f"{name}.csv") for name in ("train", "validation")
         },
-        "hyperparameters": BOSTON,
+        "hyperparameters": hyperparameters,
         "threads": 1,
         "model": str(folder / f"model-{number}.ubj"),
         "scikit_learn": scikit_learn,

@@ -22,11 +22,15 @@ from benchmarks import (
     load,
     servers,
     transform,
+    tuning,
 )
 from benchmarks.__main__ import LINES, main, measuring
 from benchmarks.figures import Figure, table
 from benchmarks.measuring import in_turns, wait_for
+from benchmarks.training import settings_file
 from local_aws.containers.xgboost.encoder import batch_text
+
+SMALL = {"num_round": "3", "max_depth": "2"}
 
 # --- each line ------------------------------------------------------------------------
 
@@ -60,8 +64,8 @@ def test_the_installation_is_measured_on_request_only(capsys):
 
 def test_an_unknown_line_is_refused(capsys):
     with pytest.raises(SystemExit):
-        main(["--quick", "11"])
-    assert "there is no line 11" in capsys.readouterr().err
+        main(["--quick", "12"])
+    assert "there is no line 12" in capsys.readouterr().err
 
 
 # --- what the numbers mean ------------------------------------------------------------
@@ -150,6 +154,26 @@ def test_pieces_are_whole_lines_and_lose_nothing(tmp_path, monkeypatch):
     assert all(piece.endswith(b"\n") for piece in pieces)
     read = bare_transform.table(pieces[0], bare_transform.reader())
     assert read.shape == (pieces[0].count(b"\n"), 13)
+
+
+def test_the_fork_server_trains_what_it_is_told(tmp_path):
+    rows = np.random.default_rng(0).random((40, 3)).astype(str)
+    text = "".join(",".join(row) + "\n" for row in rows)
+    settings = []
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.csv").write_text(text)
+    for number in range(5):
+        settings.append(settings_file(tmp_path, number, hyperparameters=SMALL))
+    with tuning.fork_server() as train_all:
+        train_all(settings[:4])
+        assert len(list(tmp_path.glob("*.ubj"))) == 4
+        train_all(settings[4:])
+        assert len(list(tmp_path.glob("*.ubj"))) == 5
+
+
+def test_a_failure_in_the_fork_server_is_noticed(tmp_path):
+    with tuning.fork_server() as train_all, pytest.raises(RuntimeError, match="ended"):
+        train_all([settings_file(tmp_path, 0, hyperparameters=SMALL)])
 
 
 @pytest.fixture

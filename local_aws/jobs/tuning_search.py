@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 START_UP_TRIALS = 3
 
 # Where it looks for the most promising point: anywhere, and around the best so far.
-CANDIDATES = 400
-CANDIDATES_AROUND_BEST = 100
+# With few candidates, the jobs that run at the same time differ more from each other;
+# on objectives with noise, as those of real training are, more candidates find less.
+CANDIDATES = 80
+CANDIDATES_AROUND_BEST = 60
 
 # The time that a model takes grows with the cube of the results that it is given. Of
 # more than these it gets the best half and the newest half.
