@@ -360,10 +360,12 @@ def _make_pages(folder: Path, build: Path, console: Console) -> bool:
     """Make the pages of a run, and say where they begin, or why there are none."""
     try:
         with console.status("Making the pages"), told(build):
-            page = site.build_run(folder, build)
+            page, warnings = site.build_run(folder, build)
     except site.NoSite as error:
         say(console, f"There are no pages of this run. {error}")
         return False
+    for line in warnings:
+        say(console, f"About the pages: {line}")
     say(console, f"Read them: {_shown(page)}")
     return True
 

@@ -312,18 +312,26 @@ def build_site(build: Path = BUILD) -> Path:
     return build / "site" / "index.html"
 
 
-def build_run(folder: Path = lessons.NOTEBOOKS, build: Path = BUILD) -> Path:
-    """Make the pages of what was run, from what `keep` has left; return the first one.
+def build_run(
+    folder: Path = lessons.NOTEBOOKS, build: Path = BUILD
+) -> tuple[Path, list[str]]:
+    """Make the pages of what was run, from what `keep` has left.
 
-    Raises NoSite.
+    Returns the first page, and what Sphinx warns of: a lesson that somebody has changed
+    gets its page all the same. Raises NoSite.
     """
-    _sphinx(Site(folder, build), build / ".sphinx" / "run", build / "run", strict=False)
+    site = Site(folder, build)
+    work = build / ".sphinx" / "run"
+    warnings = _sphinx(site, work, build / "run", strict=False)
     shutil.copy(DOCS / "entrance.html", build / "index.html")
-    return build / "index.html"
+    return build / "index.html", warnings
 
 
-def _sphinx(site: Site, work: Path, target: Path, *, strict: bool) -> None:
-    """Let Sphinx make the pages in `work`, then put them where the old ones are."""
+def _sphinx(site: Site, work: Path, target: Path, *, strict: bool) -> list[str]:
+    """Let Sphinx make the pages in `work`, then put them where the old ones are.
+
+    Returns its warnings; with `strict`, NoSite is raised for them.
+    """
     if not DOCS_PYTHON.exists():
         raise NoSite(
             "The folder .venv-docs is not there, with what makes the pages. "
@@ -344,6 +352,8 @@ def _sphinx(site: Site, work: Path, target: Path, *, strict: bool) -> None:
         (pages / "figures" / name).write_bytes(content)
     shutil.rmtree(target, ignore_errors=True)
     pages.rename(target)
+    told = done.stderr.replace(f"{source}{os.sep}", "").splitlines()
+    return [line for line in told if line.strip()]
 
 
 def _write_changed(folder: Path, files: Mapping[str, str | bytes]) -> None:

@@ -38,7 +38,9 @@ def plain_console() -> Console:
     return Console(file=io.StringIO(), width=120, force_terminal=False)
 
 
-def run(folder: Path, *names: str, workers: int = 2) -> tuple[int, str]:
+def run(
+    folder: Path, *names: str, workers: int = 2, pages: bool = False
+) -> tuple[int, str]:
     console = plain_console()
     code = runner.run_lessons(
         names,
@@ -47,7 +49,7 @@ def run(folder: Path, *names: str, workers: int = 2) -> tuple[int, str]:
         build=folder / "build",
         environment=os.environ | {"PYTHONPATH": str(ROOT)},  # for utils
         console=console,
-        pages=False,
+        pages=pages,
     )
     return code, console.file.getvalue()
 
@@ -237,6 +239,28 @@ def test_a_run_that_was_ended_while_it_wrote_is_no_obstacle(tmp_path: Path) -> N
     code, text = run(tmp_path, "02")
     assert code == 0, text
     assert list(site.results(tmp_path / "build")) == ["notebooks/02_rivers.ipynb"]
+
+
+@pytest.mark.skipif(
+    not site.DOCS_PYTHON.exists(), reason="what makes pages is not installed"
+)
+def test_a_run_ends_with_its_pages(tmp_path: Path) -> None:
+    write(with_heading("Rivers", "print(1)"), tmp_path / "01_rivers.ipynb")
+    code, text = run(tmp_path, pages=True)
+    assert code == 0, text
+    index = tmp_path / "build" / "index.html"
+    assert f"Read them: {index}" in text.splitlines()
+    assert index.exists()
+    assert (tmp_path / "build" / "run" / "lessons" / "01_rivers.html").exists()
+
+
+def test_a_run_that_can_make_no_pages_has_failed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(site, "DOCS_PYTHON", tmp_path / "python")
+    write(with_heading("Rivers", "print(1)"), tmp_path / "01_rivers.ipynb")
+    code, text = run(tmp_path, pages=True)
+    assert code == 1
+    assert "01_rivers   passed" in text
+    assert "There are no pages of this run. The folder .venv-docs is not there" in text
 
 
 def test_the_longest_lesson_starts_first_and_stays_in_its_place(

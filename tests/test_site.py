@@ -313,7 +313,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ran") / "Zoë\u2019s kurs ☁ %20#"
     executions = run_of_a_course(root)
     site.keep(executions, root / "build")
-    assert site.build_run(root / "notebooks", root / "build").name == "index.html"
+    index, warnings = site.build_run(root / "notebooks", root / "build")
+    assert (index, warnings) == (root / "build" / "index.html", [])
     return root / "build"
 
 
@@ -366,6 +367,20 @@ def test_plain_markdown_stays_plain(ran: Path) -> None:
         parsed(ran / "run" / "lessons" / "01_rivers.html").article.text.split()
     )
     assert "The share is 90 % of all. (a)= +++ {a}b and $5 or $6." in text
+
+
+@needs_sphinx
+def test_a_lesson_with_a_broken_link_gets_a_page_and_a_warning(tmp_path: Path) -> None:
+    folder, lesson = tmp_path / "notebooks", good_lesson()
+    folder.mkdir()
+    path, _ = write_course(folder)
+    lesson.cells[3].source += "\n\n[nowhere](nowhere.ipynb)"
+    site.keep([Execution(path, lesson)], tmp_path / "build")
+    index, warnings = site.build_run(folder, tmp_path / "build")
+    assert len(warnings) == 1
+    assert warnings[0].startswith("lessons/01_rivers.ipynb:")
+    assert "nowhere.ipynb" in warnings[0]
+    assert "nowhere" in parsed(index.parent / "run" / "lessons" / "01_rivers.html").text
 
 
 @needs_sphinx

@@ -49,7 +49,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     stored = site.build_site(folder / "stored").parent
     root = folder / "a course"
     site.keep(run_of_a_course(root), root / "build")
-    return [stored, site.build_run(root / "notebooks", root / "build").parent / "run"]
+    index, _ = site.build_run(root / "notebooks", root / "build")
+    return [stored, index.parent / "run"]
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def page(browser, request: pytest.FixtureRequest) -> Iterator[object]:
 
 def violations(page, options: dict, context: dict | None = None) -> list[str]:
     """Return what axe finds on the open page."""
-    options = {"resultTypes": ["violations"], **options}
+    options = {"resultTypes": ["violations"], "preload": False, **options}
     return [
         f"{violation['id']}: {node['html'][:150]}"
         for violation in axe.run(page, context, options).response["violations"]
