@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from utils.plots import BLUE, GREY, ORANGE
 
 WIDTH = 525  # points: 700 pixels, a page's width
+NARROW = 350  # points: on a phone, 380 pixels wide, SMALL has ten pixels
 SMALL, NORMAL = 9, 10  # points: no text is smaller than SMALL
 INK, LINE = "#222222", "#555555"
 RENTED = "#F9DCC8"  # a light orange: an instance runs here, and is billed
@@ -62,18 +63,18 @@ class Box:
 
 
 class Canvas:
-    """A panel as wide as a page; one unit is a point, and y grows downwards."""
+    """A panel as wide as a page, or narrow; a unit is a point, y grows downwards."""
 
-    def __init__(self, height: float) -> None:
-        self.height = height
+    def __init__(self, height: float, width: float = WIDTH) -> None:
+        self.height, self.width = height, width
         with mpl.rc_context(SVG_SETTINGS):
-            self.figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+            self.figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasAgg(self.figure)  # measures texts
         self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, WIDTH), ylim=(height, 0))
+        self.axes.set(xlim=(0, width), ylim=(height, 0))
         self.axes.axis("off")
         self.figure.patch.set_visible(False)
-        panel = Box(WIDTH / 2, height / 2, WIDTH - 2, height - 2)
+        panel = Box(width / 2, height / 2, width - 2, height - 2)
         self._rounded(panel, "white", GREY, zorder=0)
 
     def box(
@@ -93,9 +94,9 @@ class Canvas:
         self._inside(box, text, size=size, ink=ink, bold=bold)
         return box
 
-    def rented(self, box: Box, text: str) -> Box:
+    def rented(self, box: Box, text: str, size: float = NORMAL) -> Box:
         """Draw a box of something that runs on an instance."""
-        return self.box(box, text, fill=RENTED, edge=ORANGE)
+        return self.box(box, text, fill=RENTED, edge=ORANGE, size=size)
 
     def frame(self, box: Box, title: str, *, below: bool = False) -> Box:
         """Draw a dashed frame around other boxes, with its title inside."""
@@ -213,7 +214,7 @@ class Canvas:
         """Return the picture; raise DoesNotFit where a text leaves the panel."""
         for text in self.axes.texts:
             extent = text.get_window_extent()
-            across = extent.x0 > 3 and extent.x1 < WIDTH - 3
+            across = extent.x0 > 3 and extent.x1 < self.width - 3
             if not across or extent.y0 < 2 or extent.y1 > self.height - 2:
                 raise DoesNotFit(f"{text.get_text()!r} leaves the panel")
         file = io.StringIO()

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from course import lessons
-from course.canvas import NORMAL, RENTED, SMALL, WIDTH, Box, Canvas, DoesNotFit
+from course.canvas import (
+    NARROW,
+    NORMAL,
+    RENTED,
+    SMALL,
+    WIDTH,
+    Box,
+    Canvas,
+    DoesNotFit,
+)
 from local_aws.terminal import say
 from utils.plots import BLUE, GREEN, GREY, ORANGE
 
@@ -32,43 +41,45 @@ class NotDrawn(Exception):
 
 def map_of_the_parts() -> Canvas:
     """Draw all parts of SageMaker that the course uses and what flows between them."""
-    canvas = Canvas(410)
-    left, middle, right = 66, 258, 446
-    wide, high = 104, 36
-    rows = [98 + 62 * row for row in range(4)]
-    canvas.frame(Box(middle, 200, 134, 258), "jobs and endpoints", below=True)
-    _legend(canvas, (22, 26), "rents an instance: billed while it runs")
+    canvas = Canvas(476, NARROW)
+    left, middle, right = 48, 172, 296
+    wide, high = 80, 36
+    rows = [134 + 72 * row for row in range(4)]
+    below = rows[3] + 98
+    canvas.frame(Box(middle, 251, 94, 294), "jobs, endpoints", below=True)
+    _legend(canvas, (12, 20), "rents an instance: billed while it runs")
 
-    notebook = Box(left, rows[0], wide, 50)
-    canvas.box(Box(left, rows[0] + 13, wide, 24), "or your laptop")
-    canvas.rented(Box(left, rows[0] - 13, wide, 24), "notebook instance")
-    data = canvas.box(Box(left, rows[1], wide, high), "data in S3")
-    results = canvas.box(Box(left, rows[2], wide, high), "results in S3")
-    app = canvas.box(Box(left, rows[3], wide, high), "your application")
-    training = canvas.rented(
-        Box(middle, rows[0], wide, high), "training job\n(or tuning job)"
-    )
-    transform = canvas.rented(Box(middle, rows[2], wide, high), "batch transform\njob")
-    endpoint = canvas.rented(Box(middle, rows[3], wide, high), "endpoint")
-    image = canvas.box(Box(right, 30, wide, high), "container image\nin ECR")
-    artifact = canvas.box(
-        Box(right, rows[0], wide, high), "artifact in S3\nmodel.tar.gz"
-    )
-    model = canvas.box(Box(right, rows[1], wide, high), "model")
-    config = canvas.box(Box(right, rows[3], wide, high), "endpoint\nconfiguration")
-    role = canvas.box(Box(left, 376, wide, high), "execution role")
-    logs = canvas.box(Box(right, 376, wide, high), "CloudWatch Logs")
+    def box(x: float, y: float, text: str) -> Box:
+        return canvas.box(Box(x, y, wide, high), text, size=SMALL)
+
+    def rented(x: float, y: float, text: str) -> Box:
+        return canvas.rented(Box(x, y, wide, high), text, size=SMALL)
+
+    notebook = Box(left, rows[0], wide, 58)
+    canvas.box(Box(left, rows[0] + 17, wide, 24), "or your laptop", size=SMALL)
+    canvas.rented(Box(left, rows[0] - 12, wide, 32), "notebook\ninstance", size=SMALL)
+    data = box(left, rows[1], "data in S3")
+    results = box(left, rows[2], "results in S3")
+    app = box(left, rows[3], "your\napplication")
+    training = rented(middle, rows[0], "training job\n(or tuning job)")
+    transform = rented(middle, rows[2], "batch\ntransform job")
+    endpoint = rented(middle, rows[3], "endpoint")
+    image = box(right, 58, "container\nimage in ECR")
+    artifact = box(right, rows[0], "artifact in S3\nmodel.tar.gz")
+    model = box(right, rows[1], "model")
+    config = box(right, rows[3], "endpoint\nconfiguration")
+    role = box(left, below, "execution\nrole")
+    logs = box(right, below, "CloudWatch\nLogs")
 
     across = [
-        (notebook.right(), (middle - 67, notebook.y), "starts"),
+        (notebook.right(), (middle - 47, notebook.y), "starts"),
         (training.right(), artifact.left(), "writes"),
         (transform.left(), results.right(), "writes"),
-        (config.left(), endpoint.right(), "describes"),
     ]
     for start, end, verb in across:
         canvas.arrow(start, end)
         x = (start[0] + end[0]) / 2
-        canvas.text((x, start[1] - 7), verb, at="center")
+        canvas.text((x, start[1] - 8), verb, at="center", background="white")
     down = [
         (notebook, data, "uploads"),
         (artifact, model, "goes into"),
@@ -77,43 +88,41 @@ def map_of_the_parts() -> Canvas:
     for start, end, verb in down:
         canvas.arrow(start.bottom(), end.top())
         (x, y0), (_, y1) = start.bottom(), end.top()
-        canvas.text((x + 8, (y0 + y1) / 2 - 2), verb)
+        canvas.text((x - 6, (y0 + y1) / 2 - 2), verb, at="right")
+    words = {"at": "center", "background": "white"}
+    canvas.arrow(config.left(), endpoint.right())
+    canvas.text((234, config.y - 26), "describes", **words)
     canvas.arrow(data.right(-6), training.left(10))
     canvas.arrow(data.right(6), transform.left(-10))
-    canvas.text((142, data.y), "feeds", at="center")
+    canvas.text((107, data.y), "feeds", at="center")
     canvas.arrow(model.left(8), transform.right(-8))
-    canvas.text((354, 182), "runs in", at="center", background="white")
-    canvas.arrow(image.left(), (middle, 30), training.top())
-    canvas.text((354, 23), "runs in", at="center")
-    canvas.arrow(image.right(), (512, 30), (512, model.y), model.right())
-    canvas.text((507, 62), "goes into", at="right")
+    canvas.text((234, (model.y + transform.y) / 2), "runs in", **words)
+    canvas.arrow(image.left(), (middle, 58), training.top())
+    canvas.text((230, 50), "runs in", at="center")
+    canvas.arrow(image.right(), (343, 58), (343, model.y), model.right())
+    canvas.text((338, 95), "goes into", at="right")
     canvas.arrow(app.right(-7), endpoint.left(-7))
-    canvas.text((157, app.y - 14), "calls", at="center")
+    canvas.text((108, app.y - 16), "calls", at="center")
     canvas.arrow(endpoint.left(8), app.right(8))
-    canvas.text((157, app.y + 16), "responds", at="center")
-    canvas.arrow(role.right(), (middle - 30, 376), (middle - 30, 329))
-    canvas.text((172, 385), "gives access to S3,", at="center")
-    canvas.text((172, 397), "ECR and Logs", at="center")
-    canvas.arrow((middle + 30, 329), (middle + 30, 376), logs.left())
-    canvas.text((341, 368), "write their logs", at="center")
+    canvas.text((107, app.y + 27), "responds", **words)
+    canvas.arrow(role.right(), (middle - 24, below), (middle - 24, 398))
+    reach = "gives access to\nS3, ECR and Logs"
+    canvas.text((143, below - 34), reach, at="right")
+    canvas.arrow((middle + 24, 398), (middle + 24, below), logs.left())
+    canvas.text((201, below - 30), "write\ntheir logs")
     return canvas
 
 
-# The road: column, row and text of each part.
+# The road: place and text of each part.
 ROAD = {
-    "data": (0, 0.5, "data"),
-    "training job": (1, 0.5, "training\njob"),
-    "artifact": (2, 0.5, "artifact"),
-    "model": (3, 0.5, "model"),
-    "batch transform": (4, 0, "batch\ntransform"),
-    "endpoint configuration": (4, 1, "endpoint\nconfiguration"),
-    "endpoint": (5, 1, "endpoint"),
+    "data": (45, 58, "data"),
+    "training job": (132, 58, "training\njob"),
+    "artifact": (219, 58, "artifact"),
+    "model": (306, 58, "model"),
+    "batch transform": (306, 128, "batch\ntransform"),
+    "endpoint configuration": (219, 128, "endpoint\nconfiguration"),
+    "endpoint": (132, 128, "endpoint"),
 }
-BRANCHES = (
-    ("model", "batch transform"),
-    ("model", "endpoint configuration"),
-    ("endpoint configuration", "endpoint"),
-)
 
 
 def road(
@@ -123,13 +132,13 @@ def road(
 
     `twice` names parts that the lesson has two of.
     """
-    canvas = Canvas(122)
-    canvas.text((16, 18), f"Lesson {number}:", size=NORMAL, bold=True, ink=BLUE)
-    canvas.text((82, 18), text, size=NORMAL)
-    pitch, wide, high = 84, 69, 34
+    canvas = Canvas(160, NARROW)
+    canvas.text((10, 20), f"Lesson {number}:", size=NORMAL, bold=True, ink=BLUE)
+    canvas.text((76, 20), text, size=NORMAL)
+    wide, high = 70, 36
     boxes = {}
-    for name, (column, row, label) in ROAD.items():
-        box = Box(49 + pitch * column, 52 + 44 * row, wide, high)
+    for name, (x, y, label) in ROAD.items():
+        box = Box(x, y, wide, high)
         colours = {"fill": UNLIT, "edge": "#AAAAAA", "ink": GREY}
         if name in lit:
             colours = {"fill": BLUE, "edge": BLUE, "ink": "white"}
@@ -142,8 +151,10 @@ def road(
     straight = [boxes[name] for name in ("data", "training job", "artifact", "model")]
     for start, end in pairwise(straight):
         canvas.arrow(start.right(), end.left())
-    for source, target in BRANCHES:
-        canvas.arrow(boxes[source].right(), boxes[target].left())
+    model, config = boxes["model"], boxes["endpoint configuration"]
+    canvas.arrow(model.bottom(12), boxes["batch transform"].top(12))
+    canvas.arrow(model.bottom(-12), (model.x - 12, 93), (config.x, 93), config.top())
+    canvas.arrow(config.left(), boxes["endpoint"].right())
     return canvas
 
 

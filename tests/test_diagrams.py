@@ -15,6 +15,7 @@ from course.diagrams import DIAGRAMS, IMAGES, draw, write_diagrams
 from course.linter import PICTURES, what_is_wrong_with
 
 PAGE = 700  # pixels
+ROADS = [name for name in DIAGRAMS if name.startswith("road_")]
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 # A glyph is drawn from an outline of size 100.
@@ -74,6 +75,20 @@ def test_no_text_is_below_nine_points_at_a_pages_width(name: str) -> None:
     sizes = text_sizes(ElementTree.fromstring(stored(name)))
     assert sizes, "no text was found"
     assert min(sizes) >= 9
+
+
+@pytest.mark.parametrize("name", ["map_of_the_parts", *ROADS])
+def test_the_map_and_the_roads_can_be_read_on_a_phone(name: str) -> None:
+    root = ElementTree.fromstring(stored(name))
+    width = float(root.get("width").removesuffix("pt"))
+    assert min(text_sizes(root)) * 380 / width >= 9.7
+
+
+def test_a_text_that_is_small_on_a_phone_is_found() -> None:
+    canvas = Canvas(40, WIDTH)
+    canvas.text((20, 20), "small", size=SMALL)
+    root = ElementTree.fromstring(canvas.svg("a"))
+    assert min(text_sizes(root)) * 380 / WIDTH < 9.7
 
 
 @pytest.mark.parametrize("name", list(DIAGRAMS))
