@@ -1,10 +1,12 @@
 """What metrics are found in a log, and what a regex may not do to a job."""
 
 import math
+import re
 
 import pytest
 
-from local_aws.jobs.metrics import MetricCollector
+from local_aws.containers.images import IMAGES
+from local_aws.jobs.metrics import MetricCollector, needed_text
 
 RMSE = {"Name": "rmse", "Regex": "rmse=([0-9.naif]+)"}
 
@@ -51,3 +53,54 @@ def test_a_line_of_ten_megabytes():
         "rmse": 1.5
     }
     assert math.isclose(found("rmse=1.5" + line)["rmse"], 1.5)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r".*\[[0-9]+\].*#011validation-rmse:([0-9.]+).*", "#011validation-rmse:"),
+        (r"rmse=(\S+)", "rmse="),
+        ("ab*c(.)", "a"),
+        ("abc?(.)", "ab"),
+        ("abc+d(.)", "abc"),
+        ("ab{0,2}cd(.)", "cd"),
+        ("ab(cdef)?(.)", "ab"),
+        ("ab[cdef]gh(.)", "ab"),
+        ("[]abc]d(.)", "d"),
+        (r"a\.bc(.)", "bc"),
+        ("loss|rmse=(.)", ""),
+        ("(?i)rmse=(.)", ""),
+        ("(?!rmse)a(.)", ""),
+        ("(?:loss|rmse)=(.)", "="),
+        ("(.)", ""),
+        ("", ""),
+    ],
+)
+def test_the_text_that_a_match_needs(pattern, text):
+    assert needed_text(pattern) == text
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_the_metrics_of_an_image_are_found_as_their_regexes_find_them(image):
+    """Each line has some of them, most have none."""
+    names = [one["Name"].replace(":", "-", 1) for one in image.metric_definitions]
+    lines = [f"[{number}]#011{name}:0.25" for number, name in enumerate(names)]
+    for data, measure in [name.split("-", 1) for name in names]:
+        mark = f"#quality_metric: host=algo-1, {data} {measure}"
+        lines += [f"{mark} <loss>=0.5", f"{mark} <score>=0.75", "[12]#011nothing"]
+    expected = {}
+    for line in lines:
+        for one in image.metric_definitions:
+            if match := re.search(one["Regex"], line):
+                expected[one["Name"]] = float(match[1])
+    assert len(expected) > 20
+    definitions = image.metric_definitions
+    collected = MetricCollector(definitions)
+    for line in lines:
+        collected.read(line)
+    assert collected.final() == [
+        {**one, "Value": expected[one["MetricName"]]} for one in collected.final()
+    ]
+    shown = [one["MetricName"] for one in collected.final()]
+    assert shown == sorted(expected)[:40]
+    assert all(needed_text(one["Regex"]) for one in definitions)
