@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from local_aws.errors import StorageError
 from local_aws.jobs import tuning_search
 from local_aws.jobs.engine import JobEngine
 from local_aws.jobs.job import JobFailed, JobStopped, ShuttingDown
@@ -243,6 +244,30 @@ def test_a_fault_of_ours_leaves_nothing_running(engine, resources, trains, monke
     assert record["HyperParameterTuningJobStatus"] == "Failed"
     assert record["FailureReason"].startswith("InternalServerError")
     assert record["TrainingJobStatusCounters"]["Stopped"] == 2
+
+
+def test_one_that_can_t_be_made_is_waited_for_by_nobody(
+    engine, resources, trains, monkeypatch
+):
+    begin = engine.begin
+
+    def without_room(kind, region, name, *rest):
+        if "-003-" in name:
+            raise StorageError("database or disk is full")
+        begin(kind, region, name, *rest)
+
+    def run(job):
+        job.begin_attempt("Downloading")
+        measure(job, 1.0)
+        wait_until_stopped(job)
+
+    monkeypatch.setattr(engine, "begin", without_room)
+    trains(run)
+    start(engine, resources)
+    record = ended(resources)
+    assert record["HyperParameterTuningJobStatus"] == "Failed"
+    assert record["TrainingJobStatusCounters"]["Stopped"] == 2
+    assert sum(record["TrainingJobStatusCounters"].values()) == 2
 
 
 def test_one_whose_training_job_is_deleted_goes_on(engine, resources, trains):

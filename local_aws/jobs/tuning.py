@@ -25,12 +25,15 @@ from dataclasses import dataclass, field
 from local_aws.jobs import attempts, training
 from local_aws.jobs import tuning_results as results
 from local_aws.jobs.job import Job, JobFailed, Observer, ShuttingDown
-from local_aws.persistence.resources import NotFound
+from local_aws.persistence.resources import NotFound, touch
 
 TRAINING = "training-job"
 
 # A job of which so many trainings have ended, and none with success, is given up.
 ATTEMPTS = 5
+
+# How often the objectives of running jobs are compared, for early stopping.
+LOOK_SECONDS = 0.2
 
 NONE_SUCCEEDED = (
     "No training job succeeded after {number} attempts. For additional details, please "
@@ -74,13 +77,14 @@ def training_request(definition: dict, values: Mapping[str, str]) -> dict:
 class _Child:
     """A training job: its number, what it tries, and the objective as it goes.
 
-    `shown` is its summary, once it has ended.
+    `shown` is its summary, once it has ended and that has been noted.
     """
 
     number: int
     name: str
     values: dict[str, str]
     curve: list[float] = field(default_factory=list)
+    has_ended: bool = False
     shown: dict | None = None
 
 
@@ -226,54 +230,62 @@ class _Tuner:
         ]["MetricDefinitions"]
         self._current[number] = child
         self._children.append(child)
-        self._write()  # it is listed before it is there, and never the other way round
-        self._job.engine.begin(
-            TRAINING,
-            self._job.region,
-            name,
-            record,
-            arn,
-            self._tags,
-            self._observer(child),
-        )
+        try:
+            self._write()  # it is listed before it is there, never the other way round
+            self._job.engine.begin(
+                TRAINING,
+                self._job.region,
+                name,
+                record,
+                arn,
+                self._tags,
+                self._observer(child),
+            )
+        except Exception:
+            self._children.remove(child)
+            del self._current[number]
+            raise
 
     def _observer(self, child: _Child) -> Observer:
         def measured(name: str, value: float) -> None:
             if name == self._metric:
                 child.curve.append(value)
-                if self._stops_early:
-                    self._job.woken.set()
 
-        return Observer(measured, self._job.woken.set)
+        def ended() -> None:
+            child.has_ended = True
+            self._job.woken.set()
+
+        return Observer(measured, ended)
 
     def _wait(self) -> None:
-        """Until a training job has ended, or has printed what may end it."""
-        left = None
-        if self._seconds is not None:
-            left = max(0.0, self._seconds - attempts.so_far(self._job.record()))
-        came = self._job.woken.wait(left)
+        """Until a training job has ended, or it is time to look at what they print."""
+        left = self._seconds_left()
+        look = LOOK_SECONDS if self._stops_early else None
+        pauses = [pause for pause in (left, look) if pause is not None]
+        self._job.woken.wait(min(pauses, default=None))
         self._job.woken.clear()
         self._job.check()
-        if not came:
+        if left is not None and self._seconds_left() == 0:
             raise _OutOfTime
 
-    def _note_ends(self) -> bool:
-        """Take over what has ended since; returns whether anything has."""
-        ended = False
-        for child in self._running():
+    def _seconds_left(self) -> float | None:
+        if self._seconds is None:
+            return None
+        return max(0.0, self._seconds - attempts.so_far(self._job.record()))
+
+    def _note_ends(self) -> None:
+        """Take over what has ended since."""
+        ended = [child for child in self._running() if child.has_ended]
+        for child in ended:
             child.shown = self._end_of(child)
-            ended |= child.shown is not None
         if ended:
             self._write()
-        return ended
 
-    def _end_of(self, child: _Child) -> dict | None:
+    def _end_of(self, child: _Child) -> dict:
         try:
             record = self._job.resources.get(self._job.region, TRAINING, child.name)
-        except NotFound:  # it has ended and was deleted before anybody looked
+        except NotFound:  # it was deleted before anybody looked
             return _gone(child)
-        if record["TrainingJobStatus"] in results.UNFINISHED:
-            return None
         return results.summary(record, self._record)
 
     def _write(self) -> None:
@@ -282,6 +294,7 @@ class _Tuner:
         best = results.best(shown, self._maximize)
 
         def change(record: dict) -> None:
+            touch(record)
             record["_children"] = [
                 [child.number, child.name, child.values] for child in self._children
             ]

@@ -266,6 +266,7 @@ def _parents(record: dict, context: Context) -> dict:
         summaries += [
             {"TuningJobName": parent["HyperParameterTuningJobName"], **shown}
             for shown in _summaries(parent, context)
+            if not tuning_results.is_retryable(shown)
         ]
     tuned = tuning_results.tuned_names(record)
     best = tuning_results.best(summaries, tuning_results.is_maximized(record))
