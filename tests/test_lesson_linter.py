@@ -130,6 +130,13 @@ def result(value: str):
     return add_code("year", new_output("execute_result", data=data, execution_count=1))
 
 
+def table(columns: int):
+    head = "<th>a</th>" * columns
+    html = f"<table><thead><tr>{head}</tr></thead><tr><th>1</th></tr></table>"
+    data = {"text/html": html, "text/plain": "a"}
+    return add_code("a", new_output("execute_result", data=data, execution_count=1))
+
+
 def text(markdown: str):
     """Put a paragraph into the section that cleans up."""
     return replace("Nothing stays.", markdown)
@@ -397,6 +404,9 @@ BROKEN = [
     ("L311", figure("nobase6")),
     ("L311", figure(huge())),
     ("L312", no_number),
+    ("L315", output("word " * 18 + "\n")),
+    ("L315", output(f"short\n{'x' * 59} {'y' * 40}\n")),
+    ("L316", table(9)),
     ("L314", described("")),
     ("L314", described("Figure under 1. The map")),
     ("L314", described("<Figure size 704x418 with 1 Axes>")),
@@ -546,6 +556,9 @@ def test_what_is_no_claim_about_aws_is_left_alone(claim: str, folder: Path) -> N
         add_code("print(year.__class__)"),
         add_code("course = connect(lesson='01', runs_on='auto', run_id=run_id)"),
         add_code("token, chunk = 1, 2"),
+        output(f"at s3://{'x' * 90}\n"),
+        add_code("print(client.get_log(1))", printed("word " * 30)),
+        table(8),
         add_code("a = [n for n in range(3)] + [m for m in range(3)]"),
         output("'wait': False\n{'a': True}\nIt is True that\n"),
         text("[x](https://en.wikipedia.org/wiki/River_(a)) `[x](no file)`"),
