@@ -82,20 +82,27 @@ def keep(executions: Iterable[Execution], build: Path = BUILD) -> None:
         folder = "exercises" if solved else "notebooks"
         (build / folder).mkdir(parents=True, exist_ok=True)
         notebook = exercises.solved(item.notebook) if solved else item.notebook
-        nbformat.write(notebook, build / folder / item.path.name)
+        _replace(build / folder / item.path.name, nbformat.writes(notebook))
         failure = str(item.failure) if item.failure else ""
         ran[f"{folder}/{item.path.name}"] = Ran(now, item.seconds, failure)
     text = json.dumps({name: asdict(row) for name, row in ran.items()}, indent=1)
-    (build / "results.json").write_text(text, encoding="utf-8")
+    _replace(build / "results.json", text)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file at once: a run that is ended leaves the old one or the new one."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
 
 
 def results(build: Path = BUILD) -> dict[str, Ran]:
     """Return what became of each notebook that was run, by its name in `build`."""
     try:
         rows = json.loads((build / "results.json").read_text(encoding="utf-8"))
-        return {name: Ran(**row) for name, row in rows.items()}
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}  # nothing was run yet, or a run was ended while it wrote the file
+    except FileNotFoundError:
+        return {}  # nothing was run yet
+    return {name: Ran(**row) for name, row in rows.items() if (build / name).is_file()}
 
 
 # --- which pages there are ------------------------------------------------------------
