@@ -225,7 +225,12 @@ def _resolve(
     ]
     if upgrade:
         command.append("--upgrade")
-    environment = {**os.environ, **_pip_settings(python)}
+    settings = _pip_settings(python)
+    # An additional index may have only some of a package's files; the lock needs the
+    # hashes of all.
+    for name in ("UV_INDEX", "UV_FIND_LINKS"):
+        settings.pop(name, None)
+    environment = {**os.environ, **settings}
     # The command that the lock's first lines show: ours, not this machine's.
     environment["UV_CUSTOM_COMPILE_COMMAND"] = "make lock"
     with tempfile.TemporaryDirectory() as folder:

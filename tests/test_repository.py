@@ -350,6 +350,38 @@ def test_a_pin_without_hash_is_found() -> None:
     assert unhashed("a==1 \\\n    --hash=sha256:12\nb==2\n") == ["a==1 \\", "b==2"]
 
 
+def different_hashes(some: str, others: str) -> list[str]:
+    """Return the pins that both have, with other hashes.
+
+    One of them then lacks files that another Python or system needs.
+    """
+    mine, theirs = _hashes(some), _hashes(others)
+    return [pin for pin in mine.keys() & theirs.keys() if mine[pin] != theirs[pin]]
+
+
+def _hashes(text: str) -> dict[str, set[str]]:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", text)
+    return {
+        block.split()[0]: set(re.findall(r"sha256:[0-9a-f]{64}", block))
+        for block in blocks
+        if block[0] != "#"
+    }
+
+
+def test_the_locks_know_the_same_files_of_a_package() -> None:
+    dev = lock_text(DEV_LOCK)
+    for lock in (LOCK, DOCS_LOCK):
+        assert different_hashes(lock_text(lock), dev) == []
+
+
+def test_files_that_only_one_lock_knows_are_found() -> None:
+    text = lock_text(DOCS_LOCK)
+    (pin,) = re.findall(r"\n(pyyaml==\S+)", text)
+    changed = re.sub(r"(\npyyaml==.*\n.*) \\(\n .*)*", r"\1", text)
+    assert len(_hashes(changed)[pin]) == 1
+    assert different_hashes(changed, lock_text(DEV_LOCK)) == [pin]
+
+
 @EACH_LOCK
 def test_the_lock_holds_no_address_and_no_path(lock: Path) -> None:
     assert not re.search(
