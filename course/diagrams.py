@@ -160,67 +160,69 @@ def road(
 
 def channels() -> Canvas:
     """Draw how rows of a table come to a training container, and the model back."""
-    canvas = Canvas(274)
-    canvas.frame(Box(60, 137, 102, 254), "your notebook")
-    canvas.frame(Box(233, 137, 146, 254), "bucket in Amazon S3")
-    canvas.frame(Box(434, 137, 164, 254), "training container")
-    table = canvas.box(Box(60, 58, 86, 36), "table\n(DataFrame)")
-    file = canvas.box(Box(60, 116, 86, 36), "train.csv", fill=PALE_BLUE)
-    small = {"size": SMALL, "fill": PALE_BLUE}
-    key = canvas.box(Box(233, 116, 130, 36), "PREFIX/train/\ntrain.csv", **small)
-    read = "/opt/ml/input/data/train/\ntrain.csv"
-    folder = canvas.box(Box(434, 116, 148, 36), read, **small)
-    program = canvas.rented(Box(434, 174, 148, 32), "XGBoost")
-    small["fill"] = PALE_GREEN
-    out = canvas.box(Box(434, 232, 148, 36), "/opt/ml/model/", **small)
-    stored = "OUTPUT_PATH/JOB_NAME/\noutput/model.tar.gz"
-    artifact = canvas.box(Box(233, 232, 130, 36), stored, **small)
+    canvas = Canvas(330, NARROW)
+    here, bucket, there = 58, 175, 292
+    wide, high = 92, 46
+    titles = {here: "your notebook", bucket: "bucket in S3", there: "container"}
+    for x, title in titles.items():
+        canvas.frame(Box(x, 165, 108, 310), title)
 
+    def box(x: float, y: float, text: str, fill: str = PALE_BLUE) -> Box:
+        return canvas.box(Box(x, y, wide, high), text, size=SMALL, fill=fill)
+
+    table = box(here, 76, "table\n(DataFrame)", "white")
+    file = box(here, 152, "train.csv")
+    key = box(bucket, 152, "PREFIX/train/\ntrain.csv")
+    folder = box(there, 152, "/opt/ml/input/\ndata/train/\ntrain.csv")
+    program = canvas.rented(Box(there, 222, wide, 30), "XGBoost")
+    out = box(there, 284, "/opt/ml/model/", PALE_GREEN)
+    stored = "OUTPUT_PATH/\nJOB_NAME/output/\nmodel.tar.gz"
+    artifact = box(bucket, 284, stored, PALE_GREEN)
+
+    words = {"at": "center", "background": "white"}
+    canvas.text((bucket, 76), "Each channel has\na prefix of its own.", at="center")
     canvas.text(
-        (434, 56), "The program reads and writes\nfolders, never S3.", at="center"
+        (there, 76), "The program reads\nand writes folders,\nnever S3.", at="center"
     )
-    canvas.text((233, 56), "Each channel has a\nprefix of its own.", at="center")
     canvas.arrow(table.bottom(), file.top())
-    canvas.text((68, 85), "to_csv")
+    canvas.text((here - 8, 114), "to_csv", at="right")
     canvas.arrow(file.right(), key.left())
-    canvas.text((133, 108), "upload", at="center", background="white")
+    canvas.text((116, 120), "upload", **words)
     canvas.arrow(key.right(), folder.left(), width=3, ink=BLUE)
-    name = {"at": "center", "bold": True, "background": "white"}
-    canvas.text((330, 94), 'channel\n"train"', ink=BLUE, **name)
+    canvas.text((233, 114), 'channel\n"train"', ink=BLUE, bold=True, **words)
     canvas.arrow(folder.bottom(), program.top())
-    canvas.text((442, 145), "reads")
+    canvas.text((there + 8, 190), "reads")
     canvas.arrow(program.bottom(), out.top())
-    canvas.text((442, 201), "writes")
+    canvas.text((there + 8, 249), "writes")
     canvas.arrow(out.left(), artifact.right(), width=3, ink=GREEN)
-    canvas.text((330, 216), "artifact", **name)
+    canvas.text((233, 252), "artifact", ink=GREEN, bold=True, **words)
     return canvas
 
 
 def training_job_timeline() -> Canvas:
     """Draw the statuses of a training job, with what is billed shaded."""
-    canvas = Canvas(196)
+    canvas = Canvas(318, NARROW)
     stages = [
-        ("Starting", 22, 138, "finds and starts\nan instance"),
-        ("Downloading", 138, 246, "copies the channels\nand the image"),
-        ("Training", 246, 358, "runs the container:\nthe log is written"),
-        ("Uploading", 358, 444, "packs and saves\nmodel.tar.gz"),
+        ("Starting", "finds and starts an instance"),
+        ("Downloading", "copies the channels and the image"),
+        ("Training", "runs the container: the log is written"),
+        ("Uploading", "packs and saves model.tar.gz"),
     ]
-    for name, start, end, text in stages:
+    tops = [18, 76, 134, 192, 250]
+    for (name, text), top, end in zip(stages, tops, tops[1:], strict=False):
         fill = "white" if name == "Starting" else RENTED
-        canvas.bar((start, end), (56, 92), name, fill=fill, bold=True)
-        canvas.text(((start + end) / 2, 112), text, at="center")
-    canvas.arrow((444, 74), (460, 74))
-    canvas.text((462, 74), "Completed", bold=True)
-    for x, name, at in ((138, "Start", "left"), (444, "End", "right")):
-        canvas.line((x, 26), (x, 152), ink=ORANGE, dashed=True)
-        side = 4 if at == "left" else -4
-        canvas.text((x + side, 36), f"Training{name}Time", at=at, mono=True)
-    canvas.arrow((140, 142), (442, 142), ink=ORANGE, both=True)
-    billed = "billed: BillableTimeInSeconds"
-    canvas.text((291, 142), billed, at="center", bold=True, background="white")
-    canvas.text((80, 142), "not billed", at="center")
-    _legend(canvas, (22, 174), "billed per second, for each instance")
-    canvas.text((WIDTH - 20, 174), "Lengths are not to scale.", at="right", ink=GREY)
+        canvas.bar((12, 110), (top, end), name, fill=fill, bold=True)
+        canvas.text((118, (top + end) / 2), text)
+    canvas.arrow((61, 250), (61, 268))
+    canvas.text((61, 276), "Completed", at="center", bold=True)
+    for y, name in ((tops[1], "TrainingStartTime"), (tops[4], "TrainingEndTime")):
+        canvas.line((12, y), (338, y), ink=ORANGE, dashed=True)
+        canvas.text((338, y - 9), name, at="right", mono=True)
+    canvas.arrow((332, 88), (332, 238), ink=ORANGE, both=True)
+    billed = "billed:\nBillableTimeInSeconds"
+    canvas.text((326, 134), billed, at="right", bold=True)
+    canvas.text((118, 32), "not billed")
+    _legend(canvas, (12, 300), "billed per second, for each instance; not to scale")
     return canvas
 
 
@@ -291,22 +293,21 @@ def request_path() -> Canvas:
 
 def two_variants() -> Canvas:
     """Draw an endpoint with two variants; an arrow is as thick as the share."""
-    canvas = Canvas(206)
+    canvas = Canvas(262, NARROW)
     thick = 16
-    app = canvas.box(Box(66, 94, 96, 44), "your application")
-    canvas.frame(Box(356, 94, 314, 166), "one endpoint, two variants")
-    old = canvas.rented(Box(428, 62, 148, 52), "LinearLearner\nweight 90")
-    new = canvas.rented(Box(428, 134, 148, 52), "XGBoost\nweight 10")
-    split = canvas.box(Box(240, 94, 56, 62), "picks\none at\nrandom", size=SMALL)
+    app = canvas.box(Box(52, 112, 84, 44), "your\napplication", size=SMALL)
+    canvas.frame(Box(226, 112, 232, 196), "one endpoint, two variants")
+    old = canvas.rented(Box(286, 78, 96, 52), "LinearLearner\nweight 90", size=SMALL)
+    new = canvas.rented(Box(286, 162, 96, 52), "XGBoost\nweight 10", size=SMALL)
+    split = canvas.box(Box(148, 112, 56, 62), "picks\none at\nrandom", size=SMALL)
     canvas.flow(app.right(), split.left(), width=thick, ink=GREY)
-    canvas.text((157, 70), "all requests", at="center")
+    canvas.text((52, 80), "all requests", at="center")
     canvas.flow(split.right(-8), old.left(), width=0.9 * thick, ink=BLUE)
     canvas.flow(split.right(12), new.left(), width=0.1 * thick, ink=GREEN)
-    canvas.text((304, 56), "90 %", at="center", bold=True, ink=BLUE)
-    canvas.text((304, 138), "10 %", at="center", bold=True, ink=GREEN)
-    _legend(canvas, (20, 191), "has an instance of its own")
-    share = "share of a variant = its weight / sum of all weights"
-    canvas.text((WIDTH - 16, 191), share, at="right")
+    canvas.text((200, 68), "90 %", at="center", bold=True, ink=BLUE)
+    canvas.text((200, 160), "10 %", at="center", bold=True, ink=GREEN)
+    _legend(canvas, (12, 226), "has an instance of its own")
+    canvas.text((12, 246), "share of a variant = its weight / sum of all weights")
     return canvas
 
 
