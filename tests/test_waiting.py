@@ -334,6 +334,50 @@ def test_a_state_that_cannot_be_read_holds_nobody(resources, monkeypatch) -> Non
     hold(resources, 1.0, None)
 
 
+TUNING_KEY = ("us-east-1", "hyper-parameter-tuning-job", "job")
+LOOP, SDK_WAIT = "Boto3/1", "Boto3/1 lib/AWS-SageMakerCore#3"
+
+
+@pytest.mark.parametrize(("agent", "is_news"), [(LOOP, True), (SDK_WAIT, False)])
+def test_a_tuning_jobs_progress_is_news_to_a_loop(resources, agent, is_news) -> None:
+    """The SDK's `wait` would sleep for five seconds, and is held until the end."""
+    record = {
+        "HyperParameterTuningJobStatus": "InProgress",
+        "CreationTime": 1.0,
+        "TrainingJobStatusCounters": {"Completed": 0},
+    }
+    resources.create(*TUNING_KEY, record)
+
+    def change(**members) -> None:
+        resources.update(*TUNING_KEY, lambda record: record.update(members))
+
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as threads:
+            waiting = Waiting(resources, threads)
+            head = Head("POST", "/", "", [("user-agent", agent)])
+            request = SimpleNamespace(head=head, disconnected=asyncio.Event().wait)
+            described = Described(
+                TUNING_KEY, 1.0, "InProgress", True, record["TrainingJobStatusCounters"]
+            )
+            waiting.responded(request, described)  # it has seen the job
+            held = asyncio.create_task(waiting.hold(request, described))
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(change, BestTrainingJob={})
+            await asyncio.sleep(0.3)
+            assert not held.done()
+            counters = {"Completed": 1}
+            await asyncio.to_thread(change, TrainingJobStatusCounters=counters)
+            if is_news:
+                assert await asyncio.wait_for(held, POLLER_S / 2)
+                return
+            await asyncio.sleep(0.3)
+            assert not held.done()
+            await asyncio.to_thread(change, HyperParameterTuningJobStatus="Completed")
+            assert await asyncio.wait_for(held, POLLER_S / 2)
+
+    asyncio.run(run())
+
+
 # Clients that leave
 
 

@@ -42,6 +42,7 @@ class Family:
         refused: what a Create request can't have here, and what that would be; a
             member of a structure or of a list's structures is written "Outer.Inner".
         transitional: the statuses of a resource that is on its way to another one.
+        progress: a member that tells how far it has come, if there is one.
         sort_by: what its List operation sorts by if the request does not say.
         sort_order: in which order it sorts if the request does not say.
     """
@@ -55,6 +56,7 @@ class Family:
     words: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
     transitional: frozenset[str] = frozenset()
+    progress: str = ""
     sort_by: str = "CreationTime"
     sort_order: str = "Descending"
 

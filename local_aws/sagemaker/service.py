@@ -57,4 +57,5 @@ def _described(request: Request, handled: Handled) -> Described | None:
         shown["CreationTime"],
         shown.get(family.status_member),
         family.is_transitional(shown),
+        shown.get(family.progress),
     )

@@ -39,6 +39,7 @@ TUNING_JOBS = declare(
             "instance types",
         },
         transitional=UNFINISHED,
+        progress="TrainingJobStatusCounters",
     )
 )
 

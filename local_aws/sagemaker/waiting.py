@@ -11,6 +11,8 @@ hardly matter:
   most.
 - So is one that asks after a delete, a stop or an update, to which it is no news that
   the resource is on its way.
+- A tuning job's counters are news to a loop, which may show them, but not to the SDK's
+  `wait`, which would sleep before it asks again.
 
 What a client does not tell can't be heeded. The SDK's `wait(timeout=...)` looks at its
 clock between two Describes only, so it may raise a hold later than on AWS; shorter
@@ -25,8 +27,10 @@ the resource on, by the clock, by the client's leaving or by the stand-in's end.
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from local_aws.errors import StorageError
 from local_aws.messages import Disconnected, Request
@@ -51,6 +55,14 @@ Poller = tuple[object, ...]
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A resource on its way: which one it is, and how far it has come."""
+
+    created: float
+    progress: object
+
+
+@dataclass(frozen=True)
 class Described:
     """A resource as a Describe operation has just shown it."""
 
@@ -58,6 +70,16 @@ class Described:
     created: float
     status: str | None
     is_transitional: bool
+    progress: object = None
+
+    def is_behind(self, now: Standing | None, heeds_progress: bool) -> bool:
+        """Whether there is news."""
+        if now is None or now.created != self.created:
+            return True
+        return heeds_progress and now.progress != self.progress
+
+
+IsNews = Callable[[Standing | None], bool]
 
 
 class Waiting:
@@ -67,8 +89,8 @@ class Waiting:
         self._resources = resources
         self._threads = threads
         self._loop = asyncio.get_running_loop()
-        # By resource, each with the creation time of the one that it has been shown.
-        self._held: dict[Key, dict[asyncio.Future[None], float]] = {}
+        # By resource, each with what is news to it.
+        self._held: dict[Key, dict[asyncio.Future[None], IsNews]] = {}
         # Who has seen a resource on its way, and after how many seconds they left.
         self._patience: OrderedDict[Poller, float] = OrderedDict()
         self._transforms: OrderedDict[Key, None] = OrderedDict()
@@ -85,15 +107,16 @@ class Waiting:
             return False
         released = self._loop.create_future()
         held = self._held.setdefault(shown.key, {})
-        held[released] = shown.created
+        is_news = partial(shown.is_behind, heeds_progress=_heeds_progress(request))
+        held[released] = is_news
         left = asyncio.ensure_future(request.disconnected())
         began = self._loop.time()
         try:
             # It may have moved on since it was read.
-            created = await self._loop.run_in_executor(
+            now = await self._loop.run_in_executor(
                 self._threads, self._on_its_way, shown.key
             )
-            if created == shown.created:
+            if not is_news(now):
                 await asyncio.wait(
                     (released, left), timeout=seconds, return_when="FIRST_COMPLETED"
                 )
@@ -149,22 +172,24 @@ class Waiting:
     def _changed(self, *key: str) -> None:
         """A resource was created, changed or deleted; called on any thread."""
         if key in self._held:
-            created = self._on_its_way(key)
-            self._loop.call_soon_threadsafe(self._release, key, created)
+            now = self._on_its_way(key)
+            self._loop.call_soon_threadsafe(self._release, key, now)
 
-    def _on_its_way(self, key: Key) -> float | None:
-        """When the resource was created, if it is on its way to another status."""
+    def _on_its_way(self, key: Key) -> Standing | None:
+        """The resource, if it is on its way to another status."""
         try:
             record = self._resources.get(*key)
         except (NotFound, StorageError):  # which those who ask will see for themselves
             return None
-        is_transitional = FAMILIES[key[1]].is_transitional(record)
-        return record["CreationTime"] if is_transitional else None
+        family = FAMILIES[key[1]]
+        if not family.is_transitional(record):
+            return None
+        return Standing(record["CreationTime"], record.get(family.progress))
 
-    def _release(self, key: Key, on_its_way: float | None) -> None:
-        """Release those who wait for another resource than the one on its way."""
-        for held, created in self._held.get(key, {}).items():
-            if created != on_its_way and not held.done():
+    def _release(self, key: Key, now: Standing | None) -> None:
+        """Release those to whom this is news."""
+        for held, is_news in self._held.get(key, {}).items():
+            if is_news(now) and not held.done():
                 held.set_result(None)
 
 
@@ -192,6 +217,11 @@ def _is_waiter(request: Request) -> bool:
         for word in _agent(request)
         if word.startswith("m/")
     )
+
+
+def _heeds_progress(request: Request) -> bool:
+    """Whether the client may show how far a resource has come."""
+    return not _is_waiter(request) and not _is_of(SDK_RESOURCES, request)
 
 
 def _agent(request: Request) -> list[str]:
