@@ -576,9 +576,9 @@ def test_a_stand_in_that_is_gone_is_told_in_three_lines(home: Path) -> None:
     assert shown(inside) == ["RuntimeError: x", *lines[1:]]
     assert after.outputs[0].data["text/plain"] == "2"
 
-    assert f'give connect run_id="{run_id}"' in printed(again)
+    assert f'add run_id="{run_id}" to connect(...)' in printed(again)
     assert still.outputs[0].data == who.outputs[0].data
-    assert "new run" not in printed(same)
+    assert "again" not in printed(same)
 
 
 def test_outside_of_a_notebook_a_lost_stand_in_is_an_error_as_ever(home: Path) -> None:

@@ -96,8 +96,8 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
         named = "" if where_to_run() == "AWS" else " --runs-on aws"
         print(f"    python -m course cleanup {run_id}{named}")
     if earlier:
-        print("This is a new run, and what it makes gets new names. To go on with the")
-        print(f'names of the run before, give connect run_id="{earlier}" as well.')
+        print("You have run this cell again: what you make from here on has new names.")
+        print(f'To go on with the old ones, add run_id="{earlier}" to connect(...).')
     return course
 
 
