@@ -578,7 +578,7 @@ def test_a_stand_in_that_is_gone_is_told_in_three_lines(home: Path) -> None:
 
     assert f'add run_id="{run_id}" to connect(...)' in printed(again)
     assert still.outputs[0].data == who.outputs[0].data
-    assert "again" not in printed(same)
+    assert "this cell again" not in printed(same)
 
 
 def test_outside_of_a_notebook_a_lost_stand_in_is_an_error_as_ever(home: Path) -> None:
