@@ -524,13 +524,17 @@ def _run(
     if live:
         print(f"\r{title}: {time.monotonic() - started:.0f} s ", flush=True)
     if process.returncode:
+        lock = Path(command[-1] if command[-1].endswith(".lock") else LOCK)
+        without_uv = (
+            " Without uv the same set installs by:\n"
+            f"  {VENV.name}/bin/python -m pip install --no-deps "
+            f"--require-hashes -r {lock.name}"
+        )
         raise SetupError(
             f"{output.strip()}\n\n{title} failed. The lines above say why. Most often "
             "the package index was out of reach: check the network, or the index and "
             "proxy in pip's configuration (pip config list), and give the command "
             "again: what is already downloaded is kept. If a file did not match its "
-            "hash, the index serves something else than what was locked. Without uv "
-            "the same set installs by:\n"
-            f"  {VENV.name}/bin/python -m pip install --no-deps "
-            f"--require-hashes -r {LOCK.name}"
+            "hash, the index serves something else than what was locked."
+            + (without_uv if lock.parent.name != "docs" else "")
         )
