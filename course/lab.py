@@ -25,6 +25,7 @@ from pathlib import Path
 
 from course import lessons, metadata
 from course.install import ROOT
+from local_aws.terminal import say
 
 FOLDER = "my_course"
 KINDS = ("notebooks", "exercises")
@@ -94,10 +95,10 @@ def restore(names: Sequence[str], root: Path = ROOT) -> int:
         originals = [path for path in _originals(root) if path.stem in wanted]
         texts = {path: _text_of_copy(path) for path in originals}
     except (lessons.NoSuchLesson, lessons.UnreadableNotebook) as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 2
     if not texts:
-        print("Which lesson? For example: make restore LESSONS=03", file=sys.stderr)
+        say("Which lesson? For example: make restore LESSONS=03", file=sys.stderr)
         return 2
     _make_surroundings(root)
     folder = root / FOLDER
@@ -108,17 +109,17 @@ def restore(names: Sequence[str], root: Path = ROOT) -> int:
         record[name] = _hashes(original, text)
         content = copy.read_bytes() if copy.exists() else None
         if content == text.encode():
-            print(f"{FOLDER}/{name} is in its first state already.")
+            say(f"{FOLDER}/{name} is in its first state already.")
             continue
         kept = ""
         if content is not None and _hash(content) != known.get("copy"):
             kept = f" Yours is beside it, as {_put_aside(copy).name}."
         reload = reload or content is not None
         _write(copy, text)
-        print(f"{FOLDER}/{name} is in its first state again.{kept}")
+        say(f"{FOLDER}/{name} is in its first state again.{kept}")
     _write_record(folder, record)
     if reload:
-        print("If it is open in JupyterLab: File > Reload Notebook from Disk.")
+        say("If it is open in JupyterLab: File > Reload Notebook from Disk.")
     return 0
 
 
@@ -138,10 +139,10 @@ def open_lab(
         (first,) = lessons.find_lessons([lesson or START], root / KINDS[0])
         copies = bring_up_to_date(root)
     except (lessons.NoSuchLesson, OSError) as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 2
     for line in said(copies):
-        print(line)
+        say(line)
     write_settings(root / FOLDER / SETTINGS)
     _prefer_our_kernel()
     command = [sys.executable, "-m", "course.lab_server"]
@@ -149,7 +150,7 @@ def open_lab(
     try:
         return execute([*command, *options])
     except (InstallationError, NotStarted) as error:
-        print(error, file=sys.stderr)
+        say(str(error), file=sys.stderr)
         return 1
 
 

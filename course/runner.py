@@ -118,9 +118,10 @@ class Progress:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[Table]:
-        """Draw the live table."""
+        """Draw the live table, with room at the right for the "^C" of Ctrl-C."""
+        width = options.max_width - 3
         labels = [_short_label(path) for path in self.rows]
-        room = options.max_width - SECONDS_WIDTH - 2 * GAP
+        room = width - SECONDS_WIDTH - 2 * GAP
         name_width = max(min(room // 2, max(map(len, labels))), len("lesson"))
         step_width = room - name_width
         now = self._clock()
@@ -131,7 +132,7 @@ class Progress:
         steps = [first_words(row.step, step_width) for row in self.rows.values()]
         failed = [i for i, step in enumerate(steps) if step.startswith("FAILED")]
         yield table_of(
-            options.max_width,
+            width,
             "lesson",
             labels,
             [

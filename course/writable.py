@@ -59,7 +59,9 @@ def _require_room(folder: Path, room: int) -> None:
 
 def _require_permission(path: Path) -> None:
     if not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,9 +100,11 @@ def told(place: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         path = _existing(Path(error.filename or place))
+        help_ = what_helps(error.errno, path)
+        if error.errno == errno.EROFS:
+            help_ = "Copy the course to a disk that can be written to."
         raise NotWritable(
-            f"{_shown(path)} can't be written to: {error.strerror}. "
-            f"{what_helps(error.errno, path)}"
+            f"{_shown(path)} can't be written to: {error.strerror}. {help_}"
         ) from error
 
 

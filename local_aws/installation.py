@@ -56,8 +56,12 @@ def plain_errors() -> Iterator[None]:
 def what_helps(number: int | None, folder: Path) -> str:
     """What to do about a file in `folder` that the system refuses with this errno."""
     if number in (errno.EACCES, errno.EPERM):
-        if folder.exists() and folder.stat().st_uid != os.getuid():
-            command = f'sudo chown -R "$(id -un)" {shlex.quote(str(folder))}'
+        closed, owner = _closed(folder)
+        if owner not in (None, os.getuid()):
+            # In a folder of one's own it is what a command with sudo has left.
+            if closed.parent.stat().st_uid != os.getuid():
+                return "It belongs to another account: use a folder of your own."
+            command = f'sudo chown -R "$(id -un)" {shlex.quote(str(closed))}'
             return f"It belongs to another account; make it yours: `{command}`."
         return f"Make it yours again: `chmod -R u+rwX {shlex.quote(str(folder))}`."
     if number == errno.EROFS:
@@ -67,6 +71,16 @@ def what_helps(number: int | None, folder: Path) -> str:
     if number == errno.ENOENT:
         return "Put it back, or start the stand-in anew."
     return "Move it away, then try again: what is missing there is made anew."
+
+
+def _closed(folder: Path) -> tuple[Path, int | None]:
+    """The folder, or the one above it that hides it, and the account that owns it."""
+    try:
+        return folder, folder.stat().st_uid
+    except PermissionError:
+        return _closed(folder.parent)
+    except OSError:
+        return folder, None
 
 
 def _in_home(*parts: str) -> property:

@@ -58,7 +58,8 @@ class NotReset(InstallationError):
 def existing_installation() -> Installation | None:
     """The installation that this environment means, None if there is none yet."""
     home = Path(os.environ.get(HOME_VARIABLE) or CHECKOUT / ".local_aws").expanduser()
-    if not (home / "aws" / "credentials").exists():
+    is_closed = home.is_dir() and not os.access(home, os.X_OK)
+    if not is_closed and not (home / "aws" / "credentials").exists():
         return None
     return open_installation(home)
 

@@ -1,5 +1,6 @@
 """What the course's commands print in a narrow window, and where they can't write."""
 
+import errno
 import io
 import os
 import re
@@ -24,6 +25,8 @@ from course.writable import (
     require_writable_files,
     write_text,
 )
+from local_aws import maintenance
+from local_aws.installation import InstallationError, open_installation, what_helps
 
 NOBODY = 65534
 LESSON = "01_boston_batch_transform_high_level"
@@ -241,6 +244,30 @@ def test_what_root_has_left_is_told(inner: str, open_folder) -> None:
     text = str(caught.value)
     assert f"{theirs} can't be written to: Permission denied" in text
     assert f'sudo chown -R "$(id -un)" {theirs}' in text
+
+
+@needs_another_account
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a folder of root's")
+def test_a_state_folder_of_root_is_told(open_folder, monkeypatch) -> None:
+    """Also by status and reset, which make none."""
+    home = open_folder / "state"
+    monkeypatch.setenv("LOCAL_AWS_HOME", str(home))
+    with somebody_else():
+        assert maintenance.existing_installation() is None
+    open_installation(home)
+    with (
+        somebody_else(),
+        pytest.raises(InstallationError, match="belongs to another user"),
+    ):
+        maintenance.existing_installation()
+    with somebody_else():
+        text = what_helps(errno.EACCES, home / "aws")
+    assert text.endswith(f'`sudo chown -R "$(id -un)" {home}`.')
+    # What others own is theirs: nobody is sent to take a system's folder.
+    with somebody_else():
+        assert "chown" not in what_helps(errno.EACCES, Path("/etc"))
+        assert "chown" not in what_helps(errno.EACCES, Path("/"))
+    assert "chmod" in what_helps(errno.EACCES, home / "aws")
 
 
 def test_a_file_in_the_place_of_a_folder_is_told(tmp_path) -> None:
