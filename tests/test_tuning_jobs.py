@@ -312,6 +312,16 @@ def test_the_list_of_tuning_jobs_shows_what_aws_shows(sagemaker, completed):
         assert one[member] == completed[member], member
 
 
+def test_tuning_jobs_are_listed_by_name(sagemaker, completed):
+    listed = sagemaker.list_hyper_parameter_tuning_jobs(MaxResults=100)
+    names = [
+        one["HyperParameterTuningJobName"]
+        for one in listed["HyperParameterTuningJobSummaries"]
+    ]
+    assert described(completed) in names
+    assert names == sorted(names)
+
+
 @pytest.mark.parametrize("order", ["Ascending", "Descending"])
 @pytest.mark.parametrize("by", ["Name", "CreationTime", "FinalObjectiveMetricValue"])
 def test_training_jobs_are_sorted(sagemaker, completed, by, order):

@@ -116,6 +116,17 @@ def test_six_parents_are_too_many(sagemaker, data, parent):
     assert "Member must have length less than or equal to 5" in message
 
 
+def test_the_training_jobs_of_parents_count(sagemaker, data, parent):
+    request = warm(data, parent, Strategy="Bayesian")
+    limits = {"MaxNumberOfTrainingJobs": 748, "MaxParallelTrainingJobs": 2}
+    request["HyperParameterTuningJobConfig"]["ResourceLimits"] = limits
+    code, message = refused(sagemaker, request)
+    assert code == "ResourceLimitExceeded"
+    assert "[748], together with the training jobs of all parent tuning jobs, [3]" in (
+        message
+    )
+
+
 def other_data(request):
     channels = request["TrainingJobDefinition"]["InputDataConfig"]
     request["TrainingJobDefinition"]["InputDataConfig"] = channels[::-1]

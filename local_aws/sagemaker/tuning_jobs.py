@@ -40,6 +40,8 @@ TUNING_JOBS = declare(
         },
         transitional=UNFINISHED,
         progress="TrainingJobStatusCounters",
+        sort_by="Name",
+        sort_order="Ascending",
     )
 )
 
@@ -269,6 +271,7 @@ def _parents(record: dict, context: Context) -> dict:
             for shown in _summaries(parent, context)
             if not tuning_results.is_retryable(shown)
         ]
+    _check_sum(record, len(summaries))
     tuned = tuning_results.tuned_names(record)
     best = tuning_results.best(summaries, tuning_results.is_maximized(record))
     trials = []
@@ -279,6 +282,19 @@ def _parents(record: dict, context: Context) -> dict:
         values = {name: trained[name] for name in sorted(tuned)}
         trials.append([values, tuning_results.value_of(shown)])
     return {"_parent_trials": trials, "_parents_best": best}
+
+
+def _check_sum(record: dict, known: int) -> None:
+    """The training jobs of parents count as the tuning job's own."""
+    asked = record["ResourceLimits"].get("MaxNumberOfTrainingJobs", 0)
+    most = MAX_JOBS[record["Strategy"]]
+    if known + asked > most:
+        raise AwsError(
+            "ResourceLimitExceeded",
+            f"The value of MaxNumberOfTrainingJobs, [{asked}], together with the "
+            f"training jobs of all parent tuning jobs, [{known}], can't be greater "
+            f"than [{most}] with the strategy {record['Strategy']}.",
+        )
 
 
 def _check_parent(record: dict, parent: dict) -> None:
