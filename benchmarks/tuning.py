@@ -39,7 +39,7 @@ def measure(run: Run) -> list[Figure]:
         }
         with fork_server() as fork_all:
             medians = in_turns(
-                run.size(5, 1),
+                run.size(3, 1),
                 {
                     "ours": lambda: seconds(lambda: tune(stand_in, channels, jobs)),
                     "fresh": lambda: seconds(lambda: fresh_processes(bare[False])),

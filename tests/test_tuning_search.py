@@ -236,9 +236,9 @@ def wins(space, objective, seeds, shuffled=False):
 
 def test_bayesian_beats_random():
     won, lost = wins(BRANIN, branin, 60)
-    # A TPE with five start-up trials won 34 and lost 17.
-    assert won >= 42
-    assert lost <= 17
+    # A TPE with five start-up trials won 34 and lost 17. Won here: 56.
+    assert won >= 45
+    assert lost <= 14
 
 
 def test_bayesian_beats_random_only_by_what_it_learns():
@@ -263,15 +263,15 @@ def xgboost_error():
     import xgboost
 
     generator = np.random.default_rng(0)
-    features = generator.uniform(size=(400, 6))
+    features = generator.uniform(size=(1200, 6))
     target = (
         10 * np.sin(np.pi * features[:, 0] * features[:, 1])
         + 20 * (features[:, 2] - 0.5) ** 2
         + 10 * features[:, 3]
-        + generator.normal(size=400)
+        + generator.normal(size=1200)
     )
-    train = xgboost.QuantileDMatrix(features[:250], target[:250], nthread=1)
-    held_out = xgboost.DMatrix(features[250:], target[250:], nthread=1)
+    train = xgboost.QuantileDMatrix(features[:750], target[:750], nthread=1)
+    held_out = xgboost.DMatrix(features[750:], target[750:], nthread=1)
     known = {}
 
     def error(values):
@@ -288,9 +288,9 @@ def xgboost_error():
 
 
 def test_bayesian_beats_random_on_xgboost(xgboost_error):
-    won, lost = wins(XGBOOST, xgboost_error, 12)
+    won, lost = wins(XGBOOST, xgboost_error, 10)
     assert won >= 7
-    assert lost <= 5
+    assert lost <= 3
 
 
 def test_maximizing_is_minimizing_the_negative():

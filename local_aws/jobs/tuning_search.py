@@ -19,8 +19,8 @@ START_UP_TRIALS = 3
 # Where it looks for the most promising point: anywhere, and around the best so far.
 # With few candidates, the jobs that run at the same time differ more from each other;
 # on objectives with noise, as those of real training are, more candidates find less.
-CANDIDATES = 80
-CANDIDATES_AROUND_BEST = 60
+CANDIDATES = 160
+CANDIDATES_AROUND_BEST = 120
 
 # The time that a model takes grows with the cube of the results that it is given. Of
 # more than these it gets the best half and the newest half.
@@ -296,7 +296,7 @@ class _Tried:
 def _most_promising(
     space: _Space, tried: _Tried, generator: np.random.Generator
 ) -> np.ndarray:
-    """The candidate with the largest expected improvement; no point twice."""
+    """The candidate with the largest expected improvement that is new, if one is."""
     best = tried.points[np.argmin(tried.losses)]
     candidates = np.vstack(
         [
@@ -304,9 +304,15 @@ def _most_promising(
             space.draw_near(best, generator, CANDIDATES_AROUND_BEST),
         ]
     )
-    gain = _expected_improvement(tried, candidates)
+    _, first = np.unique(candidates.round(9), axis=0, return_index=True)
+    # Half of them only. Jobs that run at the same time do not know of each other, and
+    # would all take the same one where there are few.
+    candidates = candidates[first[generator.random(len(first)) < 0.5]]
     again = np.isclose(candidates[:, None], tried.points[None], atol=1e-9).all(2).any(1)
-    return candidates[np.argmax(np.where(again, -1.0, gain))]
+    new = candidates[~again]
+    if not len(new):
+        return space.draw(generator, 1)[0]
+    return new[np.argmax(_expected_improvement(tried, new))]
 
 
 def _expected_improvement(tried: _Tried, candidates: np.ndarray) -> np.ndarray:
