@@ -270,6 +270,46 @@ def test_one_that_can_t_be_made_is_waited_for_by_nobody(
     assert sum(record["TrainingJobStatusCounters"].values()) == 2
 
 
+def test_a_full_disk_leaves_nothing_running_either(
+    engine, resources, trains, monkeypatch
+):
+    """What it has to say of its training jobs it says when there is room again."""
+    is_full, stopped = threading.Event(), threading.Event()
+    update = resources.update
+
+    def update_with_room(region, kind, name, change):
+        is_ours = kind == TUNING_JOBS.kind or change.__name__ == "request_stop"
+        if is_full.is_set() and is_ours:
+            raise StorageError("database or disk is full")
+        return update(region, kind, name, change)
+
+    def run(job):
+        job.begin_attempt("Downloading")
+        measure(job, 1.0)
+        if number_of(job) == 1:
+            assert second_runs.wait(PATIENCE_S)
+            is_full.set()
+        else:
+            second_runs.set()
+            try:
+                wait_until_stopped(job)
+            finally:
+                stopped.set()
+
+    second_runs = threading.Event()
+    monkeypatch.setattr("local_aws.jobs.engine.FULL_DISK_SECONDS", 0.01)
+    monkeypatch.setattr(resources, "update", update_with_room)
+    trains(run)
+    start(engine, resources, total=4, parallel=2)
+    assert stopped.wait(PATIENCE_S)
+    is_full.clear()
+    record = ended(resources)
+    assert record["HyperParameterTuningJobStatus"] == "Failed"
+    counters = record["TrainingJobStatusCounters"]
+    assert (counters["Completed"], counters["Stopped"]) == (1, 1)
+    assert sum(counters.values()) == 2
+
+
 def test_one_whose_training_job_is_deleted_goes_on(engine, resources, trains):
     """It may be gone before anybody has looked at how it ended."""
 

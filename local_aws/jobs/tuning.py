@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from local_aws.errors import StorageError
 from local_aws.jobs import attempts, training
 from local_aws.jobs import tuning_results as results
 from local_aws.jobs.job import Job, JobFailed, Observer, ShuttingDown
@@ -290,26 +291,34 @@ class _Tuner:
 
     def _write(self) -> None:
         """Bring the tuning job's own record up to date."""
-        shown = [child.shown or _pending(child) for child in self._children]
-        best = results.best(shown, self._maximize)
+        told = self._told()
 
         def change(record: dict) -> None:
             touch(record)
-            record["_children"] = [
-                [child.number, child.name, child.values] for child in self._children
-            ]
-            record["TrainingJobStatusCounters"] = results.status_counters(shown)
-            record["ObjectiveStatusCounters"] = results.objective_counters(shown)
-            if best is not None:
-                record["BestTrainingJob"] = best
-            if "WarmStartConfig" in record:
-                known = [one for one in (best, record.get("_parents_best")) if one]
-                overall = results.best(known, self._maximize)
-                if overall is not None:
-                    own = {"TuningJobName": self._job.name}
-                    record["OverallBestTrainingJob"] = {**own, **overall}
+            record.update(told)
 
         self._job.update(change)
+
+    def _told(self) -> dict:
+        """What the record says of the training jobs."""
+        shown = [child.shown or _pending(child) for child in self._children]
+        told: dict = {
+            "_children": [
+                [child.number, child.name, child.values] for child in self._children
+            ],
+            "TrainingJobStatusCounters": results.status_counters(shown),
+            "ObjectiveStatusCounters": results.objective_counters(shown),
+        }
+        best = results.best(shown, self._maximize)
+        if best is not None:
+            told["BestTrainingJob"] = best
+        if "WarmStartConfig" in self._record:
+            known = [one for one in (best, self._record["_parents_best"]) if one]
+            overall = results.best(known, self._maximize)
+            if overall is not None:
+                own = {"TuningJobName": self._job.name}
+                told["OverallBestTrainingJob"] = {**own, **overall}
+        return told
 
     def _give_up_if_none_succeeds(self, enough: int) -> None:
         ended = [child.shown for child in self._in_order() if child.shown is not None]
@@ -329,14 +338,19 @@ class _Tuner:
                 self._stop(child)
 
     def _stop(self, child: _Child) -> None:
-        self._job.engine.request_stop(TRAINING, self._job.region, child.name)
+        which = TRAINING, self._job.region, child.name
+        try:
+            self._job.engine.request_stop(*which)
+        except StorageError:  # the record will say so when there is room
+            self._job.engine.stop(*which)
 
     def stop_all(self) -> None:
         """Stop the training jobs that run, and wait for their ends."""
         for child in self._running():
             self._stop(child)
         while True:
-            self._note_ends()
+            with suppress(StorageError):  # it is written together with the end
+                self._note_ends()
             if not self._running():
                 return
             self._job.woken.wait()
@@ -353,6 +367,7 @@ class _Tuner:
         ]
         seconds = attempts.so_far(self._job.record())
         self._job.results.update(
+            self._told(),
             ConsumedResources={"RuntimeInSeconds": max(1, round(seconds))},
             TuningJobCompletionDetails={
                 "NumberOfTrainingJobsObjectiveNotImproving": results.not_improving(
