@@ -203,6 +203,21 @@ def test_no_two_jobs_are_the_same_while_there_are_others():
         assert len({tuple(trial.values.items()) for trial in trials}) == JOBS
 
 
+def test_jobs_at_the_same_time_differ_where_there_are_few_points():
+    """They do not know of each other, and yet rarely take the same of 60 points."""
+    space = ranges(categorical=[("a", "1234"), ("b", "123"), ("c", "12345")])
+
+    def objective(values):
+        return abs(int(values["a"]) - 2) + int(values["b"]) + int(values["c"]) / 3
+
+    distinct = [
+        len({tuple(trial.values.items()) for trial in trials})
+        for trials in (search(space, objective, "Bayesian", seed) for seed in range(5))
+    ]
+    # If all three of a time took the same, there would be about ten.
+    assert sum(distinct) / len(distinct) > 14
+
+
 def test_the_first_jobs_are_those_of_a_random_search():
     bayesian = search(MIXED, mixed, "Bayesian", 2)
     chosen = search(MIXED, mixed, "Random", 2)
@@ -259,7 +274,7 @@ XGBOOST = ranges(
 
 @pytest.fixture(scope="module")
 def xgboost_error():
-    """The validation RMSE of 30 rounds of XGBoost on data that is made here."""
+    """The validation RMSE of 20 rounds of XGBoost on data that is made here."""
     import xgboost
 
     generator = np.random.default_rng(0)
@@ -278,7 +293,7 @@ def xgboost_error():
         key = tuple(values.items())
         if key not in known:
             booster = xgboost.train(
-                {**values, "tree_method": "hist", "nthread": 1, "seed": 0}, train, 30
+                {**values, "tree_method": "hist", "nthread": 1, "seed": 0}, train, 20
             )
             off = booster.predict(held_out) - held_out.get_label()
             known[key] = float(np.sqrt(np.mean(off**2)))
@@ -288,9 +303,9 @@ def xgboost_error():
 
 
 def test_bayesian_beats_random_on_xgboost(xgboost_error):
-    won, lost = wins(XGBOOST, xgboost_error, 10)
-    assert won >= 7
-    assert lost <= 3
+    won, lost = wins(XGBOOST, xgboost_error, 8)
+    assert won >= 6
+    assert lost <= 2
 
 
 def test_maximizing_is_minimizing_the_negative():
