@@ -54,6 +54,13 @@ class Terminal:
         """Type text; "\\x03" is Ctrl-C."""
         os.write(self._ours, text.encode())
 
+    def repeat(self, text: str) -> None:
+        """Type it again each second until the program has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(1)
+            self.write(text)
+
     def read_until(self, text: str) -> None:
         """Wait until this has been printed."""
         deadline = time.monotonic() + PATIENCE_S

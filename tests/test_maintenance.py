@@ -121,6 +121,9 @@ def test_reset_asks_on_a_terminal(unused, said, code) -> None:
     with on_a_terminal(unused, "reset") as terminal:
         terminal.read_until("[y/N]")
         terminal.write(said)
+        if said == "\x03":
+            # Python misses one that comes between the question and the reading.
+            terminal.repeat(said)
         text = terminal.read()
     assert terminal.code == code
     assert "Traceback" not in text
