@@ -14,7 +14,7 @@ ASKED := $(if $(filter command environment,$(firstword $(origin PYTHON))),--pyth
 
 .DEFAULT_GOAL := help
 .PHONY: help course site test lab restore lint bench crash outputs diagrams exercises
-.PHONY: lock install zip clean status reset
+.PHONY: lock install zip clean cleanup status reset
 .PHONY: with-dev with-docs find-python
 
 course: with-docs ## run every lesson and make pages of them
@@ -31,6 +31,11 @@ lab: install ## open your copies of the lessons to work in
 
 restore: install ## bring a lesson back to its first state
 	@$(PY) -m course restore $(LESSONS)
+
+cleanup: install ## remove what one run of a lesson made
+	@test -n "$(RUN)" || { echo "Which run? make cleanup RUN=k3x9ab" \
+	  "(a lesson prints its run id at the start)" >&2; exit 2; }
+	@$(PY) -m course cleanup $(RUN) $(ARGS)
 
 status: install ## show the stand-in for AWS and who uses it
 	@$(PY) -m local_aws status

@@ -36,6 +36,7 @@ TEXTS = {
     "docs/glossary.md": "glossary",
     "data/README.md": "data",
     "exercises/README.md": "about_the_exercises",
+    "local_aws/README.md": "stand_in",
     "README.md": "readme",
     "CONTRIBUTING.md": "contributing",
 }
@@ -45,6 +46,7 @@ REFERENCE = [
     "Prices <prices>",
     "About the exercises <about_the_exercises>",
     "About the course <readme>",
+    "The stand-in for AWS <stand_in>",
     "How it is built <contributing>",
 ]
 # What a link to a folder leads to.
@@ -53,6 +55,7 @@ FOLDERS = {
     "exercises": "about_the_exercises",
     "data": "data",
     "docs": "index",
+    "local_aws": "stand_in",
 }
 # Solutions: no site has a copy of their files, and only a run's has pages of them.
 APART = ("exercises/source/", "exercises/wrong_answers/")

@@ -87,7 +87,7 @@ def not_built(service_name: str, operation_name: str) -> AwsError:
     return AwsError(
         "NotImplemented",
         f"The local stand-in for AWS has not built {operation_name} of {service_name}. "
-        "Run this step in AWS mode, or see the README for what works locally.",
+        "Run this step in AWS mode, or see local_aws/README.md for what works locally.",
         501,
     )
 
