@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from exercise_fixture import cell_of, good_exercises, write_exercises
 from lesson_fixture import good_lesson, small_notebook, write, write_course
+from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from rich.console import Console
 
@@ -653,6 +654,26 @@ def test_a_changed_number_is_stored(stored: Path) -> None:
     stored.write_text(stored.read_text().replace("print(3)", "print(4)"))
     outputs.store_lessons(folder=stored.parent, environment=os.environ)
     assert "4\\n" in stored.read_text()
+
+
+def test_a_changed_cell_is_stored_with_the_run_id_of_the_others(tmp_path: Path) -> None:
+    """Or a reader meets two of them in one lesson."""
+
+    def a_run(run_id: str, last: str) -> NotebookNode:
+        notebook = small_notebook(f"print('Run id: {run_id}')")
+        notebook.cells.append(nbformat.v4.new_code_cell("print(key)", id="key"))
+        for cell, text in zip(
+            notebook.cells[1:], (f"Run id: {run_id}", last), strict=True
+        ):
+            cell.outputs = [nbformat.v4.new_output("stream", text=f"{text}\n")]
+        return notebook
+
+    before = a_run("k1yxpq", "a/k1yxpq")
+    now = outputs.normalise(a_run("nikaob", "b/nikaob/hello.txt"), before)
+    assert [cell.outputs[0].text for cell in now.cells[1:]] == [
+        "Run id: k1yxpq\n",
+        "b/k1yxpq/hello.txt\n",
+    ]
 
 
 def test_a_failing_lesson_is_left_as_it_was(tmp_path: Path) -> None:

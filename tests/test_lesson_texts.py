@@ -252,6 +252,29 @@ def run_first_cell(number: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
+def run_ids(notebook: NotebookNode) -> set[str]:
+    texts = [
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    ]
+    named = r"(?:Run id: |lesson\d\d[-/])([a-z0-9]{6})\b"
+    return {found for text in texts for found in re.findall(named, text)}
+
+
+@pytest.mark.parametrize("number", [lesson_number(path) for path in find_lessons()])
+def test_a_lesson_shows_one_run_id(number):
+    assert len(run_ids(lesson(number))) == 1
+
+
+def test_a_second_run_id_would_be_seen():
+    notebook = lesson("00")
+    notebook.cells[-1] = nbformat.v4.new_code_cell(
+        outputs=[nbformat.v4.new_output("stream", text="s3://b/lesson00/nikaob/a")]
+    )
+    assert len(run_ids(notebook)) == 2
+
+
 @pytest.mark.parametrize("number", [lesson_number(path) for path in find_lessons()])
 def test_the_first_cell_finds_the_course(number):
     assert "Ready: " in run_first_cell(number, NOTEBOOKS)
