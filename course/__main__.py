@@ -231,7 +231,7 @@ def _lab(options: argparse.Namespace) -> int:
 def _restore(options: argparse.Namespace) -> int:
     from course.lab import restore
 
-    return restore(options.lessons)
+    return _told(restore, options.lessons)
 
 
 def _outputs(options: argparse.Namespace) -> int:

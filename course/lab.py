@@ -18,13 +18,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from course import lessons, metadata
 from course.install import ROOT
+from course.writable import NotWritable, told, write_text
 from local_aws.terminal import say
 
 FOLDER = "my_course"
@@ -87,7 +88,7 @@ def restore(names: Sequence[str], root: Path = ROOT) -> int:
     """Bring lessons and their exercises back to their first state; say what was done.
 
     What their owner has changed is kept beside them. Returns 0, or 2 if a lesson does
-    not exist or can't be read; then nothing is done.
+    not exist or can't be read; then nothing is done. Raises NotWritable.
     """
     try:
         found = lessons.find_lessons(names, root / KINDS[0])
@@ -100,7 +101,14 @@ def restore(names: Sequence[str], root: Path = ROOT) -> int:
     if not texts:
         say("Which lesson? For example: make restore LESSONS=03", file=sys.stderr)
         return 2
-    _make_surroundings(root)
+    with told(root / FOLDER):
+        _make_surroundings(root)
+        _restore(texts, root)
+    return 0
+
+
+def _restore(texts: Mapping[Path, str], root: Path) -> None:
+    """Write these texts of originals into their copies."""
     folder = root / FOLDER
     record, reload = _read_record(folder), False
     for original, text in texts.items():
@@ -111,16 +119,16 @@ def restore(names: Sequence[str], root: Path = ROOT) -> int:
         if content == text.encode():
             say(f"{FOLDER}/{name} is in its first state already.")
             continue
-        kept = ""
-        if content is not None and _hash(content) != known.get("copy"):
-            kept = f" Yours is beside it, as {_put_aside(copy).name}."
+        if content is None or _hash(content) == known.get("copy"):
+            _write(copy, text)
+            kept = ""
+        else:
+            kept = f" Yours is beside it, as {_write_beside(copy, text).name}."
         reload = reload or content is not None
-        _write(copy, text)
         say(f"{FOLDER}/{name} is in its first state again.{kept}")
     _write_record(folder, record)
     if reload:
         say("If it is open in JupyterLab: File > Reload Notebook from Disk.")
-    return 0
 
 
 def open_lab(
@@ -137,13 +145,14 @@ def open_lab(
 
     try:
         (first,) = lessons.find_lessons([lesson or START], root / KINDS[0])
-        copies = bring_up_to_date(root)
-    except (lessons.NoSuchLesson, OSError) as error:
+        with told(root / FOLDER):
+            copies = bring_up_to_date(root)
+            write_settings(root / FOLDER / SETTINGS)
+    except (lessons.NoSuchLesson, NotWritable) as error:
         say(str(error), file=sys.stderr)
         return 2
     for line in said(copies):
         say(line)
-    write_settings(root / FOLDER / SETTINGS)
     _prefer_our_kernel()
     command = [sys.executable, "-m", "course.lab_server"]
     command += settings_of_this_start(root, f"{KINDS[0]}/{first.name}")
@@ -278,6 +287,20 @@ def _make_surroundings(root: Path) -> None:
             shutil.copyfile(original, copy)
 
 
+def _write_beside(copy: Path, text: str) -> Path:
+    """Put a learner's version aside and write the text; return where his is now.
+
+    His is back in its place if the text can't be written.
+    """
+    kept = _put_aside(copy)
+    try:
+        _write(copy, text)
+    except NotWritable:
+        kept.rename(copy)
+        raise
+    return kept
+
+
 def _put_aside(copy: Path) -> Path:
     """Move a learner's version out of the way; return its new path."""
     stem = f"{copy.stem}-yours-{datetime.now():%Y-%m-%d-%H%M}"
@@ -313,8 +336,6 @@ def _write_record(folder: Path, record: dict[str, dict[str, str]]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write it at one go, so that a full disk or a kill leaves no half file."""
+    """Write a file, and the folders that it is in. Raises NotWritable or OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, text)

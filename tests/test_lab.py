@@ -1,6 +1,7 @@
 """The course in JupyterLab: stored notebooks, working copies, settings, mistakes."""
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ from course import exercises, lab, lab_server, lessons, metadata
 from course.__main__ import main
 from course.install import ROOT
 from course.stand_in import start_stand_in, stop_stand_in
+from course.writable import NotWritable
 from local_aws.installation import HOME_VARIABLE
 
 NOTEBOOKS = [
@@ -210,6 +212,33 @@ def test_restore_keeps_what_was_changed(
         assert kept.name in printed
         assert f"my_course/exercises/{ONE} is in its first state already" in printed
     assert lab.bring_up_to_date(root) == lab.Copies()
+
+
+def test_a_full_disk_leaves_each_copy_where_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.bring_up_to_date(root)
+    mine = edit(copy_of(root), "My note.")
+    edit(root / "notebooks" / OTHER, "A new sentence.")
+
+    def contents() -> dict[Path, bytes]:
+        files = (root / lab.FOLDER / "notebooks").iterdir()
+        return {path: path.read_bytes() for path in files if path.is_file()}
+
+    before = contents()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("course.writable.os.replace", full)
+        for name in ("01", "02"):
+            with pytest.raises(NotWritable, match="No space left on device"):
+                lab.restore([name], root)
+        assert lab.open_lab("01", root=root) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert contents() == before
+    assert before[copy_of(root)] == mine
 
 
 def test_restore_takes_the_newer_version_of_several(root: Path) -> None:
