@@ -28,10 +28,12 @@ def make_zip(root: Path = ROOT) -> Path:
     target = root / "build" / f"{NAME}.zip"
     target.parent.mkdir(exist_ok=True)
     paths = files(root)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    # Under another name first: one that is left half-way unpacks like a whole one.
+    partial = target.with_suffix(".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for path in paths:
-            _add(archive, path, f"{NAME}/{path.relative_to(root).as_posix()}")
-    return target
+            _add(packed, path, f"{NAME}/{path.relative_to(root).as_posix()}")
+    return partial.replace(target)
 
 
 def files(root: Path = ROOT) -> list[Path]:
@@ -41,11 +43,16 @@ def files(root: Path = ROOT) -> list[Path]:
 
 
 def _tracked(root: Path) -> list[Path] | None:
-    """Ask git; None if it is not there, or if the course came without its history."""
+    """Ask git; None if it is not there, or if the course came without its history.
+
+    None also where git does not answer, as in a folder of another account.
+    """
     if not (root / ".git").exists() or not shutil.which("git"):
         return None
     command = ["git", "ls-files", "-z"]
-    done = subprocess.run(command, cwd=root, capture_output=True, check=True)
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    if done.returncode:
+        return None
     names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
     return [root / name for name in names if name and (root / name).is_file()]
 

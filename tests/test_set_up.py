@@ -361,6 +361,37 @@ def test_the_archive_holds_nothing_of_runs(unpacked: Path) -> None:
     assert f"  unzip {archive.NAME}.zip\n  cd {archive.NAME} && make lab\n" in text
 
 
+@pytest.fixture
+def two_files(tmp_path: Path) -> Path:
+    """A folder with a file, and one that is not for git."""
+    for name in (".gitignore", "a.txt", "build/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("build/\n")
+    return tmp_path
+
+
+def test_where_git_does_not_answer_its_ignored_files_are_told_without_it(
+    two_files: Path,
+) -> None:
+    """In a folder of another account, for one, it refuses to."""
+    (two_files / ".git").write_text("nowhere")
+    assert [path.name for path in archive.files(two_files)] == [".gitignore", "a.txt"]
+
+
+def test_an_archive_is_there_as_a_whole_or_not_at_all(
+    two_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = archive.make_zip(two_files).read_bytes()
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive, "_add", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        archive.make_zip(two_files)
+    assert (two_files / "build" / f"{archive.NAME}.zip").read_bytes() == before
+
+
 def test_a_lesson_finds_its_course_where_it_was_unpacked(unpacked: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, '..'); import utils, data, local_aws, os\n"
