@@ -30,13 +30,15 @@ WIDE, PHONE = {"width": 1300, "height": 1000}, {"width": 400, "height": 800}
 WHOLE = ("index", "readme", "01_boston_batch_transform_high_level", "03_broken")
 ON_ALL = [[".highlight"], [".bd-sidebar-primary"], [".bd-sidebar-secondary"]]
 COLOURS = "color-contrast"
+# Other tests may keep the machine busy.
+PATIENCE_MS = 120_000
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox"]
+            executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE_MS
         )
         yield browser
         browser.close()
@@ -57,6 +59,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def page(browser, request: pytest.FixtureRequest) -> Iterator[object]:
     """A page of the width and the mode that a test asks for, with no network."""
     view = browser.new_context(offline=True, **getattr(request, "param", {}))
+    view.set_default_timeout(PATIENCE_MS)
     yield view.new_page()
     view.close()
 
