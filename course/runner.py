@@ -299,9 +299,10 @@ def run_lessons(
     failed = [item for item in executions if item.failure]
     for item in failed:
         say(console, f"{_label(item.path)} failed at {item.failure}")
-    say(console, "\n" + _result(len(paths), len(sources), len(failed), seconds))
+    console.print()
     if meter is not None:
         say(console, _cost(paths, meter, started))
+    say(console, _result(len(paths), len(sources), len(failed), seconds))
     made = not pages or _make_pages(folder, build, console)
     say(console, "Run them yourself: make lab")
     return 0 if made and not failed else 1
@@ -332,11 +333,12 @@ def _cost(paths: Sequence[Path], meter: EndpointMeter, since: datetime) -> str:
         )
     cost = estimate(itertools.chain.from_iterable(parts))
     if cost.read_on is None:
-        return "It cost nothing."
+        return "This run cost nothing."
     dollars = math.ceil(cost.usd * 100) / 100
     return (
-        f"It cost nothing. On AWS, its jobs and endpoints ({cost.seconds:.0f} seconds) "
-        f"would cost at most {dollars:.2f} USD by the prices of {cost.read_on}; "
+        "This run cost nothing. On AWS, its jobs and endpoints "
+        f"({cost.seconds:.0f} seconds) would cost at most {dollars:.2f} USD by the "
+        f"prices of {cost.read_on}; "
         "working through a lesson there takes longer, and the lesson says what it "
         "costs."
     )

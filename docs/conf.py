@@ -16,6 +16,8 @@ templates_path = ["_templates"]
 
 # Quotes, dots and dashes stay as they are written.
 smartquotes = False
+# What names no language is what a command printed, or a command: not Python.
+highlight_language = "text"
 # The notebooks hold their outputs already.
 nb_execution_mode = "off"
 # Notebooks and README files are plain Markdown, in which a line may begin with a per

@@ -281,7 +281,9 @@ def test_the_longest_lesson_starts_first_and_stays_in_its_place(
     assert [execution.path for execution in executions] == paths
 
 
-def run_with_exercises(folder: Path, notebook: nbformat.NotebookNode) -> tuple:
+def run_with_exercises(
+    folder: Path, notebook: nbformat.NotebookNode, pages: bool = False
+) -> tuple:
     """Run two lessons, one of which has exercises; return exit code and text."""
     (folder / "notebooks").mkdir()
     write_course(folder / "notebooks")
@@ -292,7 +294,7 @@ def run_with_exercises(folder: Path, notebook: nbformat.NotebookNode) -> tuple:
         build=folder / "build",
         environment=os.environ | {"PYTHONPATH": str(ROOT)},
         console=console,
-        pages=False,
+        pages=pages,
     )
     return code, console.file.getvalue()
 
@@ -304,6 +306,24 @@ def test_a_clone_of_the_course_may_be_called_source(tmp_path: Path) -> None:
     assert code == 0, text
     assert re.search(r"^01_rivers  passed +\d+ s  passed +\d+ s$", text, re.MULTILINE)
     assert (folder / "build" / "exercises" / "01_rivers.ipynb").exists()
+
+
+def test_a_run_ends_with_the_lines_that_the_readme_shows(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """In its last lines, and in this order; only the numbers are those of the run."""
+    page = ROOT / "build" / "index.html"
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(site, "build_run", lambda folder, build: (page, []))
+    code, text = run_with_exercises(tmp_path, good_exercises(), pages=True)
+    assert code == 0, text
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"ends with\n\n```\n(.*?)```", readme, re.DOTALL)[1]
+
+    def numberless(lines: str) -> list[str]:
+        return [re.sub(r"\d+", "N", line) for line in lines.splitlines()]
+
+    assert numberless(text)[-3:] == numberless(shown)
 
 
 def test_solved_exercises_are_left_without_marks(tmp_path: Path) -> None:
@@ -590,7 +610,7 @@ def test_a_stand_in_that_is_gone_leaves_the_cost_unknown(monkeypatch) -> None:
     path = Path("03_a.ipynb")
     monkeypatch.setattr(runner.boto3, "client", lambda service: FakeSageMaker({}))
     meter.look()
-    assert runner._cost([path], meter, datetime.now(UTC)) == "It cost nothing."
+    assert runner._cost([path], meter, datetime.now(UTC)) == "This run cost nothing."
 
     def refuse(operation: str):
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")

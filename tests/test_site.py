@@ -188,6 +188,16 @@ def test_a_foreign_load_is_found(tag: str) -> None:
 
 
 @needs_sphinx
+def test_only_code_is_coloured_as_code(stored: Path) -> None:
+    """Of what a command prints, `6`, `and` and `in` are no words of Python."""
+    readme = parsed(stored / "readme.html")
+    (printed,) = [pre for pre in readme.find_all("pre") if "Read them" in pre.text]
+    assert [span.text for span in printed.find_all("span") if span.text] == []
+    lesson = parsed(stored / "lessons" / "00_start_here.html")
+    assert lesson.select(".cell_input pre span.kn")
+
+
+@needs_sphinx
 def test_every_picture_says_what_it_shows(stored: Path) -> None:
     seen = 0
     for page in pages(stored):
