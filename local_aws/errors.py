@@ -77,8 +77,8 @@ def operation_not_built(service: Service, operation_name: str) -> AwsError:
     return AwsError(
         "NotImplementedException",
         f"The local stand-in for AWS has not built {operation_name}. It is a real "
-        f"operation of {service.full_name}: run this step in AWS mode, or see the "
-        "README for the operations that work locally.",
+        f"operation of {service.full_name}: run this step in AWS mode, or see "
+        "local_aws/README.md for what works locally.",
     )
 
 
