@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from local_aws.errors import StorageError
-from local_aws.jobs import tuning_search
+from local_aws.jobs import attempts, tuning_search
 from local_aws.jobs.engine import JobEngine
 from local_aws.jobs.job import JobFailed, JobStopped, ShuttingDown
 from local_aws.jobs.kinds import KINDS
@@ -16,7 +16,7 @@ from local_aws.persistence.resources import Resources
 from local_aws.sagemaker.tuning_jobs import TUNING_JOBS
 
 REGION = "us-east-1"
-PATIENCE_S = 20
+PATIENCE_S = 60
 NAME = "tune"
 ARN = f"arn:aws:sagemaker:{REGION}:123456789012:{TUNING_JOBS.kind}/{NAME}"
 
@@ -169,14 +169,20 @@ def test_a_choice_follows_from_the_results_of_all_that_came_before(
     }
 
 
-def test_the_time_that_it_may_take_ends_it(engine, resources, trains):
+def test_the_time_that_it_may_take_ends_it(engine, resources, trains, monkeypatch):
     """It has done what it was to do: what still runs is stopped."""
+    one_has_measured, so_far = threading.Event(), attempts.so_far
 
     def run(job):
         job.begin_attempt("Downloading")
         measure(job, 3.0)
+        one_has_measured.set()
         wait_until_stopped(job)
 
+    def so_far_from_then_on(record):
+        return so_far(record) if one_has_measured.is_set() else 0.0
+
+    monkeypatch.setattr(attempts, "so_far", so_far_from_then_on)
     trains(run)
     start(engine, resources, parallel=2, seconds=0.2)
     record = ended(resources)
