@@ -226,6 +226,33 @@ def training_job_timeline() -> Canvas:
     return canvas
 
 
+def tuning_loop() -> Canvas:
+    """Draw the loop of a tuning job: suggest, train, read the metric, suggest."""
+    canvas = Canvas(236)
+    canvas.frame(Box(214, 106, 400, 196), "tuning job")
+    suggest = canvas.box(
+        Box(84, 106, 112, 60), "suggest:\nwhat to try next", fill=PALE_BLUE
+    )
+    metric = canvas.box(
+        Box(340, 164, 124, 44), "read the metric:\nvalidation:rmse", fill=PALE_GREEN
+    )
+    behind = Box(348, 58, 124, 50)
+    canvas.rented(behind, "")
+    canvas.rented(Box(344, 62, 124, 50), "")
+    train = canvas.rented(Box(340, 66, 124, 50), "train:\nthree jobs at a time")
+    canvas.arrow(suggest.top(), (84, 62), train.left(-4), width=3, ink=BLUE)
+    canvas.text((184, 50), "eta, max_depth, ...", at="center", mono=True)
+    canvas.arrow(train.bottom(), metric.top(), width=3, ink=GREEN)
+    canvas.text((332, 118), "its log", at="right")
+    canvas.arrow(metric.left(), (84, 164), suggest.bottom(), width=3, ink=BLUE)
+    canvas.text((184, 176), "results of earlier jobs", at="center")
+    best = canvas.box(Box(468, 164, 88, 44), "best\ntraining job", bold=True)
+    canvas.arrow(metric.right(), best.left())
+    canvas.text((468, 130), "after the last", at="center")
+    _legend(canvas, (22, 220), "rents an instance: billed while it runs")
+    return canvas
+
+
 def request_path() -> Canvas:
     """Draw a request's way to the container and who raises which error."""
     canvas = Canvas(318)
@@ -403,6 +430,8 @@ DIAGRAMS = {
     "road_02": _road("02", "the same, with requests written by hand", TESTED),
     "road_03": _road("03", "put a model behind an endpoint", SERVED),
     "road_04": _road("04", "the same, with requests written by hand", SERVED),
+    "road_05": _road("05", "many training jobs; the best is tested", TESTED),
+    "road_06": _road("06", "the same, with requests written by hand", TESTED),
     "road_07": _road("07", "two models behind one endpoint", SERVED, ("model",)),
     "channels": Diagram(
         channels,
@@ -415,6 +444,14 @@ DIAGRAMS = {
         "A training job over time: Starting is not billed; Downloading, Training and "
         "Uploading, between TrainingStartTime and TrainingEndTime, are; then the job "
         "is Completed",
+    ),
+    "tuning_loop": Diagram(
+        tuning_loop,
+        "The loop of a tuning job: it suggests values for the hyperparameters, trains "
+        "with them, three jobs at a time, reads validation:rmse from each job's log, "
+        "and suggests again, knowing the results of earlier jobs; after the last it "
+        "names the best training job; only the training jobs are orange: they rent an "
+        "instance",
     ),
     "request_path": Diagram(
         request_path,

@@ -49,6 +49,8 @@ OTHER_PARAMETERS = {
     "02": {"seed": 11, "test_fraction": 0.25, "num_round": 60},
     "03": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
     "04": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rows_per_request": 13},
+    "05": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
+    "06": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
     "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rounds": 2},
 }
 

@@ -657,6 +657,8 @@ SANITISED = {
     "s3://b/lesson01/k3x9ab/a.csv": "s3://b/lesson01/<run id>/a.csv",
     "lesson01-k3x9ab-no-metric-20260131130559/": "lesson01-<run id>-no-metric-<time>/",
     "lesson01-k3x9ab-test-2026-01-31-13-05-59-042": "lesson01-<run id>-test-<time>",
+    "lesson05-k3x9ab-tuning-007-1a2b3c4d": "lesson05-<run id>-tuning-007-<letters>",
+    "lesson05-k3x9ab-tuning-007 1a2b3c4d": "lesson05-<run id>-tuning-007 1a2b3c4d",
     "lesson01-k3x9ab-2 rmse 20260131130559": "lesson01-<run id>-2 rmse 20260131130559",
     "    python -m course cleanup k3x9ab": "    python -m course cleanup <run id>",
 }

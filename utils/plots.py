@@ -337,6 +337,158 @@ def reply_times(times: pd.DataFrame) -> DescribedFigure:
     return figure
 
 
+def search_by_job(
+    jobs: pd.DataFrame, objective: str, colour_by: str
+) -> DescribedFigure:
+    """Draw each training job's objective in their order, and the best one so far.
+
+    jobs: a row per training job, the index its number; objective: the column with the
+    RMSE that was searched for; colour_by: the column with a value that was tried.
+    """
+    best = jobs[objective].cummin()
+    with plt.rc_context(STYLE):
+        figure, axes = subplots()
+        dots = axes.scatter(
+            jobs.index,
+            jobs[objective],
+            c=jobs[colour_by],
+            norm="log",
+            cmap="viridis",
+            s=42,
+            edgecolors=GREY,
+            linewidths=0.6,
+            zorder=3,
+            label="a training job",
+        )
+        axes.step(jobs.index, best, where="post", color=ORANGE, label="the best so far")
+        bar = figure.colorbar(dots, label=f"{colour_by} (logarithmic scale)")
+        bar.ax.yaxis.set_major_formatter("{x:g}")
+        bar.ax.yaxis.set_minor_formatter("")
+        axes.set(
+            xlabel="Number of the training job",
+            ylabel=f"Validation RMSE ({PRICE_UNIT})",
+            title=f"A search in {len(jobs)} training jobs",
+        )
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        plt.close(figure)
+    figure.alt = (
+        f"Scatter plot of the validation RMSE of {len(jobs)} training jobs in their "
+        f"order, coloured by {colour_by}, with a line for the best so far: it falls "
+        f"from {best.iloc[0]:.2f} after job {jobs.index[0]} to {best.iloc[-1]:.2f} at "
+        f"job {jobs[objective].idxmin()}"
+    )
+    return figure
+
+
+def objective_by_range(
+    jobs: pd.DataFrame, objective: str, names: Sequence[str], logarithmic: Sequence[str]
+) -> DescribedFigure:
+    """Draw the objective over each hyperparameter that was searched, a panel for each.
+
+    jobs, objective: as for search_by_job. names: the columns with what was tried; those
+    in `logarithmic` were searched on a logarithmic scale.
+    """
+    best = jobs.loc[jobs[objective].idxmin()]
+    with plt.rc_context(STYLE):
+        rows = -(-len(names) // 2)
+        figure, panels = subplots(
+            rows, 2, figsize=(5.6, 2.6 * rows), sharey=True, squeeze=False
+        )
+        for axes, name in zip(panels.flat, names, strict=False):
+            axes.scatter(jobs[name], jobs[objective], s=28, color=BLUE, alpha=0.65)
+            axes.plot(best[name], best[objective], "D", color=ORANGE, markersize=8)
+            axes.set(xlabel=name)
+            if name in logarithmic:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_formatter("")
+        for axes in panels.flat[len(names) :]:
+            axes.set_visible(False)
+        for axes in panels[:, 0]:
+            axes.set_ylabel("Validation RMSE\n(thousand dollars)")
+        plt.close(figure)
+    where = [f"{name} {best[name]:.3g}" for name in names]
+    figure.alt = (
+        f"Scatter plots of the validation RMSE of {len(jobs)} training jobs over each "
+        f"of {len(names)} hyperparameters; the best job, {best[objective]:.2f}, is "
+        f"marked at {_listed(where)}"
+    )
+    return figure
+
+
+def searches_compared(best_so_far: Mapping[str, pd.DataFrame]) -> DescribedFigure:
+    """Draw how far searches have come after each job, over many splits of the data.
+
+    best_so_far: for each search, by its name, a row per job and a column per split: the
+    lowest validation RMSE so far, less that of lesson 01's settings on the same split.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots()
+        axes.axhline(0, color=GREY, linestyle="--", linewidth=1.2)
+        for (name, table), colour, line in zip(
+            best_so_far.items(), MODELS, ("-", "--", "-."), strict=False
+        ):
+            low, high = table.quantile(0.25, axis=1), table.quantile(0.75, axis=1)
+            axes.fill_between(table.index, low, high, color=colour, alpha=0.15)
+            axes.plot(table.index, table.mean(axis=1), line, color=colour, label=name)
+        splits, jobs = table.shape[1], table.shape[0]
+        axes.set(
+            xlim=(1, jobs),
+            xlabel="Number of training jobs so far",
+            ylabel="Best validation RMSE so far,\nminus lesson 01's (thousand dollars)",
+            title=f"Means over {splits} splits; half of the splits are in the band",
+        )
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        plt.close(figure)
+    means = [
+        f"{table.mean(axis=1).iloc[-1]:.2f} for {name}"
+        for name, table in best_so_far.items()
+    ]
+    figure.alt = (
+        f"Line plot, over {splits} splits of the data, of the best validation RMSE so "
+        f"far minus that of lesson 01's settings, after each of {jobs} training jobs, "
+        f"with a band for half of the splits; the means end at {_listed(means)}"
+    )
+    return figure
+
+
+def gains_by_split(
+    validation: Sequence[float], test: Sequence[float]
+) -> DescribedFigure:
+    """Draw one dot per split: what a search gained on the validation set to the right,
+    what of it is left on the test set upwards.
+
+    validation, test: by how much the RMSE is lower than that of lesson 01's settings,
+    in thousands of dollars.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots()
+        line = {"color": GREY, "linewidth": 1.2}
+        top = 1.05 * max(validation)
+        axes.axhline(0, **line)
+        axes.plot([0, top], [0, top], "--", label="the same gain on both", **line)
+        axes.scatter(validation, test, s=42, color=BLUE, alpha=0.75, linewidths=0)
+        axes.plot(
+            np.mean(validation), np.mean(test), "D", color=ORANGE, label="their mean"
+        )
+        axes.set(
+            xlabel="Gain on the validation set (thousand dollars)",
+            ylabel="Gain on the test set\n(thousand dollars)",
+            title=f"Each dot is one of {len(validation)} splits",
+        )
+        axes.legend()
+        plt.close(figure)
+    gained = sum(gain > 0 for gain in test)
+    figure.alt = (
+        f"Scatter plot of {len(validation)} splits: what tuning gained on the "
+        f"validation set, {np.mean(validation):.2f} thousand dollars on average, and "
+        f"on the test set, {np.mean(test):.2f}; the test error fell in {gained} of them"
+    )
+    return figure
+
+
 def _listed(items: Iterable[object]) -> str:
     """Join items as a sentence does: 1, 50 and 167."""
     *others, last = [str(item) for item in items]
