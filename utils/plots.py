@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 # From Okabe and Ito's palette, which people with any colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
@@ -362,6 +363,7 @@ def search_by_job(
         )
         axes.step(jobs.index, best, where="post", color=ORANGE, label="the best so far")
         bar = figure.colorbar(dots, label=f"{colour_by} (logarithmic scale)")
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.ax.yaxis.set_minor_formatter("")
         axes.set(
