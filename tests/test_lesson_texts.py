@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import nbformat
+import pandas as pd
 import pytest
 import xgboost
 from lesson_runs import why_not_strict
@@ -16,7 +17,7 @@ from nbformat import NotebookNode
 
 import utils
 from course.lessons import find_lessons, lesson_number
-from utils.data import TARGET, split_boston
+from utils.data import TARGET, load_tuning_comparison, split_boston
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # The outputs that twins have in common, by the ids of their cells.
@@ -37,9 +38,11 @@ OF_ENDPOINTS = (
     "wrong",
     "cleanup-proof",
 )
+OF_TUNING = ("split-code", "jobs", "search-plot", "ranges-plot", "rmse")
 ALIKE = [
     *[("01", "02", cell_id) for cell_id in OF_BOSTON],
     *[("03", "04", cell_id) for cell_id in OF_ENDPOINTS],
+    *[("05", "06", cell_id) for cell_id in OF_TUNING],
     # A model says the same in batch transform and behind an endpoint.
     *[("01", "03", cell_id) for cell_id in ("split-code", "rmse", "plot")],
 ]
@@ -159,6 +162,7 @@ def test_lessons_01_and_02_draw_the_same():
     [
         ("02", "compare", "compare-caption"),
         ("04", "compare", "compare-after"),
+        ("06", "compare", "compare-caption"),
     ],
 )
 def test_each_difference_of_the_sdks_request_is_explained(number, cell_id, caption_id):
@@ -231,6 +235,47 @@ def test_lesson_01_says_when_stopping_saves_error():
     assert f"| `eta` 1, `subsample` 0.5 {numbers}" in text
     assert 12 - wins == 11
     assert "stopping early won eleven times of twelve" in text
+
+
+def gains(search: str) -> pd.DataFrame:
+    """By how much a search's winner is better than lesson 01's settings, by split."""
+    runs = load_tuning_comparison()
+    columns = ["validation_rmse", "test_rmse"]
+    hand = runs[runs["search"] == "by hand"].set_index("seed")[columns]
+    tried = runs[runs["search"] == search]
+    winners = tried.loc[tried.groupby("seed")["validation_rmse"].idxmin()]
+    return hand - winners.set_index("seed")[columns]
+
+
+def test_lessons_05_and_06_say_of_twenty_splits_what_the_table_shows():
+    gain = gains("Bayesian")
+    assert len(gain) == 20
+    # 05: "half of the splits say one thing, half the other", "nothing of it is left".
+    assert (gain["test_rmse"] > 0).sum() == 11
+    assert (gains("Random")["test_rmse"] > 0).sum() == 8
+    assert abs(gain["test_rmse"].mean()) < 0.05
+    assert (gain["validation_rmse"] > 0).sum() == 19
+    text = " ".join(prose(lesson("05")).split())
+    assert "all but one of the searches gained something" in text
+    text = " ".join(prose(lesson("06")).split())
+    assert "better than lesson 01's settings in eleven" in text
+
+
+@pytest.mark.skipif(bool(why_not_strict()), reason="numbers of the locked environment")
+def test_the_run_of_lesson_05_is_in_the_table():
+    runs = load_tuning_comparison()
+    mine = runs[(runs["seed"] == 5) & (runs["search"] == "Bayesian")]
+    (output,) = stored(lesson("05"), "jobs")
+    shown = [line.split() for line in output["data"]["text/plain"].splitlines()[2:]]
+    rmse = mine["validation_rmse"].map("{:.3f}".format)
+    assert [(int(row[0]), row[-1]) for row in shown] == list(
+        zip(mine["job"], rmse, strict=True)
+    )
+    best = mine.loc[mine["validation_rmse"].idxmin()]
+    assert (
+        f"tuned    {best['test_rmse']:.3f} thousand"
+        in stored_text(lesson("05"), "rmse")[0]
+    )
 
 
 def run_first_cell(number: str, folder: Path) -> str:
