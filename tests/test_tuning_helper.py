@@ -16,7 +16,7 @@ def training_job(number: int, status: str, value: float | None = None) -> dict:
 
 
 class Client:
-    """Shows one stage of a tuning job after the other: its status, its training jobs."""
+    """Shows a tuning job stage by stage: its status and its training jobs."""
 
     def __init__(self, *stages: tuple[str, list[dict]], direction: str = "Minimize"):
         self.stages = list(stages)
