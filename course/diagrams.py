@@ -228,28 +228,28 @@ def training_job_timeline() -> Canvas:
 
 def tuning_loop() -> Canvas:
     """Draw the loop of a tuning job: suggest, train, read the metric, suggest."""
-    canvas = Canvas(236)
-    canvas.frame(Box(214, 106, 400, 196), "tuning job")
+    canvas = Canvas(358, NARROW)
+    canvas.frame(Box(175, 128, 326, 236), "tuning job")
     suggest = canvas.box(
-        Box(84, 106, 112, 60), "suggest:\nwhat to try next", fill=PALE_BLUE
+        Box(210, 58, 150, 40), "suggest:\nwhat to try next", fill=PALE_BLUE
     )
+    canvas.rented(Box(218, 127, 150, 40), "")
+    canvas.rented(Box(214, 131, 150, 40), "")
+    train = canvas.rented(Box(210, 135, 150, 40), "train:\nthree jobs at a time")
     metric = canvas.box(
-        Box(340, 164, 124, 44), "read the metric:\nvalidation:rmse", fill=PALE_GREEN
+        Box(210, 212, 150, 40), "read the metric:\nvalidation:rmse", fill=PALE_GREEN
     )
-    behind = Box(348, 58, 124, 50)
-    canvas.rented(behind, "")
-    canvas.rented(Box(344, 62, 124, 50), "")
-    train = canvas.rented(Box(340, 66, 124, 50), "train:\nthree jobs at a time")
-    canvas.arrow(suggest.top(), (84, 62), train.left(-4), width=3, ink=BLUE)
-    canvas.text((184, 50), "eta, max_depth, ...", at="center", mono=True)
+    best = canvas.box(Box(210, 290, 150, 32), "best training job", bold=True)
+    canvas.arrow(suggest.bottom(), (210, 107), width=3, ink=BLUE)
+    canvas.text((220, 92), "eta, max_depth, ...")
     canvas.arrow(train.bottom(), metric.top(), width=3, ink=GREEN)
-    canvas.text((332, 118), "its log", at="right")
-    canvas.arrow(metric.left(), (84, 164), suggest.bottom(), width=3, ink=BLUE)
-    canvas.text((184, 176), "results of earlier jobs", at="center")
-    best = canvas.box(Box(468, 164, 88, 44), "best\ntraining job", bold=True)
-    canvas.arrow(metric.right(), best.left())
-    canvas.text((468, 130), "after the last", at="center")
-    _legend(canvas, (22, 220), "rents an instance: billed while it runs")
+    canvas.text((220, 172), "its log")
+    canvas.arrow(metric.left(), (62, 212), (62, 58), suggest.left(), width=3, ink=BLUE)
+    back = "results of\nearlier jobs"
+    canvas.text((62, 135), back, at="center", background="white")
+    canvas.arrow(metric.bottom(), best.top())
+    canvas.text((220, 262), "after the last job")
+    _legend(canvas, (18, 334), "rents an instance: billed while it runs")
     return canvas
 
 

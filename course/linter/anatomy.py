@@ -65,6 +65,8 @@ PICTURES = {
     "02": ("road_02", "channels", "training_job_timeline"),
     "03": ("road_03", "request_path"),
     "04": ("road_04", "request_path"),
+    "05": ("road_05", "tuning_loop"),
+    "06": ("road_06", "tuning_loop"),
     "07": ("road_07", "two_variants", "blue_green"),
 }
 
