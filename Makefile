@@ -89,4 +89,6 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
 	  $(MAKEFILE_LIST)
 	@echo 'Some lessons only: make course LESSONS="01 02"'
+	@echo 'One lesson: make restore LESSONS=03'
+	@echo 'One run of a lesson: make cleanup RUN=k3x9ab'
 	@echo 'Options of a command: make lock ARGS=--upgrade'

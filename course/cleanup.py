@@ -283,6 +283,7 @@ def _agreed() -> bool:
         return input("Remove all of this? [yes/no] ").strip().lower() in {"y", "yes"}
     except EOFError:
         print()
+        say("There was no answer; --yes (to make: ARGS=--yes) removes without asking.")
         return False
 
 
@@ -309,7 +310,8 @@ def _nothing_found(place: Place, run_id: str) -> str:
         f"nor in {folder} on this machine.\n"
         "If you expected something, compare the id with the one that your notebook "
         'printed after "Run id:".\n'
-        f"{where_else[other]}, add --runs-on {other}."
+        f"{where_else[other]}, add --runs-on {other} "
+        f'(to make: ARGS="--runs-on {other}").'
     )
 
 

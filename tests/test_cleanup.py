@@ -217,7 +217,9 @@ def test_without_a_yes_everything_stays(run, capsys):
     before = run.everything()
     assert run.clean_up(yes=False, types="") == 1
     assert run.everything() == before
-    assert capsys.readouterr().out.endswith("Nothing was removed.\n")
+    printed = capsys.readouterr().out
+    assert "There was no answer; --yes (to make: ARGS=--yes) removes" in printed
+    assert printed.endswith("Nothing was removed.\n")
     assert run.clean_up(yes=False, types="YES\n") == 0
 
 
@@ -269,7 +271,8 @@ def test_an_id_that_no_run_has_is_no_success(run, capsys, where, looked, other):
         "notebooks/scratch on this machine."
     )
     assert "compare the id" in second
-    assert third.endswith(f", add --runs-on {other}.")
+    assert f", add --runs-on {other} " in third
+    assert third.endswith(f'(to make: ARGS="--runs-on {other}").')
 
 
 def test_a_run_that_was_removed_is_not_found_again(run, capsys):
