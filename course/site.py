@@ -26,6 +26,7 @@ from course import exercises, lessons, site_pages
 from course.execution import Execution
 from course.install import ROOT
 from course.site_pages import Page, Ran
+from course.writable import write_text
 from utils.cost import USED_FOR, load_prices
 
 DOCS = ROOT / "docs"
@@ -76,7 +77,7 @@ class NoSite(Exception):
 def keep(executions: Iterable[Execution], build: Path = BUILD) -> None:
     """Keep executed notebooks in `build`, with what became of them.
 
-    What an earlier run left of other notebooks stays.
+    What an earlier run left of other notebooks stays. Raises NotWritable.
     """
     ran = results(build)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -85,18 +86,11 @@ def keep(executions: Iterable[Execution], build: Path = BUILD) -> None:
         folder = "exercises" if solved else "notebooks"
         (build / folder).mkdir(parents=True, exist_ok=True)
         notebook = exercises.solved(item.notebook) if solved else item.notebook
-        _replace(build / folder / item.path.name, nbformat.writes(notebook))
+        write_text(build / folder / item.path.name, nbformat.writes(notebook))
         failure = str(item.failure) if item.failure else ""
         ran[f"{folder}/{item.path.name}"] = Ran(now, item.seconds, failure)
     text = json.dumps({name: asdict(row) for name, row in ran.items()}, indent=1)
-    _replace(build / "results.json", text)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file at once: a run that is ended leaves the old one or the new one."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
+    write_text(build / "results.json", text)
 
 
 def results(build: Path = BUILD) -> dict[str, Ran]:
