@@ -25,6 +25,7 @@ OF_THE_STAND_IN = (
     "pyarrow",
     "regex",
     "sklearn",
+    "threadpoolctl",
     "uvicorn",
     "xgboost",
 )
