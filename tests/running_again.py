@@ -32,7 +32,9 @@ REFUSED = re.compile(
 )
 AGAIN = r"again|twice|once more|(?:a|the) second time"
 # What a clean-up finds to delete, it finds once.
-DELETED = re.compile(r"(?m)^Deleted: \d+ objects in S3, \d+ files on this machine\.$")
+DELETED = re.compile(
+    r"(?m)^Deleted: <number> objects in S3, \d+ files on this machine\.$"
+)
 # The second is what `connect` says.
 IS_RUN_AGAIN = re.compile(rf"\brun\b[^.]*\b(?:{AGAIN})\b|\ba new run\b", re.IGNORECASE)
 
