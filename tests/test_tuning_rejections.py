@@ -220,6 +220,23 @@ REFUSED = {
         {LIMITS: {"MaxParallelTrainingJobs": 3}},
         "MaxNumberOfTrainingJobs or MaxRuntimeInSeconds is required",
     ),
+    "more combinations than a float can hold, and another fault": (
+        {
+            RANGES: {
+                "IntegerParameterRanges": [
+                    *integer("max_depth", "1", "9" * 200)["IntegerParameterRanges"],
+                    *integer("min_child_weight", "1", "9" * 200)[
+                        "IntegerParameterRanges"
+                    ],
+                ]
+            },
+            LIMITS: {
+                "MaxNumberOfTrainingJobs": 1,
+                "MaxParallelTrainingJobs": 2,
+            },
+        },
+        "The value of MaxParallelTrainingJobs, [2], can't be greater than the value",
+    ),
     "fewer combinations than jobs": (
         {RANGES: integer("max_depth", "2", "4")},
         "You don't have enough combinations of hyperparameter ranges. The total number "

@@ -192,13 +192,14 @@ def _check_combinations(config: dict, ranges: dict) -> None:
         raise validation_exception(
             "You don't have enough combinations of hyperparameter ranges. The total "
             "number of hyperparameter combinations for the provided ranges "
-            f"[{number}] must be equal or greater than the value of MaxNumberOfJobs, "
+            # Written as AWS writes it, with a point.
+            f"[{number}.0] must be equal or greater than the value of MaxNumberOfJobs, "
             f"[{asked}]. Provide additional ranges."
         )
 
 
 def _combinations(ranges: dict) -> float:
-    """How many different choices there are, as a float, which is how AWS says it."""
+    """How many different choices there are: an integer, or infinity."""
     if ranges.get(CONTINUOUS):
         return math.inf
     integers = (
@@ -206,4 +207,4 @@ def _combinations(ranges: dict) -> float:
         for one in ranges.get(INTEGER, [])
     )
     choices = (len(one["Values"]) for one in ranges.get(CATEGORICAL, []))
-    return float(math.prod((*integers, *choices)))
+    return math.prod((*integers, *choices))
