@@ -207,6 +207,8 @@ OVERRIDES = {
     "@jupyterlab/application-extension:shell": {
         "layout": {"multiple": {"table-of-contents": {"area": "right"}}}
     },
+    # Light or dark, as the reader's system is; the pages are, too.
+    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
     # The dates take half of the room that the names need.
     "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
     "@jupyterlab/notebook-extension:tracker": {"recordTiming": False},

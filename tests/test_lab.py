@@ -277,6 +277,7 @@ def test_git_ignores_the_copies_and_the_originals_are_what_git_has() -> None:
 # --- JupyterLab -----------------------------------------------------------------------
 
 NEWS = "@jupyterlab/apputils-extension:notification"
+THEMES = "@jupyterlab/apputils-extension:themes"
 
 
 class Lab:
@@ -378,6 +379,15 @@ def test_its_pictures_and_links_are_reached(started: Lab) -> None:
         assert started.get(f"/api/contents/{name}?content=0")[0] == 200
     # Why pictures are copied: what lies behind a link is not shown.
     assert started.get("/files/utils/__init__.py")[0] == 403
+
+
+def test_jupyterlab_is_dark_where_its_reader_has_it_dark(started: Lab) -> None:
+    code, text = started.get(f"/lab/api/settings/{THEMES}")
+    assert code == 200
+    found = json.loads(text)["schema"]["properties"]
+    assert found["adaptive-theme"]["default"] is True
+    for theme in ("preferred-light-theme", "preferred-dark-theme"):
+        assert theme in found, "JupyterLab has another name for it"
 
 
 def test_our_settings_are_defaults_and_the_learners_own_stay(started: Lab) -> None:
