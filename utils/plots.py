@@ -384,13 +384,18 @@ def search_by_job(
 
 
 def objective_by_range(
-    jobs: pd.DataFrame, objective: str, names: Sequence[str], logarithmic: Sequence[str]
+    jobs: pd.DataFrame,
+    objective: str,
+    limits: Mapping[str, tuple[float, float]],
+    logarithmic: Sequence[str],
 ) -> DescribedFigure:
     """Draw the objective over each hyperparameter that was searched, a panel for each.
 
-    jobs, objective: as for search_by_job. names: the columns with what was tried; those
-    in `logarithmic` were searched on a logarithmic scale.
+    jobs, objective: as for search_by_job. limits: of the columns with what was tried,
+    the lowest and the highest value allowed; those in `logarithmic` were searched on a
+    logarithmic scale.
     """
+    names = list(limits)
     best = jobs.loc[jobs[objective].idxmin()]
     with plt.rc_context(STYLE):
         rows = -(-len(names) // 2)
@@ -400,6 +405,8 @@ def objective_by_range(
         for axes, name in zip(panels.flat, names, strict=False):
             axes.scatter(jobs[name], jobs[objective], s=28, color=BLUE, alpha=0.65)
             axes.plot(best[name], best[objective], "D", color=ORANGE, markersize=8)
+            for limit in limits[name]:
+                axes.axvline(limit, color=GREY, linestyle=":", linewidth=1.2)
             axes.set(xlabel=name)
             if name in logarithmic:
                 axes.set_xscale("log")
@@ -414,7 +421,7 @@ def objective_by_range(
     figure.alt = (
         f"Scatter plots of the validation RMSE of {len(jobs)} training jobs over each "
         f"of {len(names)} hyperparameters; the best job, {best[objective]:.2f}, is "
-        f"marked at {_listed(where)}"
+        f"marked at {_listed(where)}; dotted lines mark the limits"
     )
     return figure
 
