@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -283,8 +284,10 @@ THEMES = "@jupyterlab/apputils-extension:themes"
 class Lab:
     """A JupyterLab that `course lab` has started, and what it has printed."""
 
-    def __init__(self, process: subprocess.Popen, printed: list[str]) -> None:
-        self.process, self.printed = process, printed
+    def __init__(
+        self, process: subprocess.Popen, printed: list[str], root: Path
+    ) -> None:
+        self.process, self.printed, self.root = process, printed, root
         (self.address,) = [line.strip() for line in printed if "http" in line]
         self.url = urlsplit(self.address)
 
@@ -351,7 +354,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             printed.append(line.rstrip())
             if line.startswith("To stop"):
                 break
-        yield Lab(process, printed)
+        yield Lab(process, printed, root)
         process.terminate()
         process.wait(timeout=60)
 
@@ -371,6 +374,19 @@ def test_the_address_opens_the_copy_of_lesson_00(started: Lab) -> None:
     _, text = started.get("/api/contents/notebooks/00_start_here.ipynb")
     language = json.loads(text)["content"]["metadata"]["language_info"]
     assert language["version"] == platform.python_version(), "the original has none"
+
+
+def test_the_log_does_not_hold_the_token(started: Lab) -> None:
+    """Others on the machine may be able to read it."""
+    token = started.url.query.partition("=")[2]
+    with pytest.raises(HTTPError):
+        urlopen(f"{started.url.scheme}://{started.url.netloc}/no?token={token}")
+    log = started.root / lab.FOLDER / lab.SETTINGS / "jupyterlab.log"
+    deadline = time.monotonic() + 60
+    while "/no?token=" not in (text := log.read_text(encoding="utf-8")):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.02)
+    assert token not in text
 
 
 def test_its_pictures_and_links_are_reached(started: Lab) -> None:
