@@ -349,14 +349,16 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        printed = []
-        for line in process.stdout:
-            printed.append(line.rstrip())
-            if line.startswith("To stop"):
-                break
-        yield Lab(process, printed, root)
-        process.terminate()
-        process.wait(timeout=60)
+        try:
+            printed = []
+            for line in process.stdout:
+                printed.append(line.rstrip())
+                if line.startswith("To stop"):
+                    break
+            yield Lab(process, printed, root)
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
 
 
 def test_a_learner_reads_four_lines(started: Lab) -> None:
