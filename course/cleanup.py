@@ -280,7 +280,7 @@ def _is_there(session: object, bucket: str) -> bool:
 def _agreed() -> bool:
     """Ask. Only a yes is one; the end of the input is a no."""
     try:
-        return input("Remove all of this? [yes/no] ").strip().lower() in {"y", "yes"}
+        return input("Remove all of this? [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:
         print()
         say("There was no answer; --yes (to make: ARGS=--yes) removes without asking.")
