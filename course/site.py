@@ -346,6 +346,7 @@ def _sphinx(site: Site, work: Path, target: Path, *, strict: bool) -> list[str]:
     _write_changed(source, site.sources())
     shutil.rmtree(pages, ignore_errors=True)
     command = [str(DOCS_PYTHON), "-m", "sphinx", "-b", "html", "-q", "-j", "auto"]
+    command.append("--no-color")  # its warnings are read
     command += ["-c", str(DOCS), "-d", str(work / "doctrees")]
     command += [*(["-W", "--keep-going"] if strict else []), str(source), str(pages)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -38,7 +38,7 @@ OF_ENDPOINTS = (
     "wrong",
     "cleanup-proof",
 )
-OF_TUNING = ("split-code", "jobs", "search-plot", "ranges-plot", "rmse")
+OF_TUNING = ("split-code", "jobs", "ranges-plot", "rmse")
 ALIKE = [
     *[("01", "02", cell_id) for cell_id in OF_BOSTON],
     *[("03", "04", cell_id) for cell_id in OF_ENDPOINTS],

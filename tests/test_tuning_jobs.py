@@ -302,7 +302,7 @@ def test_linear_learner_is_tuned_too(sagemaker, data):
 
 def test_the_list_of_tuning_jobs_shows_what_aws_shows(sagemaker, completed):
     listed = sagemaker.list_hyper_parameter_tuning_jobs(
-        NameContains=described(completed), StatusEquals="Completed"
+        NameContains=described(completed), StatusEquals="Completed", MaxResults=100
     )
     (one,) = listed["HyperParameterTuningJobSummaries"]
     limits = completed["HyperParameterTuningJobConfig"]["ResourceLimits"]
