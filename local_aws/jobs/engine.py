@@ -144,6 +144,8 @@ class JobEngine:
         except ShuttingDown:
             log.info("%s was cut off by the end of the stand-in", job)
         except Exception:
+            # A thread of its own: nobody above would hear of it. The next start
+            # of the stand-in takes the job up again or ends it.
             log.exception("the end of %s can't be written", job)
         finally:
             key = job.kind.name, job.region, job.name

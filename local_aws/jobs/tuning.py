@@ -106,6 +106,7 @@ def run(job: Job) -> None:
     except _OutOfTime:
         tuner.stop_all()
     except Exception:
+        # Whatever it was, the engine records it: but no training job runs on alone.
         tuner.stop_all()
         raise
     finally:
@@ -243,6 +244,7 @@ class _Tuner:
                 self._observer(child),
             )
         except Exception:
+            # Whatever it was goes on its way; only what was never made is taken back.
             self._children.remove(child)
             del self._current[number]
             raise
