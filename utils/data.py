@@ -1,5 +1,6 @@
 """The course's data sets, and the split and files that the Boston lessons share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -52,14 +53,26 @@ def upload_boston(
         "validation": validation[target_first],
         "test": test[features],
     }
+    return upload_tables(course, files)
+
+
+def upload_tables(
+    course: Course, tables: Mapping[str, pd.DataFrame], bucket: str | None = None
+) -> dict[str, str]:
+    """Write each table to NAME.csv in course.folder and upload it; give the S3 URIs.
+
+    The files have no header and no index. They go into the course's bucket if none is
+    named.
+    """
+    bucket = bucket or course.bucket
     s3 = course.boto_session.client("s3")
     uris = {}
-    for name, rows in files.items():
+    for name, rows in tables.items():
         file = course.folder / f"{name}.csv"
         rows.to_csv(file, header=False, index=False)
         key = f"{course.prefix}/{name}/{name}.csv"
-        s3.upload_file(str(file), course.bucket, key)
-        uris[name] = f"s3://{course.bucket}/{key}"
+        s3.upload_file(str(file), bucket, key)
+        uris[name] = f"s3://{bucket}/{key}"
     return uris
 
 

@@ -1,0 +1,116 @@
+"""The bank-marketing data: 41,188 phone calls, and which of them ended in a sale.
+
+Lesson 08 takes each of these steps by itself; 09 and 10 call `upload_bank_marketing`.
+data/bank_marketing.md says what each column is, and which of them lessons drop.
+"""
+
+import pandas as pd
+
+from utils.bank_marketing_file import the_file
+from utils.connect import Course
+from utils.data import upload_tables
+
+BANK_TARGET = "y"
+NOT_CONTACTED = 999  # the `pdays` of who was never called in an earlier campaign
+# What the course's models see, beside `contacted_before`: no `duration`, which is known
+# after the call only, and none of the five columns that describe the month.
+BANK_NUMBERS = ("age", "campaign", "previous")
+BANK_CATEGORIES = {
+    "job": (
+        "admin.",
+        "blue-collar",
+        "entrepreneur",
+        "housemaid",
+        "management",
+        "retired",
+        "self-employed",
+        "services",
+        "student",
+        "technician",
+        "unemployed",
+        "unknown",
+    ),
+    "marital": ("divorced", "married", "single", "unknown"),
+    "education": (
+        "illiterate",
+        "basic.4y",
+        "basic.6y",
+        "basic.9y",
+        "high.school",
+        "professional.course",
+        "university.degree",
+        "unknown",
+    ),
+    "default": ("no", "yes", "unknown"),
+    "housing": ("no", "yes", "unknown"),
+    "loan": ("no", "yes", "unknown"),
+    "contact": ("cellular", "telephone"),
+    "month": ("mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    "day_of_week": ("mon", "tue", "wed", "thu", "fri"),
+    "poutcome": ("nonexistent", "failure", "success"),
+}
+
+
+def load_bank_marketing() -> pd.DataFrame:
+    """Read the 41,188 phone calls, in the order of the file, which is that of dates.
+
+    Prints one line that says where they come from; `calls.attrs["source"]` is "UCI".
+    """
+    calls = pd.read_csv(the_file(), sep=";")
+    calls.attrs["source"] = "UCI"
+    print(f"{len(calls):,} phone calls, from UCI's data set Bank Marketing.")
+    return calls
+
+
+def split_bank_marketing(
+    calls: pd.DataFrame, seed: int, test_fraction: float = 0.2
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Give the calls for training, validation and test, each in random order.
+
+    test_fraction of all calls are the test set, as many the validation set, the rest is
+    for training. The same seed draws the same calls.
+    """
+    shuffled = calls.sample(frac=1, random_state=seed)
+    size = round(test_fraction * len(calls))
+    test, validation = shuffled[:size], shuffled[size : 2 * size]
+    return shuffled[2 * size :], validation, test
+
+
+def encode_bank_marketing(calls: pd.DataFrame) -> pd.DataFrame:
+    """Turn calls into numbers: `y` as 0 or 1, the numbers, then a column per category.
+
+    The columns are the same whatever the calls are, and each has the name of what it
+    comes from, such as `job_admin.`. `y` may be missing. ValueError tells of a category
+    that the data set does not have.
+    """
+    table = pd.DataFrame(index=calls.index)
+    if BANK_TARGET in calls:
+        table[BANK_TARGET] = (calls[BANK_TARGET] == "yes").astype(int)
+    for column in BANK_NUMBERS:
+        table[column] = calls[column]
+    table["contacted_before"] = (calls["pdays"] != NOT_CONTACTED).astype(int)
+    categories = pd.DataFrame(index=calls.index)
+    for column, known in BANK_CATEGORIES.items():
+        if unknown := sorted(set(calls[column]) - set(known)):
+            raise ValueError(f'The column {column} has no category "{unknown[0]}".')
+        categories[column] = pd.Categorical(calls[column], categories=known)
+    return table.join(pd.get_dummies(categories, dtype=int))
+
+
+def upload_bank_marketing(
+    course: Course, seed: int, test_fraction: float = 0.2, bucket: str | None = None
+) -> dict[str, str]:
+    """Load, split and encode the calls, upload three csv files; give their S3 URIs.
+
+    The keys are "train", "validation" and "test". The files are in course.folder, with
+    no header and no index: for training and validation `y` comes first, and the test
+    file holds the features alone. They go into the course's bucket if none is named.
+    """
+    parts = split_bank_marketing(load_bank_marketing(), seed, test_fraction)
+    train, validation, test = (encode_bank_marketing(part) for part in parts)
+    files = {
+        "train": train,
+        "validation": validation,
+        "test": test.drop(columns=BANK_TARGET),
+    }
+    return upload_tables(course, files, bucket)
