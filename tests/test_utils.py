@@ -931,16 +931,16 @@ def test_a_running_job_is_left_over_and_an_ended_one_is_not(lived_in):
     assert len(asked) == len(cleanup.KINDS)
 
 
-def test_train_boston_sends_a_valid_request_with_its_settings():
-    """That the model is the one of lesson 01, tests/test_lesson_texts.py shows."""
+@pytest.mark.parametrize("data", ["boston", "bank_marketing"])
+def test_training_helpers_send_valid_requests_with_their_settings(data: str):
+    """That the models are those of 01 and 08, tests/test_lesson_texts.py shows."""
     session = MagicMock()
     sm = session.client.return_value
     described = {"ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"}}
     sm.describe_training_job.return_value = described
     uris = {"train": "s3://b/train", "validation": "s3://b/validation", "test": "s3://"}
-    image, artifact = training.train_boston(
-        course_of(session), uris, 3, 7, "ml.c5.large"
-    )
+    train = getattr(training, f"train_{data}")
+    image, artifact = train(course_of(session), uris, 3, 7, "ml.c5.large")
     request = sm.create_training_job.call_args.kwargs
     model = boto3.client("sagemaker", region_name="us-east-1").meta.service_model
     validate_parameters(request, model.operation_model("CreateTrainingJob").input_shape)

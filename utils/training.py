@@ -24,6 +24,39 @@ def train_boston(
     return image, train_model(course, "xgboost", image, settings, uris, instance_type)
 
 
+def train_bank_marketing(
+    course: Course,
+    uris: Mapping[str, str],
+    seed: int,
+    num_round: int = 200,
+    instance_type: str = "ml.m5.xlarge",
+) -> tuple[str, str]:
+    """Train XGBoost on the bank marketing data with lesson 08's hyperparameters.
+
+    uris: S3 URIs by channel, as `upload_bank_marketing` gives them. Waits for the job,
+    an on-demand one; returns the image's URI and the artifact's S3 URI.
+    """
+    image = image_uris.retrieve("xgboost", course.region, version="3.2-0")
+    settings = bank_marketing_hyperparameters(seed, num_round)
+    return image, train_model(course, "xgboost", image, settings, uris, instance_type)
+
+
+def bank_marketing_hyperparameters(
+    seed: int, num_round: int = 200
+) -> dict[str, str | int | float]:
+    """Give the hyperparameters that lesson 08 explains."""
+    return {
+        "objective": "binary:logistic",
+        "num_round": num_round,
+        "max_depth": 4,
+        "eta": 0.1,
+        "subsample": 0.8,
+        "seed": seed,
+        "eval_metric": "logloss",
+        "early_stopping_rounds": 10,
+    }
+
+
 def train_model(
     course: Course,
     name: str,
