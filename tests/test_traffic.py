@@ -9,7 +9,13 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from utils.traffic import BackgroundCaller, Call, around_last, endpoint_call
+from utils.traffic import (
+    BackgroundCaller,
+    Call,
+    around_last,
+    endpoint_call,
+    send_all,
+)
 
 REFUSED = ClientError({"Error": {"Code": "ModelError"}}, "InvokeEndpoint")
 CUT_OFF = ConnectionClosedError(endpoint_url="http://endpoint")
@@ -164,3 +170,26 @@ def test_a_call_to_an_endpoint_is_tried_once_and_names_the_variant():
     assert call() == "new"
     assert (sent["EndpointName"], sent["Body"]) == ("houses", "1,2")
     assert made["sagemaker-runtime"].retries == {"total_max_attempts": 1}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_each_item_is_sent_once_and_the_progress_is_shown(threads, capsys):
+    sent = []
+
+    def call(item):
+        sent.append(item)
+        if item == 3:
+            raise CUT_OFF
+        return -item
+
+    calls = send_all(call, range(7), threads=threads, batch=3)
+    assert sorted(sent) == list(range(7))
+    assert [one.answer for one in calls] == [0, -1, -2, None, -4, -5, -6]
+    assert [one.error for one in calls if one.error is not None] == [CUT_OFF]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{count} of 7 calls made" for count in (3, 6, 7)]
+
+
+def test_a_mistake_in_one_of_many_calls_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        send_all(lambda item: 1 / item, [1, 0])

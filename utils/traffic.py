@@ -1,13 +1,15 @@
-"""A caller in the background: it calls without pause while a lesson does other things.
+"""Many calls: in batches, or in the background while a lesson does other things.
 
-`endpoint_call` makes such a call; a lesson may write its own.
+`endpoint_call` makes a call for the background; a lesson may write its own.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -59,6 +61,41 @@ def around_last(
         raise ValueError(f"no call was answered by {answer}")
     end = len(answers) - answers[::-1].index(answer)
     return answers[max(0, end - before) : end], answers[end : end + after]
+
+
+def send_all(
+    call: Callable[[Any], object],
+    items: Sequence[Any],
+    threads: int = 1,
+    batch: int = 2000,
+) -> list[Call]:
+    """Make one call for each item, and print how many have been made after each batch.
+
+    threads: how many calls may be under way at a time. Gives a Call for each item, in
+    their order. A call that AWS refuses, or that does not get through, is noted and the
+    others go on; any other error is a mistake in the call itself and is raised.
+    """
+
+    def make(item: Any) -> Call:
+        return _noted(lambda: call(item))
+
+    calls: list[Call] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), batch):
+            calls += pool.map(make, items[start : start + batch])
+            print(f"{len(calls):,} of {len(items):,} calls made", flush=True)
+    return calls
+
+
+def _noted(call: Callable[[], object]) -> Call:
+    """Make a call; note when it began and ended and what came of it."""
+    began = time.monotonic()
+    answer = error = None
+    try:
+        answer = call()
+    except (ClientError, BotoCoreError) as caught:
+        error = caught
+    return Call(began, time.monotonic(), answer, error)
 
 
 class BackgroundCaller:
@@ -141,14 +178,8 @@ class BackgroundCaller:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                began = time.monotonic()
-                answer = error = None
-                try:
-                    answer = self._call()
-                except (ClientError, BotoCoreError) as caught:
-                    error = caught
+                call = _noted(self._call)
                 with self._changed:
-                    call = Call(began, time.monotonic(), answer, error)
                     self._calls.append(call)
                     self._changed.notify_all()
         except BaseException as mistake:  # noqa: BLE001 - raised in the user's thread
