@@ -57,6 +57,28 @@ def bank_marketing_hyperparameters(
     }
 
 
+def train_bank_marketing_linear(
+    course: Course,
+    uris: Mapping[str, str],
+    instance_type: str = "ml.m5.xlarge",
+    target_recall: float = 0.8,
+) -> tuple[str, str]:
+    """Train lesson 09's Linear Learner that is to find a share of all buyers.
+
+    uris: S3 URIs by channel, as `upload_bank_marketing` gives them. target_recall: the
+    share, on the validation set; the threshold of the model's `predicted_label` is the
+    one with the highest precision that reaches it. Waits for the job; returns the
+    image's URI and the artifact's S3 URI.
+    """
+    image = image_uris.retrieve("linear-learner", course.region, version="1")
+    settings = {
+        "predictor_type": "binary_classifier",
+        "binary_classifier_model_selection_criteria": "precision_at_target_recall",
+        "target_recall": target_recall,
+    }
+    return image, train_model(course, "linear", image, settings, uris, instance_type)
+
+
 def train_model(
     course: Course,
     name: str,
