@@ -7,8 +7,9 @@ import threading
 from functools import cached_property
 from typing import Any
 
+from local_aws.access.credentials import RoleSession, TemporaryCredentials
 from local_aws.access.roles import FindRole
-from local_aws.installation import Installation
+from local_aws.installation import HOST, Installation
 
 
 class Clients:
@@ -26,6 +27,7 @@ class Clients:
                 object, which would be a signed call each time.
         """
         self.find_role = find_role
+        self.credentials = TemporaryCredentials()
         self._installation = installation
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
@@ -41,6 +43,21 @@ class Clients:
 
     def cloudwatch(self, region: str) -> Any:
         return self._client("cloudwatch", region)
+
+    def environment_of(self, session: RoleSession, region: str) -> dict[str, str]:
+        """What lets the AWS clients in a process reach this server as a role's session.
+
+        Each of the variables is one that AWS documents; none has a meaning here only.
+        """
+        return {
+            **session.environment,
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": HOST,
+            "no_proxy": HOST,
+        }
 
     def _client(self, service: str, region: str) -> Any:
         with self._lock:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
+    from local_aws.access.credentials import RoleSession
     from local_aws.persistence.blobs import Reading
     from local_aws.server.body import Body
     from local_aws.services import Service, WireProtocol
@@ -60,7 +61,8 @@ class Head:
 class Request:
     """A request whose signature has been checked.
 
-    `disconnected` returns once the client has left.
+    `disconnected` returns once the client has left. `caller` is the session of a role
+    that has signed it, None for the owner of this installation.
     """
 
     head: Head
@@ -69,6 +71,7 @@ class Request:
     protocol: "WireProtocol"
     body: "Body"  # read to its end
     disconnected: Callable[[], Awaitable[None]]
+    caller: "RoleSession | None" = None
 
     @property
     def region(self) -> str:

@@ -1,4 +1,4 @@
-"""Signature Version 4: is a request signed with this installation's own keys?
+"""Signature Version 4: is a request signed with keys that were made here?
 
 What a client should have signed is computed by botocore's own signing classes, so
 that server and client agree by construction; this module reads what the request
@@ -107,21 +107,34 @@ def claimed_name(head: Head) -> str | None:
     return scope[-2] if len(scope) >= 5 else None
 
 
-def check_claim(head: Head, claim: Claim, keys: Credentials, now: datetime) -> None:
+def check_claim(
+    head: Head,
+    claim: Claim,
+    keys: Credentials | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> None:
     """All that can be said before the body is there and the signature is computed.
 
-    Raises AwsError: wrong key, scope, date, or a header that should be signed.
+    Args:
+        head: the request's head.
+        claim: what it says of its signature.
+        keys: those that the claim names, with a token if they are temporary ones; None
+            if there are none such.
+        expires_at: until when they count, None for long-term ones.
+        now: the time.
+
+    Raises:
+        AwsError: wrong key, token, scope, date, or a header that should be signed.
     """
-    unknown = "The security token included in the request is invalid."
-    if not _same(claim.access_key_id, keys.access_key):
-        text = "The AWS Access Key Id you provided does not exist in our records."
+    _check_keys(claim, keys, _token(head))
+    if expires_at is not None and now >= expires_at:
         raise _refused(
-            claim.protocol, "unknown", unknown, ("InvalidAccessKeyId", text, 403)
+            claim.protocol,
+            "expired",
+            "The security token included in the request is expired",
+            ("ExpiredToken", "The provided token has expired."),
         )
-    if head.header("x-amz-security-token") or "X-Amz-Security-Token=" in head.query:
-        # These keys are long-term ones; a token can't belong to them.
-        text = "The provided token is malformed or otherwise invalid."
-        raise _refused(claim.protocol, "unknown", unknown, ("InvalidToken", text))
     _check_scope(head, claim)
     _check_time(claim, now)
     _check_signed_headers(head, claim)
@@ -197,6 +210,26 @@ def _signature(head: Head, claim: Claim, keys: Credentials, payload_hash: str) -
     auth = verifier(keys, claim.service, claim.region)
     text = auth.string_to_sign(request, auth.canonical_request(request))
     return auth.signature(text, request)
+
+
+def _check_keys(claim: Claim, keys: Credentials | None, token: str | None) -> None:
+    """Raise AwsError unless the keys are known and the token is theirs."""
+    unknown = "The security token included in the request is invalid."
+    if keys is None or (keys.token and not token):
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        raise _refused(
+            claim.protocol, "unknown", unknown, ("InvalidAccessKeyId", text, 403)
+        )
+    if not _same(token or "", keys.token or ""):  # long-term keys have none
+        text = "The provided token is malformed or otherwise invalid."
+        raise _refused(claim.protocol, "unknown", unknown, ("InvalidToken", text))
+
+
+def _token(head: Head) -> str | None:
+    """The session token that a request brings, in a header or in its query."""
+    in_query = "X-Amz-Security-Token=" in head.query
+    token = _query(head).get("X-Amz-Security-Token") if in_query else None
+    return token or head.header("x-amz-security-token")
 
 
 def _same(first: str, second: str) -> bool:
@@ -413,6 +446,7 @@ _CODES = {
         "MissingAuthenticationTokenException",
     ),
     "unknown": ("InvalidClientTokenId", 403, "UnrecognizedClientException"),
+    "expired": ("ExpiredToken", 403, "ExpiredTokenException"),
     "invalid": ("SignatureDoesNotMatch", 403, "InvalidSignatureException"),
     "incomplete": ("IncompleteSignature", 400, "IncompleteSignatureException"),
 }

@@ -41,7 +41,7 @@ def simulate(
     """Evaluate identity policies: an explicit Deny wins, then an Allow, else no."""
     by_effect: dict[str, list[Policy]] = {"Allow": [], "Deny": []}
     for policy in policies:
-        for statement in _as_list(policy.document.get("Statement", [])):
+        for statement in as_list(policy.document.get("Statement", [])):
             if _applies(statement, action, resource, context):
                 by_effect[statement["Effect"]].append(policy)
     if by_effect["Deny"]:
@@ -59,7 +59,7 @@ def _applies(
         _covers(statement, "Action", action, ignore_case=True)
         and _covers(statement, "Resource", resource)
         and all(
-            _condition_met(operator, key.lower(), _as_list(expected), context)
+            _condition_met(operator, key.lower(), as_list(expected), context)
             for operator, keys in statement.get("Condition", {}).items()
             for key, expected in keys.items()
         )
@@ -107,7 +107,7 @@ def _any_match(patterns: Any, value: str, ignore_case: bool = False) -> bool:
     """Whether one of the patterns (`*` any text, `?` one character) is `value`."""
     return any(
         _expression(pattern, ignore_case).fullmatch(value)
-        for pattern in _as_list(patterns)
+        for pattern in as_list(patterns)
     )
 
 
@@ -117,5 +117,6 @@ def _expression(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """What a policy may give as a list or, if it is one only, without."""
     return value if isinstance(value, list) else [value]

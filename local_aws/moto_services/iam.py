@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local_aws.access.credentials import RoleSession
 from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import NO_ROLE, Role
 from local_aws.access.simulation import simulate_principal_policy
@@ -17,6 +19,17 @@ from local_aws.services import named
 
 MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 SESSION_NAME = "SageMaker"
+# A session with less than its role may do is not made.
+SESSIONS_DO_NOT_READ = {
+    "Policy",
+    "PolicyArns",
+    "ProvidedContexts",
+    "SerialNumber",
+    "SourceIdentity",
+    "Tags",
+    "TokenCode",
+    "TransitiveTagKeys",
+}
 # Without these a decision would be another one.
 SIMULATION_DOES_NOT_READ = {"PermissionsBoundaryPolicyInputList", "ResourcePolicy"}
 ALLOW_SAGEMAKER = {
@@ -64,16 +77,12 @@ class Iam(MotoService):
     def respond_itself(self, request: Request, operation: str) -> Response | None:
         if operation != "SimulatePrincipalPolicy":
             return None
-        from moto.core.serialize import QuerySerializer
-
         model = validation.find_operation(request, operation)
         form = request.head.form(request.body.read())
         params = validation.query_parameters(form, model)
         policies = _role(params.get("PolicySourceArn", "")).policies
         result = simulate_principal_policy(params, policies)
-        written = QuerySerializer(model).serialize(result)
-        headers = list(written["headers"].items())
-        return Response(200, headers, [written["body"].encode()])
+        return _written(request, operation, result)
 
     def role(self, arn: str) -> Role:
         """The role with this ARN as it is now, or NO_ROLE."""
@@ -83,6 +92,13 @@ class Iam(MotoService):
                 return _role(arn)
         except AwsError:
             return NO_ROLE
+
+
+# The keys of the installation are a session of the course's role to STS; its secret is
+# nobody's business here.
+OWNER = RoleSession(
+    ROLE_ARN, SESSION_NAME, "", "", "", datetime.max.replace(tzinfo=UTC)
+)
 
 
 class Sts(MotoService):
@@ -96,7 +112,7 @@ class Sts(MotoService):
         from moto.sts.models import sts_backends
 
         app = super().make_app()
-        self._responders.of(named("iam")).app()  # has the role
+        self._iam.app()  # has the role
         session = sts_backends[ACCOUNT_ID]["aws"].assume_role(
             region_name=REGION,
             role_session_name=SESSION_NAME,
@@ -108,10 +124,72 @@ class Sts(MotoService):
         session.access_key_id = self._responders.installation.access_key_id
         return app
 
+    def respond_itself(self, request: Request, operation: str) -> Response | None:
+        """What concerns the sessions of roles that this process knows, moto doesn't."""
+        if operation == "GetCallerIdentity" and request.caller is not None:
+            return _written(request, operation, self._identity(request.caller))
+        if operation == "AssumeRole":
+            params = validation.check(request, operation)
+            return _written(request, operation, self._assumed(request, params))
+        return None
+
+    def _identity(self, session: RoleSession) -> dict[str, str]:
+        role = self._iam.role(session.role_arn)
+        user = f"{role.id}:{session.session_name}"
+        return {"UserId": user, "Account": ACCOUNT_ID, "Arn": session.arn}
+
+    def _assumed(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        """A new session of a role that trusts the caller. Raises AwsError."""
+        if unread := params.keys() & SESSIONS_DO_NOT_READ:
+            raise self.not_built(f"AssumeRole with {min(unread)}")
+        arn = params["RoleArn"]
+        role = self._iam.role(arn)
+        caller = request.caller or OWNER
+        if not role.trusts_session(caller, params.get("ExternalId")):
+            raise AwsError(
+                "AccessDenied",
+                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on "
+                f"resource: {arn}",
+                403,
+            )
+        seconds = params.get("DurationSeconds", 3600)
+        if seconds > role.longest_session_s:
+            text = "The requested DurationSeconds exceeds the MaxSessionDuration set"
+            raise AwsError("ValidationError", f"{text} for this role.")
+        session = self._responders.sagemaker.clients.credentials.of_role(
+            arn, params["RoleSessionName"], timedelta(seconds=seconds)
+        )
+        return {
+            "Credentials": {
+                "AccessKeyId": session.access_key_id,
+                "SecretAccessKey": session.secret_access_key,
+                "SessionToken": session.session_token,
+                "Expiration": session.expires_at.replace(microsecond=0),
+            },
+            "AssumedRoleUser": {
+                "AssumedRoleId": f"{role.id}:{session.session_name}",
+                "Arn": session.arn,
+            },
+        }
+
+    @property
+    def _iam(self) -> Iam:
+        return self._responders.of(named("iam"))
+
     def check_parameters(self, operation: str, params: dict[str, Any]) -> None:
         if operation == "AssumeRoleWithSAML":
             # Nobody here signs assertions (IAM User Guide, "Troubleshoot SAML").
             raise AwsError("InvalidIdentityToken", "Response signature invalid")
+
+
+def _written(request: Request, operation: str, result: dict[str, Any]) -> Response:
+    """What the query protocol makes of an operation's result."""
+    from moto.core.serialize import QuerySerializer
+
+    model = validation.find_operation(request, operation)
+    written = QuerySerializer(model).serialize(result)
+    headers = list(written["headers"].items())
+    return Response(200, headers, [written["body"].encode()])
 
 
 def _make_role() -> None:
@@ -156,6 +234,8 @@ def _role(arn: str) -> Role:
     return Role(
         json.loads(role.assume_role_policy_document),
         [Policy(name, json.loads(document)) for name, document in documents],
+        role.id,
+        int(role.max_session_duration or 3600),
     )
 
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from botocore.exceptions import ClientError
 from botocore.handlers import VALID_BUCKET
 
+from local_aws.access.policy_evaluation import as_list
 from local_aws.access.roles import bucket_arn
 from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.errors import AwsError, validation_exception
+from local_aws.installation import ACCOUNT_ID
 from local_aws.runtime import s3_objects
 from local_aws.sagemaker.operations import Context
 
@@ -75,7 +77,7 @@ def refuse_members(request: dict, members: Mapping[str, str]) -> None:
             structures = [
                 inner
                 for structure in structures
-                for inner in _as_list(structure.get(name, []))
+                for inner in as_list(structure.get(name, []))
             ]
         if any(structure.get(member) for structure in structures):
             raise not_built(f"{member} ({feature})")
@@ -108,26 +110,12 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 
 def check_role(role_arn: str, context: Context) -> None:
     """Raise unless the role exists and SageMaker may assume it."""
-    policy = context.clients.find_role(role_arn).trust_policy
-    if not any(map(_trusts_sagemaker, _as_list(policy.get("Statement", [])))):
+    source = f"arn:aws:sagemaker:{context.region}:{ACCOUNT_ID}:*"
+    if not context.clients.find_role(role_arn).trusts(SERVICE_PRINCIPAL, source):
         raise validation_exception(
             f"Could not assume role {role_arn}. Please ensure that the role exists "
             f"and allows principal '{SERVICE_PRINCIPAL}' to assume the role."
         )
-
-
-def _trusts_sagemaker(statement: dict) -> bool:
-    principal = statement.get("Principal")
-    return (
-        statement.get("Effect") == "Allow"
-        and "sts:AssumeRole" in _as_list(statement.get("Action", []))
-        and isinstance(principal, dict)
-        and SERVICE_PRINCIPAL in _as_list(principal.get("Service", []))
-    )
-
-
-def _as_list(value: object) -> list:
-    return value if isinstance(value, list) else [value]
 
 
 def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:

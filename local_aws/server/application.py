@@ -13,6 +13,7 @@ from typing import Any
 from botocore.credentials import Credentials
 
 from local_aws import errors, services, signature
+from local_aws.access.credentials import RoleSession
 from local_aws.errors import AwsError
 from local_aws.installation import HOST, Installation
 from local_aws.lifetime import OWN_SERVICE, own_response
@@ -107,7 +108,7 @@ class StandIn:
             # A browser asking on behalf of a page of another origin.
             text = "CORSResponse: CORS is not enabled for this bucket."
             raise AwsError("AccessForbidden", text, 403)
-        claim = await self._checked(head, body, service, protocol)
+        claim, caller = await self._checked(head, body, service, protocol)
         if claim.service == OWN_SERVICE:
             own = own_response(self._installation)
             return Response(200, [("content-type", "text/plain")], [own])
@@ -115,13 +116,15 @@ class StandIn:
             path = f"{head.method} {head.raw_path}"
             action = head.form(body.read()).get("Action")
             raise errors.not_built(claim.service, head.target[1] or action or path)
-        request = Request(head, claim, service, protocol, body, body.disconnected)
+        request = Request(
+            head, claim, service, protocol, body, body.disconnected, caller
+        )
         return await self._responders.of(service).respond(request)
 
     async def _checked(
         self, head: Head, body: Body, service: Service | None, protocol: WireProtocol
-    ) -> Claim:
-        """Read the body and return the claim, if all is as it should be.
+    ) -> tuple[Claim, RoleSession | None]:
+        """Read the body; return claim and caller, if all is as it should be.
 
         The signature is checked before the body is read where that is possible (S3
         declares the body's hash in a header). Raises AwsError, TooLarge, Disconnected.
@@ -130,9 +133,10 @@ class StandIn:
             hosts = " and ".join(sorted(self._hosts))
             text = f"This stand-in responds at {hosts} only."
             raise AwsError("AccessDenied", text, 403)
-        keys = self._credentials
         claim = signature.read_claim(head, service, protocol)
-        signature.check_claim(head, claim, keys, datetime.now(UTC))
+        keys, caller = self._keys(claim.access_key_id)
+        expires_at = caller.expires_at if caller else None
+        signature.check_claim(head, claim, keys, expires_at, datetime.now(UTC))
         declared = signature.declared_hash(head, claim)
         if declared is not None:
             signature.check_signature(head, claim, keys, declared)
@@ -149,7 +153,14 @@ class StandIn:
         if declared is None:
             signature.check_signature(head, claim, keys, body.sha256)
         signature.check_body(head, claim, body.sha256)
-        return claim
+        return claim, caller
+
+    def _keys(self, key_id: str) -> tuple[Credentials | None, RoleSession | None]:
+        """The keys with this id and, unless they are the installation's, whose."""
+        if key_id == self._credentials.access_key:
+            return self._credentials, None
+        session = self._responders.sagemaker.clients.credentials.find(key_id)
+        return (session.keys if session else None), session
 
 
 def _head(scope: Message) -> Head:
