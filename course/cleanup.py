@@ -30,19 +30,23 @@ HOURS = 24
 class Found:
     """All that there is of a run. The USD are per day; None: the table has no price.
 
-    read_on: the days on which the prices of its instances were read.
+    bucket: the one that all runs share. objects: the run's in it, by their prefix.
+    buckets: those of the run's own, with their objects. read_on: the days on which the
+    prices of its instances were read.
     """
 
     place: Place
     run_id: str
     bucket: str
     resources: list[tuple[Resource, float | None]] = field(default_factory=list)
-    objects: dict[str, list[dict]] = field(default_factory=dict)  # by their prefix
+    objects: dict[str, list[dict]] = field(default_factory=dict)
+    buckets: dict[str, list[dict]] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     read_on: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.resources or self.objects or self.folders)
+        parts = (self.resources, self.objects, self.buckets, self.folders)
+        return any(parts)
 
 
 def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
@@ -82,6 +86,7 @@ def find(place: Place, run_id: str) -> Found:
         found.resources.append((resource, usd))
         found.read_on += read_on
     found.objects = _objects(found)
+    found.buckets = _buckets(found)
     found.folders = cleanup.folders_of(run_id)
     return found
 
@@ -93,9 +98,9 @@ def show(found: Found) -> None:
         price = "no price in the table" if usd is None else f"{usd:.2f} USD a day"
         say(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""), indent=4)
     for prefix, objects in found.objects.items():
-        size = sum(item["Size"] for item in objects) / 1e6
-        what = f"{len(objects)} objects, {size:.2f} MB"
-        say(f"  {what}: s3://{found.bucket}/{prefix}/", indent=4)
+        say(f"  {_size(objects)}: s3://{found.bucket}/{prefix}/", indent=4)
+    for bucket, objects in found.buckets.items():
+        say(f"  bucket: {bucket} ({_size(objects)})", indent=4)
     for folder in found.folders:
         say(f"  local folder: {folder.relative_to(COURSE_HOME)}", indent=4)
     prices = [usd for _, usd in found.resources if usd]
@@ -121,7 +126,14 @@ def remove(found: Found) -> None:
     for prefix, objects in _objects(found).items():
         text = f"objects: s3://{found.bucket}/{prefix}/"
         keys = [item["Key"] for item in objects]
-        _attempt(text, lambda keys=keys: _remove_objects(found, keys))
+        _attempt(text, lambda keys=keys: _remove_objects(found, found.bucket, keys))
+    for bucket, objects in _buckets(found).items():
+        if bucket in found.buckets:
+            keys = [item["Key"] for item in objects]
+            _attempt(
+                f"bucket: {bucket}",
+                lambda bucket=bucket, keys=keys: _remove_bucket(found, bucket, keys),
+            )
     for folder in found.folders:
         text = f"local folder: {folder.relative_to(COURSE_HOME)}"
         _attempt(text, lambda folder=folder: shutil.rmtree(folder))
@@ -210,17 +222,35 @@ def _is_gone(error: ClientError) -> bool:
 def _objects(found: Found) -> dict[str, list[dict]]:
     """List a run's objects by their prefix."""
     session, bucket = found.place.boto_session, found.bucket
-    if not _is_there(session, bucket):
+    if not cleanup.bucket_is_there(session, bucket):
         return {}
     prefixes = cleanup.prefixes_of(session, bucket, found.run_id)
     every = {p: list(cleanup.objects_of(session, bucket, p)) for p in prefixes}
     return {prefix: objects for prefix, objects in every.items() if objects}
 
 
-def _remove_objects(found: Found, keys: list[str]) -> None:
+def _buckets(found: Found) -> dict[str, list[dict]]:
+    """List the run's own buckets with the objects in them."""
     session = found.place.boto_session
-    if errors := cleanup.delete_objects(session, found.bucket, keys):
+    buckets = cleanup.buckets_of(session, found.run_id)
+    return {name: list(cleanup.objects_of(session, name, "")) for name in buckets}
+
+
+def _size(objects: list[dict]) -> str:
+    megabytes = sum(item["Size"] for item in objects) / 1e6
+    return f"{len(objects)} objects, {megabytes:.2f} MB"
+
+
+def _remove_objects(found: Found, bucket: str, keys: list[str]) -> None:
+    session = found.place.boto_session
+    if errors := cleanup.delete_objects(session, bucket, keys):
         raise OSError("; ".join(errors))
+
+
+def _remove_bucket(found: Found, bucket: str, keys: list[str]) -> None:
+    """Empty it and delete it: S3 deletes no bucket that holds something."""
+    _remove_objects(found, bucket, keys)
+    found.place.boto_session.client("s3").delete_bucket(Bucket=bucket)
 
 
 def _usd_a_day(session: object, resource: Resource) -> tuple[float | None, list[str]]:
@@ -265,16 +295,6 @@ def _instances(sm: object, resource: Resource) -> Iterator[tuple[str, int]]:
 
 def _type_and_count(settings: dict) -> tuple[str, int]:
     return settings["InstanceType"], settings["InstanceCount"]
-
-
-def _is_there(session: object, bucket: str) -> bool:
-    try:
-        session.client("s3").head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "404":
-            return False
-        raise
-    return True
 
 
 def _agreed() -> bool:

@@ -107,6 +107,10 @@ class Cells:
         for prefix in cleanup.prefixes_of(self._session, BUCKET, self.run_id):
             objects = cleanup.objects_of(self._session, BUCKET, prefix)
             found |= {f"object: {item['Key']}" for item in objects}
+        for bucket in cleanup.buckets_of(self._session, self.run_id):
+            found.add(f"bucket: {bucket}")
+            objects = cleanup.objects_of(self._session, bucket, "")
+            found |= {f"object: {item['Key']}" for item in objects}
         for folder in cleanup.folders_of(self.run_id):
             inside = folder.relative_to(self._folders[0])
             found.add(f"file: {inside}")

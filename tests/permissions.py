@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local_aws.access.policy_evaluation import Policy, simulate
 from local_aws.access.roles import bucket_arn
-from local_aws.installation import CHECKOUT
+from local_aws.installation import BUCKET, CHECKOUT
 from utils.cleanup import LESSON
 from utils.connect import BUCKET_FOLDER
 
@@ -152,11 +152,16 @@ def not_of_the_run(calls: Iterable[Call], run_id: str) -> list[str]:
     missed = []
     for call in [call for call in calls if call.succeeded]:
         given = call.parameters
+        if call.service == "s3" and name.fullmatch(given.get("Bucket", "")):
+            continue  # in a bucket of the run's own
         if call.service == "s3" and actions(call)[0].name == "s3:PutObject":
             if not key.fullmatch(given["Key"]):
                 missed.append(
                     f"{call.operation}: s3://{given['Bucket']}/{given['Key']}"
                 )
+        elif call.operation == "CreateBucket":
+            if given["Bucket"] != BUCKET:
+                missed.append(f"CreateBucket: {given['Bucket']}")
         elif re.match("Create(?!Presigned)", call.operation) and call.service != "s3":
             made = given.get(f"{call.operation.removeprefix('Create')}Name", "?")
             if not name.fullmatch(made):

@@ -249,6 +249,47 @@ def test_what_belongs_to_others_is_not_touched(run, capsys):
         run.s3.delete_object(Bucket=BUCKET, Key=key)
 
 
+def test_a_runs_own_bucket_goes_with_what_is_in_it(run, capsys):
+    """And buckets that only look alike stay, with what is in them."""
+    own = run.name("sagemaker")
+    alike = [
+        f"my-{own}",
+        f"lesson97-{RUN}x-sagemaker",
+        f"lesson97-{OTHER}-{RUN}",
+        f"sagemaker-{RUN}",
+        f"lesson97{RUN}-sagemaker",
+    ]
+    for bucket in [own, *alike]:
+        run.s3.create_bucket(Bucket=bucket)
+        run.s3.put_object(Bucket=bucket, Key=f"a/{RUN}/b.csv", Body=b"x" * 20_000)
+    before = run.everything()
+    assert run.clean_up(yes=False) == 1
+    assert f"  bucket: {own} (1 objects, 0.02 MB)\n" in capsys.readouterr().out
+    assert run.everything() == before
+    assert run.clean_up() == 0
+    assert f"bucket: {own} ... removed" in capsys.readouterr().out
+    names = [bucket["Name"] for bucket in run.s3.list_buckets()["Buckets"]]
+    assert set(names) & {own, *alike} == set(alike)
+    for bucket in alike:
+        run.s3.delete_object(Bucket=bucket, Key=f"a/{RUN}/b.csv")
+        run.s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_bucket_that_is_still_listed_after_its_deletion_is_gone(run):
+    """S3's list of buckets may lag behind."""
+    listed = {"Buckets": [{"Name": run.name("sagemaker")}]}
+
+    class Late:
+        def client(self, service):
+            s3 = run.session.client(service)
+            s3.list_buckets = lambda: listed
+            return s3
+
+    assert of_lessons.buckets_of(Late(), RUN) == []
+    run.s3.create_bucket(Bucket=run.name("sagemaker"))
+    assert of_lessons.buckets_of(Late(), RUN) == [run.name("sagemaker")]
+
+
 @pytest.mark.parametrize(
     ("where", "looked", "other"),
     [

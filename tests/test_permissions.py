@@ -5,7 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from permissions import Action, Call, actions, not_allowed, recorded, recording
+from permissions import (
+    Action,
+    Call,
+    actions,
+    not_allowed,
+    not_of_the_run,
+    recorded,
+    recording,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/mine"
 TO_SAGEMAKER = (("iam:passedtoservice", "sagemaker.amazonaws.com"),)
@@ -51,3 +59,18 @@ def test_metrics_of_training_jobs_are_an_action_of_sagemaker() -> None:
     call = Call("sagemaker-metrics", "BatchGetMetrics")
     assert actions(call) == [Action("sagemaker:BatchGetMetrics")]
     assert not_allowed([call]) == []
+
+
+def test_a_bucket_of_the_runs_own_is_found_by_its_name() -> None:
+    """What is made in another bucket, or under another name, a clean-up would miss."""
+    own, other = "lesson97-abc123-sagemaker", "lesson97-abc123x-sagemaker"
+    calls = [
+        Call("s3", operation, {"Bucket": bucket, "Key": "a.csv"}, True)
+        for bucket in (own, other)
+        for operation in ("CreateBucket", "PutObject")
+    ]
+    calls.append(Call("s3", "CreateBucket", {"Bucket": "taken"}, False))
+    assert not_of_the_run(calls, "abc123") == [
+        f"CreateBucket: {other}",
+        f"PutObject: s3://{other}/a.csv",
+    ]

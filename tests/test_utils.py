@@ -866,6 +866,7 @@ def lived_in(stand_in, tmp_path):
     s3.create_bucket(Bucket=course.bucket)
     s3.put_object(Bucket=course.bucket, Key=f"{course.prefix}/a.csv", Body=b"1")
     s3.put_object(Bucket=course.bucket, Key=f"{course.prefix}x/b.csv", Body=b"1")
+    s3.create_bucket(Bucket=course.name("sagemaker"))
     session.client("sagemaker").create_notebook_instance(
         NotebookInstanceName=course.name("book"),
         InstanceType="ml.t3.medium",
@@ -879,8 +880,10 @@ def test_left_over_finds_what_is_there_and_delete_files_only_its_own(lived_in, c
     assert cleanup.left_over(course) == [
         f"notebook instance: {course.name('book')}",
         f"object in S3: {course.prefix}/a.csv",
+        f"bucket: {course.name('sagemaker')}",
         "local folder: lesson97-run097",
     ]
+    course.boto_session.client("s3").delete_bucket(Bucket=course.name("sagemaker"))
     cleanup.delete_files(course)
     printed = capsys.readouterr().out
     assert printed == "Deleted: 1 objects in S3, 1 files on this machine.\n"

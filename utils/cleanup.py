@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from utils.connect import BUCKET_FOLDER, SCRATCH, Course
 
@@ -78,17 +79,39 @@ class Resource:
 def resources_of(session: boto3.Session, run_id: str) -> list[Resource]:
     """List a run's resources, found by the run id in their names; no ended jobs."""
     sm = session.client("sagemaker")
-    # Resources of others may have the same six letters somewhere in their names.
-    ours = re.compile(rf"{LESSON}-{run_id}(-|$)")
     found = []
     for kind in KINDS:
         pages = sm.get_paginator(kind.operation("List")).paginate(NameContains=run_id)
         for item in [item for page in pages for item in page[kind.list_key]]:
             name, status = item[f"{kind.noun}Name"], item.get(f"{kind.noun}Status", "")
             has_ended = kind.is_record and status not in kind.passing
-            if ours.match(name) and not has_ended:
+            if _is_of(run_id, name) and not has_ended:
                 found.append(Resource(kind, name, status))
     return found
+
+
+def _is_of(run_id: str, name: str) -> bool:
+    """Others may have the same six letters somewhere in their names."""
+    return re.match(rf"{LESSON}-{run_id}(-|$)", name) is not None
+
+
+def buckets_of(session: boto3.Session, run_id: str) -> list[str]:
+    """List a run's own buckets: those of the account with its run id in their names."""
+    s3 = session.client("s3")
+    names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    # For a while after its deletion S3 may still list a bucket.
+    return [n for n in names if _is_of(run_id, n) and bucket_is_there(session, n)]
+
+
+def bucket_is_there(session: boto3.Session, bucket: str) -> bool:
+    """Ask S3 whether a bucket exists. ClientError if it is somebody else's."""
+    try:
+        session.client("s3").head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return False
+        raise
+    return True
 
 
 def prefixes_of(session: boto3.Session, bucket: str, run_id: str) -> list[str]:
@@ -103,9 +126,9 @@ def prefixes_of(session: boto3.Session, bucket: str, run_id: str) -> list[str]:
 
 
 def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
-    """List the objects under a prefix, as S3 does: "Key", "Size"."""
+    """List the objects under a prefix as S3 does, "Key" and "Size"; all if it is ""."""
     pages = session.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix and f"{prefix}/"):
         yield from page.get("Contents", [])
 
 
@@ -149,6 +172,7 @@ def left_over(course: Course) -> list[str]:
     left = [f"{r.kind.what}: {r.name}" for r in resources_of(session, course.run_id)]
     objects = objects_of(session, course.bucket, course.prefix)
     left += [f"object in S3: {item['Key']}" for item in objects]
+    left += [f"bucket: {name}" for name in buckets_of(session, course.run_id)]
     if course.folder.exists():
         left.append(f"local folder: {course.folder.name}")
     return left
