@@ -352,8 +352,17 @@ def with_algorithm(**changes):
         ),
         (with_algorithm(ContainerEntrypoint=["bash"]), "ContainerEntrypoint"),
         (
-            {"CheckpointConfig": {"S3Uri": "s3://sagemaker-bucket/ckpt"}},
-            "CheckpointConfig",
+            {"CheckpointConfig": {"S3Uri": "s3://no bucket/ckpt"}},
+            '"s3://no bucket/ckpt" names no bucket',
+        ),
+        (
+            {
+                "CheckpointConfig": {
+                    "S3Uri": "s3://sagemaker-bucket/ckpt",
+                    "LocalPath": "/opt/ml/model/saved",
+                }
+            },
+            "LocalPath /opt/ml/model/saved in CheckpointConfig can't hold checkpoints",
         ),
         (
             {"HyperParameters": {"sagemaker_program": "train.py"}},

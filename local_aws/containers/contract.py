@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from local_aws.containers import tracebacks
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from local_aws.containers.asgi import Response
 
 Model = TypeVar("Model")
+
+_OPT_ML = "/opt/ml"
+
+# Where checkpoints are written if the request does not say.
+CHECKPOINTS = "/opt/ml/checkpoints"
 
 _PROGRAMS = {"train": "training", "serve": "serving"}
 
@@ -56,7 +61,18 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object) -
 
 def base_folder() -> Path:
     """The folder that stands for /opt/ml."""
-    return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    return Path(os.environ.get("SAGEMAKER_BASE_DIR", _OPT_ML))
+
+
+def place(folder: Path, path: str) -> Path:
+    """Where a path of a container is, below the folder that stands for /opt/ml.
+
+    A path outside of /opt/ml gets a folder of its own.
+    """
+    inside = PurePosixPath(path)
+    if inside.is_relative_to(_OPT_ML):
+        return folder / inside.relative_to(_OPT_ML)
+    return folder / "elsewhere" / inside.relative_to("/")
 
 
 def configure_log(logger: logging.Logger, line_format: str, time_format: str) -> None:
@@ -131,6 +147,15 @@ def read_configuration(folder: Path, name: str) -> dict[str, Any]:
     """The document input/config/`name`.json below the base folder."""
     path = folder / "input" / "config" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def checkpoint_folder(folder: Path) -> Path | None:
+    """Where to save checkpoints, and to look for those of earlier; None if nowhere."""
+    try:
+        path = read_configuration(folder, "checkpointconfig").get("LocalPath")
+    except FileNotFoundError:
+        return None
+    return place(folder, path) if path else None
 
 
 def read_hosts(folder: Path) -> tuple[str, list[str]]:

@@ -11,6 +11,7 @@ import time
 
 _KEY = "_attempts"
 _STEADY = "_attempt_began"  # as time.monotonic() says it
+_SEEN = "_attempt_seen"  # the present one, by the clock of its start
 # Apart from rounding, and small corrections, both clocks run alike.
 STEP_S = 0.5
 
@@ -24,6 +25,11 @@ def begin(record: dict, now: float) -> None:
 def running_for(record: dict) -> float:
     """How long the present attempt has run; asked in the process that began it."""
     return time.monotonic() - record[_STEADY]
+
+
+def seen(record: dict) -> None:
+    """Note that the attempt still runs, in case nobody will be there at its end."""
+    record[_SEEN] = record[_KEY][-1][0] + running_for(record)
 
 
 def so_far(record: dict) -> float:
@@ -42,11 +48,20 @@ def end(record: dict, now: float) -> None:
         attempts[-1][1] = start + measured if was_set else now
 
 
-def cut_off(record: dict, last_seen: float) -> None:
-    """The process in which the attempt ran has ended, some time after `last_seen`."""
+def cut_off(record: dict, last_seen: float) -> float:
+    """The process in which the attempt ran has ended, some time after `last_seen`.
+
+    Returns the end of the last attempt, or `last_seen` if there was none.
+    """
     attempts = record.get(_KEY, [])
     if attempts and attempts[-1][1] is None:
-        attempts[-1][1] = max(last_seen, attempts[-1][0])
+        attempts[-1][1] = max(last_seen, record.get(_SEEN, 0.0), attempts[-1][0])
+    return attempts[-1][1] if attempts else last_seen
+
+
+def count(record: dict) -> int:
+    """How many there have been, the present one too."""
+    return len(record.get(_KEY, []))
 
 
 def were_made(record: dict) -> bool:

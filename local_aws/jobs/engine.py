@@ -50,8 +50,8 @@ class JobEngine:
     def __init__(self, resources: Resources, clients: Clients, folder: Path) -> None:
         """`folder` holds the running jobs' files; what an earlier run left is removed.
 
-        A job that an earlier run left unfinished becomes Failed; `restore` takes up
-        those that coordinate others.
+        A job that an earlier run left unfinished becomes Failed, unless it goes on:
+        `restore` takes it up.
         """
         self._resources = resources
         self._clients = clients
@@ -68,23 +68,29 @@ class JobEngine:
         self._fail_unfinished()
 
     def _fail_unfinished(self) -> None:
-        for kind in KINDS.values():
-            if not kind.coordinates:
-                for region, name in self._unfinished(kind):
-                    self._resources.update(
-                        region, kind.name, name, kind.fail_internally
-                    )
+        for kind, region, name in self._unfinished(goes_on=False):
+            self._resources.update(region, kind.name, name, kind.fail_internally)
 
     def restore(self) -> None:
-        """Take up the jobs that coordinate others where an earlier run left them."""
-        for kind in KINDS.values():
-            if kind.coordinates:
-                for region, name in self._unfinished(kind):
-                    self.start(kind.name, region, name)
+        """Take up the jobs that go on where an earlier run left them."""
+        for kind, region, name in self._unfinished(goes_on=True):
+            self.start(kind.name, region, name)
 
-    def _unfinished(self, kind: JobKind) -> list[tuple[str, str]]:
-        found = self._resources.with_value(kind.name, kind.status, UNFINISHED)
-        return list(found)
+    def _unfinished(self, *, goes_on: bool) -> list[tuple[JobKind, str, str]]:
+        """The unfinished jobs that go on in another run, or those that do not."""
+        return [
+            (kind, region, name)
+            for kind in KINDS.values()
+            for region, name in list(
+                self._resources.with_value(kind.name, kind.status, UNFINISHED)
+            )
+            if self._goes_on(kind, region, name) == goes_on
+        ]
+
+    def _goes_on(self, kind: JobKind, region: str, name: str) -> bool:
+        return kind.coordinates or kind.goes_on(
+            self._resources.get(region, kind.name, name)
+        )
 
     def begin(
         self,
@@ -209,8 +215,8 @@ class JobEngine:
         wait([run for _, run in running if not run.cancelled()], CLOSE_SECONDS)
 
     def close(self) -> None:
-        """End all jobs; those that ran become Failed, but for those that coordinate
-        others: the next run takes them up.
+        """End all jobs; those that ran become Failed, but for those that go on: the
+        next run takes them up.
         """
         self.prepare_to_close()
         self._fail_unfinished()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local_aws.errors import INTERNAL_ERROR
-from local_aws.jobs import attempts, training, transform, tuning
+from local_aws.jobs import attempts, spot, training, transform, tuning
 from local_aws.jobs.job import (
     MAX_FAILURE_REASON,
     Job,
@@ -29,8 +29,8 @@ class JobKind:
     ShuttingDown. `entered(record, status, now)` is called whenever the record enters
     another status, or secondary status, for what the kind notes besides. A kind that
     `coordinates` waits for other jobs: it gets no share of the machine, and no place
-    that those jobs need; it goes on in the stand-in's next process, where `run` is
-    called again.
+    that those jobs need. Such a job, and one of which the record `goes_on`, does so in
+    the stand-in's next process, where `run` is called again; any other has failed.
     """
 
     name: str
@@ -40,6 +40,7 @@ class JobKind:
     end_time: str
     entered: Callable[[dict, str, float], None] = lambda record, status, now: None
     coordinates: bool = False
+    goes_on: Callable[[dict], bool] = lambda record: False
 
     def _enter(self, record: dict, status: str) -> float:
         now = touch(record)
@@ -63,6 +64,11 @@ class JobKind:
         now = record["LastModifiedTime"]
         record.setdefault(self.start_time, now)
         attempts.begin(record, now)
+
+    def interrupt(self, record: dict, status: str) -> None:
+        """Advance to the status between two attempts, which is not billed."""
+        self.advance(record, status)
+        attempts.end(record, record["LastModifiedTime"])
 
     def request_stop(self, record: dict) -> None:
         """Raises NotInProgress for a job that has ended or is stopping already."""
@@ -103,6 +109,7 @@ _ROWS = (
         start_time="TrainingStartTime",
         end_time="TrainingEndTime",
         entered=training.entered,
+        goes_on=spot.goes_on,
     ),
     JobKind(
         name="transform-job",

@@ -7,20 +7,21 @@ and "How Amazon SageMaker Processes Training Output".
 
 import contextlib
 import json
+import shutil
+import threading
 from pathlib import Path
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from local_aws.containers.images import Image, find_image
-from local_aws.jobs import attempts
+from local_aws.jobs import attempts, checkpoints, spot
 from local_aws.jobs.job import (
     MAX_FAILURE_REASON,
     AccessDenied,
     Job,
     JobFailed,
     JobStopped,
-    NotInProgress,
     ShuttingDown,
 )
 from local_aws.jobs.metrics import MetricCollector
@@ -35,15 +36,24 @@ MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
+    "Interrupted": "Training job interrupted: the spot instance was reclaimed",
     "Uploading": "Uploading generated training model",
     "Stopping": "Stopping the training job",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds "
+    "provided",
 }
 
-TERMINAL = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded")
+TERMINAL = (
+    "Completed",
+    "Failed",
+    "Stopped",
+    "MaxRuntimeExceeded",
+    "MaxWaitTimeExceeded",
+)
 
 # StoppingCondition of a request without one (botocore sagemaker service model).
 DEFAULT_LIMITS = {"MaxRuntimeInSeconds": 86400}
@@ -101,8 +111,20 @@ def entered(record: dict, status: str, now: float) -> None:
 
 
 def run(job: Job) -> None:
-    """Download, train, upload; a job that is stopped keeps what it has trained."""
-    stopped = _attempt(job)
+    """Download, train, upload; a job that is stopped keeps what it has trained.
+
+    A job on spot capacity that is interrupted downloads and trains once more.
+    """
+    spot.take_up(job)
+    limits = spot.Limits(job.record())
+    while True:
+        try:
+            stopped = _attempt(job, limits)
+            break
+        except spot.Interrupted:
+            shutil.rmtree(job.folder)
+            spot.wait_for_capacity(job, limits)
+            job.folder.mkdir(mode=0o700)
     if stopped is None:
         with contextlib.suppress(JobStopped):
             job.advance("Uploading")
@@ -111,15 +133,19 @@ def run(job: Job) -> None:
         raise stopped
 
 
-def _attempt(job: Job) -> JobStopped | None:
+def _attempt(job: Job, limits: spot.Limits) -> JobStopped | None:
     """Download and train, once; returns how the training was stopped, if it was."""
     record = job.begin_attempt("Downloading")
     image = find_image(record["AlgorithmSpecification"]["TrainingImage"])
     _make_folders(job.folder)
     _download_channels(job, record)
     _write_configuration(job.folder, record)
+    saved = None
+    if "CheckpointConfig" in record:
+        saved = checkpoints.Checkpoints(job, record)
+        saved.fetch()
     record = job.advance("Training")
-    code, stopped = _run_container(job, record, image)
+    code, stopped = _run_container(job, record, image, saved, limits)
     if code != 0 and stopped is None:
         raise JobFailed(_failure_reason(job, code, image.faults))
     return stopped
@@ -171,6 +197,8 @@ def _write_configuration(root: Path, record: dict) -> None:
             "network_interface_name": "eth0",
         },
     }
+    if saved := checkpoints.configuration(record):
+        configuration["checkpointconfig.json"] = saved
     for name, content in configuration.items():
         (root / "input/config" / name).write_text(json.dumps(content))
 
@@ -193,9 +221,17 @@ def _channel_configuration(channel: dict, record: dict) -> dict:
 
 
 def _run_container(
-    job: Job, record: dict, image: Image
+    job: Job,
+    record: dict,
+    image: Image,
+    saved: checkpoints.Checkpoints | None,
+    limits: spot.Limits,
 ) -> tuple[int, JobStopped | None]:
-    """Run the training container to its end: (exit code, how it was stopped)."""
+    """Run the training container to its end: (exit code, how it was stopped).
+
+    Raises spot.Interrupted if its instance was taken away.
+    """
+    ended = threading.Event()
     metrics = MetricCollector(
         record["AlgorithmSpecification"]["MetricDefinitions"], job.observer.measured
     )
@@ -218,38 +254,46 @@ def _run_container(
             "SAGEMAKER_IMAGE_TAG": image.tag,
         },
         on_output=log.write,
-        on_exit=lambda code: job.woken.set(),
+        on_exit=lambda code: ended.set(),
     )
     try:
-        stopped = _wait_for_end(job, record, container)
+        with spot.Follower(job, record, container, saved) as follower:
+            stopped = _wait_for_end(job, record, container, ended, limits)
+            code = container.wait()
     except BaseException:
         container.kill()
         raise
-    code = container.wait()
     container.check_output()
     log.close()
     metrics.publish(job.clients.cloudwatch(job.region), job.name)
     if final := metrics.final():
         job.results["FinalMetricDataList"] = final
+    if follower.has_interrupted and code != 0 and stopped is None:
+        raise spot.Interrupted
     return code, stopped
 
 
 def _wait_for_end(
-    job: Job, record: dict, container: ContainerProcess
+    job: Job,
+    record: dict,
+    container: ContainerProcess,
+    ended: threading.Event,
+    limits: spot.Limits,
 ) -> JobStopped | None:
     """Wait for the container, or stop it when it must be: then returns why."""
 
     def end_at_once() -> None:
         if job.ended_by is ShuttingDown:
             container.kill()
+        ended.set()
 
     job.interrupt = end_at_once
-    limit = record["StoppingCondition"]["MaxRuntimeInSeconds"]
+    if job.ended_by is not None:
+        end_at_once()
+    seconds, outcome = limits.next(record)
     stopped = None
-    if not job.woken.wait(max(0.0, limit - attempts.running_for(record))):
-        stopped = JobStopped("MaxRuntimeExceeded")
-        with contextlib.suppress(NotInProgress):
-            job.update(job.kind.request_stop)
+    if not ended.wait(seconds):
+        stopped = spot.exceeded(job, outcome)
     elif job.ended_by is JobStopped:
         stopped = JobStopped()
     if stopped is not None:

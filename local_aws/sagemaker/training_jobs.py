@@ -1,7 +1,11 @@
 """Training jobs: an algorithm's image, its input and where its model goes."""
 
+import re
+from pathlib import PurePosixPath
+
+from local_aws.containers import contract
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs import training
+from local_aws.jobs import spot, training
 from local_aws.jobs.kinds import UNFINISHED
 from local_aws.sagemaker import preconditions
 from local_aws.sagemaker.families import Family, declare
@@ -19,7 +23,6 @@ TRAINING_JOBS = declare(
         ),
         already_exists_code="ResourceInUse",
         refused={
-            "CheckpointConfig": "checkpoints in S3",
             # With S3OutputPath alone, as the SDK's Estimator sends it, it is taken: it
             # is for programs that call the Debugger's library, which no image here has.
             "DebugHookConfig.CollectionConfigurations": "SageMaker Debugger",
@@ -81,6 +84,7 @@ def check(request: dict, context: Context) -> None:
     preconditions.check_role(request["RoleArn"], context)
     _check_channels(request, context)
     preconditions.split_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
+    _check_checkpoints(request)
 
 
 @operation("StopTrainingJob")
@@ -176,6 +180,38 @@ def _check_limits(request: dict) -> None:
         raise validation_exception(
             "Invalid MaxWaitTimeInSeconds. It is only supported when "
             "EnableManagedSpotTraining is set to true"
+        )
+
+
+def _check_checkpoints(request: dict) -> None:
+    """Raise for checkpoints that can't be, and for a seed that is none."""
+    if "CheckpointConfig" in request:
+        config = request["CheckpointConfig"]
+        preconditions.check_present(config, "CheckpointConfig", "S3Uri")
+        preconditions.split_s3_uri(config["S3Uri"])
+        _check_local_path(PurePosixPath(config.get("LocalPath", contract.CHECKPOINTS)))
+    seed = request.get("Environment", {}).get(spot.SWITCH, "0")
+    if not re.fullmatch("[0-9]{1,9}", seed):
+        raise validation_exception(
+            f"{spot.SWITCH} in Environment is a seed of this local stand-in: a whole "
+            f"number, not {seed!r}."
+        )
+
+
+def _check_local_path(path: PurePosixPath) -> None:
+    reserved = any(
+        path.is_relative_to(f"/opt/ml/{name}") for name in ("input", "model", "output")
+    )
+    if (
+        reserved
+        or ".." in path.parts
+        or not path.is_absolute()
+        or PurePosixPath("/opt/ml").is_relative_to(path)
+    ):
+        raise validation_exception(
+            f"LocalPath {path} in CheckpointConfig can't hold checkpoints. Use an "
+            "absolute path that SageMaker does not use itself, as "
+            f"{contract.CHECKPOINTS}."
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from local_aws.containers import contract
 from local_aws.containers.xgboost import (
     channels,
+    checkpoints,
     content_types,
     data,
     evaluation,
@@ -94,7 +95,8 @@ def train(root: Path) -> None:
     _refuse_what_is_not_built(values, inputs["train"], form, root)
     matrices = _load(folders, form, values.get("csv_weights", 0), root / "tmp")
     logger.info("Single node training.")
-    booster = _fit(values, matrices, root / "model")
+    saved = contract.checkpoint_folder(root)
+    booster = _fit(values, matrices, root / "model", saved)
     (root / "model").mkdir(parents=True, exist_ok=True)
     booster.save_model(root / "model" / MODEL_NAME)
 
@@ -164,8 +166,13 @@ def _fit(
     values: dict[str, Any],
     matrices: dict[str, "DMatrix"],
     model_folder: Path,
+    checkpoint_folder: Path | None,
 ) -> "Booster":
-    """Train on the checked hyperparameters; one log line per round."""
+    """Train on the checked hyperparameters; one log line per round.
+
+    It goes on from the last checkpoint, if there is one, with the random numbers of
+    the first round: a sample of rows or columns is not what it would have been.
+    """
     parameters = dict(values)
     rounds = parameters.pop("num_round")
     save_always = parameters.pop("save_model_on_termination", "false") == "true"
@@ -189,7 +196,10 @@ def _fit(
     if "validation" in matrices:
         logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
 
-    callbacks = [xgboost.callback.EvaluationMonitor(logger=_print_line)]
+    checkpoint, done = checkpoints.find(checkpoint_folder)
+    callbacks = [PrintRounds(done)]
+    if checkpoint_folder is not None:
+        callbacks.append(checkpoints.SaveCheckpoints(checkpoint_folder, done))
     setting = f"save_model_on_termination={'true' if save_always else 'false'}"
     logger.info(f"CALLBACK_SETUP_DEBUG: {setting}, is_master=True")
     if save_always:
@@ -198,7 +208,8 @@ def _fit(
     else:
         # The bracket has no other half in the image either.
         logger.info(f"CALLBACK_SKIPPING {setting}, is_master=True)")
-    if stop_after and watched and "validation" in matrices:
+    is_watched = watched and "validation" in matrices
+    if stop_after and is_watched and done < rounds:
         callbacks.append(
             xgboost.callback.EarlyStopping(
                 rounds=stop_after,
@@ -215,7 +226,8 @@ def _fit(
             return xgboost.train(
                 parameters,
                 train,
-                num_boost_round=rounds,
+                num_boost_round=rounds - done,
+                xgb_model=checkpoint,
                 evals=[(matrix, name) for name, matrix in matrices.items()],
                 custom_metric=evaluation.own_metrics(own_names) if own_names else None,
                 callbacks=callbacks,
@@ -241,6 +253,17 @@ def _threads() -> int | None:
 
 def _print_line(line: str) -> None:
     print(line.strip(), flush=True)
+
+
+class PrintRounds(xgboost.callback.EvaluationMonitor):
+    """A line with each round's metrics; `first` is the number of the first round."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(logger=_print_line)
+        self._first = first
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        return super().after_iteration(model, self._first + epoch, evals_log)
 
 
 class SaveEveryRound(xgboost.callback.TrainingCallback):
