@@ -4,12 +4,18 @@ Lesson 08 takes each of these steps by itself; 09 and 10 call `upload_bank_marke
 data/bank_marketing.md says what each column is, and which of them lessons drop.
 """
 
+import io
+
 import pandas as pd
 
-from utils.bank_marketing_file import the_file
+from utils.bank_marketing_file import SAMPLE, SYNTHETIC, WHOLE, NoData, read_file
 from utils.connect import Course
 from utils.data import upload_tables
+from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
 
+# With these words begins what is printed where the data is not the real one.
+MADE_UP = "SYNTHETIC DATA"
+SAMPLE_SIZE = 4119
 BANK_TARGET = "y"
 NOT_CONTACTED = 999  # the `pdays` of who was never called in an earlier campaign
 # What the course's models see, beside `contacted_before`: no `duration`, which is known
@@ -51,14 +57,28 @@ BANK_CATEGORIES = {
 }
 
 
-def load_bank_marketing() -> pd.DataFrame:
+def load_bank_marketing(sample: bool = False) -> pd.DataFrame:
     """Read the 41,188 phone calls, in the order of the file, which is that of dates.
 
-    Prints one line that says where they come from; `calls.attrs["source"]` is "UCI".
+    sample: UCI's own sample of 4,119 of them. Prints where they come from;
+    `calls.attrs["source"]` is "UCI", or "synthetic" where the data set can't be had, or
+    is not wanted (COURSE_DATA_MIRROR=synthetic).
     """
-    calls = pd.read_csv(the_file(), sep=";")
-    calls.attrs["source"] = "UCI"
-    print(f"{len(calls):,} phone calls, from UCI's data set Bank Marketing.")
+    try:
+        content = read_file(SAMPLE if sample else WHOLE)
+    except NoData as problem:
+        calls = make_synthetic_bank_marketing()
+        if sample:
+            calls = calls.sample(SAMPLE_SIZE, random_state=0, ignore_index=True)
+        calls.attrs["source"] = SYNTHETIC
+        print(f"{MADE_UP}: these {len(calls):,} phone calls are made up.")
+        print("Every number that you compute from them differs from the text and from")
+        print("the stored outputs, which are about the real data.")
+        print(problem)
+    else:
+        calls = pd.read_csv(io.BytesIO(content), sep=";")
+        calls.attrs["source"] = "UCI"
+        print(f"{len(calls):,} phone calls, from UCI's data set Bank Marketing.")
     return calls
 
 
