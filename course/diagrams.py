@@ -338,6 +338,47 @@ def two_variants() -> Canvas:
     return canvas
 
 
+def ab_test_design() -> Canvas:
+    """Draw an A/B test from the customer who arrives to the rule that decides."""
+    canvas = Canvas(396, NARROW)
+    thick = 14
+    customers = canvas.box(Box(58, 96, 92, 50), "customers,\neach once", size=SMALL)
+    canvas.frame(Box(228, 96, 216, 164), "the endpoint")
+    split = canvas.box(Box(162, 96, 58, 58), "picks\none at\nrandom", size=SMALL)
+    old = canvas.rented(Box(286, 66, 84, 44), "A\nweight 50", size=SMALL)
+    new = canvas.rented(Box(286, 132, 84, 44), "B\nweight 50", size=SMALL)
+    canvas.flow(customers.right(), split.left(), width=thick, ink=GREY)
+    canvas.flow(split.right(-10), old.left(), width=thick / 2, ink=BLUE)
+    canvas.flow(split.right(10), new.left(), width=thick / 2, ink=GREEN)
+    wide = 148
+    log = canvas.box(
+        Box(254, 216, wide, 44), "log: customer, variant,\ncalled or not", size=SMALL
+    )
+    outcome = canvas.box(
+        Box(86, 216, wide - 8, 44), "outcomes, days later:\na sale or not", size=SMALL
+    )
+    compared = canvas.box(
+        Box(175, 296, 250, 44),
+        "profit per customer of each group,\nB minus A with its interval",
+        fill=PALE_BLUE,
+        size=SMALL,
+    )
+    rule = canvas.box(
+        Box(175, 364, 250, 32),
+        "the rule from the plan: one look",
+        size=SMALL,
+        bold=True,
+    )
+    canvas.arrow((254, 178), log.top())
+    canvas.arrow(customers.bottom(), (58, 194))
+    canvas.text((66, 158), "are called,\nor not")
+    canvas.arrow(log.bottom(), (254, 274))
+    canvas.arrow(outcome.bottom(), (86, 274))
+    canvas.text((170, 256), "joined by customer", at="center", background="white")
+    canvas.arrow(compared.bottom(), rule.top())
+    return canvas
+
+
 def blue_green() -> Canvas:
     """Draw the two fleets of an update over time; a line marks what is billed."""
     canvas = Canvas(262)
@@ -463,6 +504,15 @@ DIAGRAMS = {
         two_variants,
         "An endpoint sends 90 % of the requests to the variant LinearLearner, whose "
         "weight is 90, and 10 % to the variant XGBoost, whose weight is 10",
+    ),
+    "road_10": _road("10", "an A/B test decides between two", SERVED, ("model",)),
+    "ab_test_design": Diagram(
+        ab_test_design,
+        "The test's design: customers arrive once each, the endpoint picks the variant "
+        "A or B at random, each with weight 50; the log says which variant answered "
+        "and who is called, the outcomes come days later and are joined by customer; "
+        "then the profit per customer of both groups is compared, and the rule from "
+        "the plan decides, in one look",
     ),
     "blue_green": Diagram(
         blue_green,

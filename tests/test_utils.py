@@ -703,6 +703,7 @@ def drawn(figure: Figure) -> np.ndarray:
     return matplotlib.image.imread(file)
 
 
+TESTS = pd.DataFrame({"difference": [-1, -0.5], "low": [-1.5, -1], "high": [-0.4, 0]})
 FIGURES = {
     "predicted": lambda: plots.predicted_against_actual([5, 20, 50], [6, 18, 44], 3.8),
     "rounds": lambda: plots.error_by_round([8, 4, 2, 1], [9, 6, 5.5, 5], 3),
@@ -714,6 +715,16 @@ FIGURES = {
     ),
     "shares": lambda: plots.shares_over_calls(
         {"75/25": [*"aaab" * 5], "updated": [*"b" * 25]}, per=10
+    ),
+    "customers": lambda: plots.interval_by_customers(
+        {"half": pd.Series([2, 1, 0.5], [100, 400, 1600])}, {"half": 900}, matters=0.5
+    ),
+    "reassigned": lambda: plots.reassignments(
+        {"half": TESTS, "10 %": 1.5 * TESTS}, difference=-0.8
+    ),
+    "intervals": lambda: plots.intervals({"live": (-1, -1.6, -0.2)}, matters=0.5),
+    "variants": lambda: plots.latency_of_variants(
+        {"A": [1, 2, 9], "B": [2, 3, 4]}, {"A": 1, "B": 2}
     ),
     "replies": lambda: plots.reply_times(
         pd.DataFrame(

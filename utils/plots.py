@@ -338,6 +338,176 @@ def reply_times(times: pd.DataFrame) -> DescribedFigure:
     return figure
 
 
+def interval_by_customers(
+    half_widths: Mapping[str, pd.Series], needed: Mapping[str, int], matters: float
+) -> DescribedFigure:
+    """Draw how far a 95 % interval goes to either side, over the number of customers.
+
+    half_widths: for each design, by its name, the half-width in USD, indexed by the
+    number of customers. needed: for each the number that finds a difference that
+    matters (in USD, a dashed line) in 80 % of the tests.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 3.8))
+        axes.axhline(matters, color=GREY, linestyle="--", linewidth=1.2)
+        for (name, widths), colour, line in zip(
+            half_widths.items(), MODELS, ("-", "-."), strict=False
+        ):
+            count = needed[name]
+            height = np.interp(count, widths.index, widths)
+            axes.plot(widths.index, widths, line, color=colour, label=name)
+            axes.plot(count, height, "o", color=colour)
+            axes.annotate(
+                f"{count:,}",
+                (count, height),
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+                color=colour,
+            )
+        right = widths.index[-1]
+        axes.text(right, matters, "matters", ha="right", va="bottom", color=GREY)
+        axes.set(
+            xlim=(0, right),
+            ylim=(0, 3 * matters),
+            xlabel="Number of customers, both groups together",
+            ylabel="95 % interval:\nso far to either side (USD)",
+        )
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.legend()
+        plt.close(figure)
+    counts = [f"{needed[name]:,} customers for {name}" for name in half_widths]
+    figure.alt = (
+        "Line plot of the half-width of the 95 % interval over the number of "
+        f"customers; a difference of {matters:.2f} USD, a dashed line, is found in "
+        f"80 % of the tests with {_listed(counts)}"
+    )
+    return figure
+
+
+def reassignments(
+    tests: Mapping[str, pd.DataFrame], difference: float
+) -> DescribedFigure:
+    """Draw what tests of each design find, a panel each: those that decide, the others.
+
+    tests: for each design, by its name, a row for each test, with the columns
+    "difference", "low" and "high". difference: that of all customers, a dashed line.
+    All in USD.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = subplots(
+            len(tests), figsize=(5.6, 2.7 * len(tests)), sharex=True, sharey=True
+        )
+        ends = [table["difference"].agg(["min", "max"]) for table in tests.values()]
+        bins = np.linspace(min(map(min, ends)), max(map(max, ends)), 41)
+        found = []
+        for axes, (name, table) in zip(panels, tests.items(), strict=True):
+            decides = (table["low"] > 0) | (table["high"] < 0)
+            parts = [
+                table.loc[decides, "difference"],
+                table.loc[~decides, "difference"],
+            ]
+            axes.hist(
+                parts,
+                bins=bins,
+                stacked=True,
+                color=(BLUE, "#C8C8C8"),
+                label=("0 is outside of the interval", "0 is inside: not decided"),
+            )
+            axes.axvline(0, color="black", linewidth=1.2)
+            axes.axvline(difference, color=ORANGE, linestyle="--", linewidth=1.6)
+            found.append(f"{decides.mean():.0%} at {name}")
+            axes.set(ylabel="Tests", title=f"{name}: {decides.mean():.0%} decide")
+        panels[-1].set_xlabel("Difference found, B minus A (USD per customer)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        panels[-1].legend(
+            handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=1
+        )
+        plt.close(figure)
+    figure.alt = (
+        f"Histograms of the difference that {len(table):,} tests find, a panel for "
+        f"each design, around that of all customers, {difference:.2f} USD, a dashed "
+        f"line; the interval excludes 0 in {_listed(found)}"
+    )
+    return figure
+
+
+def intervals(
+    found: Mapping[str, tuple[float, float, float]], matters: float
+) -> DescribedFigure:
+    """Draw differences with their intervals, one line each.
+
+    found: by name, the difference and the ends of its 95 % interval, in USD. matters:
+    the smallest difference that matters, a dotted line to either side of 0.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 0.6 * len(found) + 1.3))
+        axes.axvline(0, color="black", linewidth=1.2)
+        for side in (-matters, matters):
+            axes.axvline(side, color=GREY, linestyle=":", linewidth=1.4)
+        for place, (middle, low, high) in enumerate(found.values()):
+            axes.plot([low, high], [place, place], color=BLUE, linewidth=3)
+            axes.plot(middle, place, "o", color=ORANGE, markersize=8)
+        axes.set_yticks(range(len(found)), labels=list(found))
+        axes.set(ylim=(len(found) - 0.5, -0.5))
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("Difference, B minus A (USD per customer)")
+        plt.close(figure)
+    texts = [
+        f"{middle:.2f} ({low:.2f} to {high:.2f}) for {name}"
+        for name, (middle, low, high) in found.items()
+    ]
+    figure.alt = (
+        "Differences between B and A in USD per customer with their 95 % intervals: "
+        f"{_listed(texts)}; dotted lines mark {matters:.2f} USD to either side of 0"
+    )
+    return figure
+
+
+def latency_of_variants(
+    milliseconds: Mapping[str, Sequence[float]], model_average: Mapping[str, float]
+) -> DescribedFigure:
+    """Draw the median and the 99th percentile of each variant's latency.
+
+    milliseconds: for each variant the times of its requests, on the caller's clock.
+    model_average: for each the average that its model took, as CloudWatch has it.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 2.6))
+        for place, ((name, times), colour) in enumerate(
+            zip(milliseconds.items(), MODELS, strict=False)
+        ):
+            half, most = np.percentile(times, [50, 99])
+            axes.plot([half, most], [place, place], color=colour, linewidth=1.5)
+            marks = (
+                (half, "o", "p50, your clock"),
+                (most, "s", "p99, your clock"),
+                (model_average[name], "D", "average of the model, CloudWatch"),
+            )
+            for x, mark, text in marks:
+                axes.plot(
+                    x,
+                    place,
+                    mark,
+                    color=colour if mark != "D" else ORANGE,
+                    markersize=8,
+                    linestyle="none",
+                    label=text if place == 0 else None,
+                )
+        axes.set_yticks(range(len(milliseconds)), labels=list(milliseconds))
+        axes.set(ylim=(len(milliseconds) - 0.5, -0.5), xlabel="Milliseconds")
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", visible=False)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.3), ncols=1)
+        plt.close(figure)
+    figure.alt = (
+        "Plot of the latency in milliseconds of the variants "
+        f"{_listed(milliseconds)}: the median and the 99th percentile on the caller's "
+        "clock, and the average time of the model as CloudWatch has it"
+    )
+    return figure
+
+
 def search_by_job(
     jobs: pd.DataFrame, objective: str, colour_by: str
 ) -> DescribedFigure:
