@@ -50,6 +50,7 @@ ON_AWS = {
     "pandas",
     "rich",
     "sagemaker",
+    "scipy",
     "utils",
 }
 
@@ -797,6 +798,10 @@ WHAT_FIGURES_SAY = {
     "calls": ["from 1 to 167", "from 167 to 1", "from 0.1 to 9.0 kB"],
     "errors": ["7.67 for old and 2.00 for new", "the cap at 50"],
     "shares": ["75/25 (a and b), updated (b)"],
+    "customers": ["0.50 USD", "900 customers for half"],
+    "reassigned": ["2 tests", "-0.80 USD", "50 % at half and 50 % at 10 %"],
+    "intervals": ["-1.00 (-1.60 to -0.20) for live", "0.50 USD"],
+    "variants": ["A and B", "99th percentile"],
     "replies": ["of old and new"],
 }
 

@@ -416,8 +416,9 @@ def reassignments(
             )
             axes.axvline(0, color="black", linewidth=1.2)
             axes.axvline(difference, color=ORANGE, linestyle="--", linewidth=1.6)
-            found.append(f"{decides.mean():.0%} at {name}")
-            axes.set(ylabel="Tests", title=f"{name}: {decides.mean():.0%} decide")
+            share = f"{100 * decides.mean():.0f} %"
+            found.append(f"{share} at {name}")
+            axes.set(ylabel="Tests", title=f"{name}: {share} of the tests decide")
         panels[-1].set_xlabel("Difference found, B minus A (USD per customer)")
         handles, labels = panels[0].get_legend_handles_labels()
         panels[-1].legend(
