@@ -427,6 +427,62 @@ def blue_green() -> Canvas:
     return canvas
 
 
+def four_cells() -> Canvas:
+    """Draw the same four cells three times, lit for precision, recall and the false
+    positives.
+    """
+    canvas = Canvas(398, NARROW)
+    numbers = {
+        ("buy", "called"): 60,
+        ("buy", "not called"): 50,
+        ("don't buy", "called"): 133,
+        ("don't buy", "not called"): 757,
+    }
+    across = {"called": 124, "not called": 206}
+    text = "The same 1,000 customers, three times: 110 buy if they are called"
+    canvas.text((NARROW / 2, 18), text, at="center")
+    rates = (
+        ("precision", "who buys,\nof those called", "called", GREEN, PALE_GREEN),
+        ("recall", "who is called,\nof those who buy", "buy", BLUE, PALE_BLUE),
+        (
+            "false-\npositive rate",
+            "who is called,\nof those who don't",
+            "don't buy",
+            ORANGE,
+            RENTED,
+        ),
+    )
+    for place, (name, words, group, ink, pale) in enumerate(rates):
+        top = 48 + 118 * place
+        cases = 0
+        for column, x in across.items():
+            canvas.text((x, top), column, at="center")
+        for row, y in (("buy", top + 26), ("don't buy", top + 66)):
+            canvas.text((76, y), row, at="right")
+            for column, x in across.items():
+                number, lit = numbers[row, column], group in (row, column)
+                cases += number if lit else 0
+                fill = pale if lit else UNLIT
+                counted = lit and (row, column) in (
+                    ("buy", "called"),
+                    (group, "called"),
+                )
+                canvas.box(
+                    Box(x, y, 78, 36),
+                    f"{number}",
+                    fill=fill,
+                    edge=ink if counted else GREY,
+                    size=NORMAL,
+                    bold=counted,
+                )
+        hits = numbers["don't buy" if group == "don't buy" else "buy", "called"]
+        share = f"{hits} of {cases}\n= {100 * hits / cases:.0f} %"
+        canvas.text((252, top + 6), name, size=NORMAL, bold=True, ink=ink)
+        canvas.text((252, top + 38), words)
+        canvas.text((252, top + 70), share, size=NORMAL)
+    return canvas
+
+
 def _legend(canvas: Canvas, point: tuple[float, float], text: str) -> None:
     x, y = point
     canvas.box(Box(x + 8, y, 16, 12), "", fill=RENTED, edge=ORANGE)
@@ -474,6 +530,7 @@ DIAGRAMS = {
     "road_05": _road("05", "many training jobs; the best is tested", TESTED),
     "road_06": _road("06", "the same, with requests written by hand", TESTED),
     "road_07": _road("07", "two models behind one endpoint", SERVED, ("model",)),
+    "road_09": _road("09", "three training jobs, told what matters", TESTED),
     "channels": Diagram(
         channels,
         "A table becomes train.csv, is uploaded to S3, and arrives by the channel "
@@ -513,6 +570,12 @@ DIAGRAMS = {
         "and who is called, the outcomes come days later and are joined by customer; "
         "then the profit per customer of both groups is compared, and the rule from "
         "the plan decides, in one look",
+    ),
+    "four_cells": Diagram(
+        four_cells,
+        "The same four cells three times, of 1,000 customers of whom 110 buy if they "
+        "are called: precision is 60 of the 193 called, 31 %; recall is 60 of the 110 "
+        "who buy, 55 %; the false-positive rate is 133 of the 890 who don't buy, 15 %",
     ),
     "blue_green": Diagram(
         blue_green,

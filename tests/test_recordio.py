@@ -90,3 +90,12 @@ def test_csv_is_no_recordio():
 def test_tables_that_do_not_fit_are_refused(features, labels):
     with pytest.raises(ValueError, match=r"labels|shape"):
         _written(features, labels)
+
+
+def test_formats_are_compared_by_what_they_write():
+    zeros, decimals = np.zeros((10, 31)), np.full((10, 31), 1 / 3)
+    sizes = recordio.compare_with_csv({"zeros": zeros, "thirds": decimals})["megabytes"]
+    assert sizes["zeros, csv"] == pytest.approx(10 * 31 * len("0.0,") / 1e6)
+    assert sizes["zeros, RecordIO"] == sizes["thirds, RecordIO"]
+    assert sizes["zeros, RecordIO"] * 1e6 == len(_written(zeros).read())
+    assert sizes["thirds, csv"] > sizes["thirds, RecordIO"]

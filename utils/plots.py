@@ -509,6 +509,199 @@ def latency_of_variants(
     return figure
 
 
+def rates_by_threshold(
+    table: pd.DataFrame, marks: Mapping[str, float], limit: float | None = None
+) -> DescribedFigure:
+    """Draw precision, recall and false-positive rate over the threshold.
+
+    table: as `utils.rates.rates_by_threshold` gives it. marks: thresholds to mark, by
+    the text beside them. limit: a false-positive rate that is drawn as a line.
+    """
+    lines = {"precision": GREEN, "recall": BLUE, "false-positive rate": ORANGE}
+    styles = ("-.", "-", "--")
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 4.4))
+        for (name, colour), style in zip(lines.items(), styles, strict=True):
+            axes.plot(table.index, 100 * table[name], style, color=colour, label=name)
+        if limit is not None:
+            axes.axhline(100 * limit, color=GREY, linewidth=1)
+            axes.text(
+                1, 100 * limit + 1, f"{100 * limit:.0f} %", ha="right", color=GREY
+            )
+        for place, (text, threshold) in enumerate(marks.items()):
+            axes.axvline(threshold, color=GREY, linestyle=":", linewidth=1.4)
+            height = 103 + 7 * (place % 3)
+            axes.text(threshold, height, text, color=GREY, ha="center")
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 101),
+            xlabel="Threshold: who has at least this score is called",
+            ylabel="Rate (%)",
+        )
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
+        plt.close(figure)
+    places = [f"{threshold:.2f} ({text})" for text, threshold in marks.items()]
+    figure.alt = (
+        "Line plot of precision, recall and false-positive rate over the threshold: "
+        "recall and false-positive rate fall from 100 % to 0 as it rises, the "
+        f"precision rises; marked are the thresholds {_listed(places)}"
+    )
+    return figure
+
+
+def roc_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    points: Mapping[str, tuple[float, float]],
+    limit: float | None = None,
+) -> DescribedFigure:
+    """Draw ROC curves, and some decisions as points.
+
+    curves, points: false-positive rate and recall, by the name of the model or of the
+    decision. limit: a false-positive rate that is drawn as a line.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 5.6))
+        axes.plot([0, 100], [0, 100], ":", color=GREY, linewidth=1.2)
+        axes.text(60, 55, "calls at random", color=GREY, rotation=45, ha="center")
+        if limit is not None:
+            axes.axvline(100 * limit, color=GREY, linestyle="--", linewidth=1.2)
+            axes.text(100 * limit + 1, 2, f"{100 * limit:.0f} %", color=GREY)
+        for (name, (across, up)), colour, style in zip(
+            curves.items(), MODELS, ("-", "--", "-."), strict=False
+        ):
+            axes.plot(
+                100 * np.asarray(across),
+                100 * np.asarray(up),
+                style,
+                color=colour,
+                label=name,
+            )
+        for name, (across, up) in points.items():
+            axes.plot(100 * across, 100 * up, "D", color=ORANGE, markersize=7)
+            axes.annotate(
+                name,
+                (100 * across, 100 * up),
+                xytext=(9, -4),
+                textcoords="offset points",
+                va="top",
+            )
+        axes.set(
+            xlim=(-1, 101),
+            ylim=(-1, 101),
+            aspect="equal",
+            xlabel="False-positive rate (%): of those who don't buy, called",
+            ylabel="Recall (%): of those who buy, called",
+        )
+        axes.legend(loc="lower right")
+        plt.close(figure)
+    marked = [
+        f"{name} at a false-positive rate of {across:.0%} and a recall of {up:.0%}"
+        for name, (across, up) in points.items()
+    ]
+    figure.alt = (
+        f"ROC curves of {_listed(curves)}, recall over false-positive rate; marked "
+        f"are {_listed(marked)}"
+    )
+    return figure
+
+
+def rates_of_models(models: Mapping[str, pd.DataFrame]) -> DescribedFigure:
+    """Draw each model's precision, recall, false-positive rate and accuracy, a panel
+    each, with the 95 % intervals.
+
+    models: for each, by its name, what `utils.rates.rates` gives.
+    """
+    names = list(next(iter(models.values())).index)
+    with plt.rc_context(STYLE):
+        figure, panels = subplots(len(names), figsize=(5.6, 5.6), sharex=True)
+        for axes, rate in zip(panels, names, strict=True):
+            for place, (table, colour) in enumerate(
+                zip(models.values(), MODELS, strict=False)
+            ):
+                middle, low, high = 100 * table.loc[rate, ["rate", "low", "high"]]
+                axes.barh(place, middle, color=colour, alpha=0.8, height=0.7)
+                axes.plot([low, high], [place, place], color="black", linewidth=2.4)
+                axes.text(high + 1.5, place, f"{middle:.0f} %", va="center")
+            axes.set_yticks(range(len(models)), labels=list(models))
+            axes.set_title(rate, loc="left")
+            axes.invert_yaxis()
+            axes.grid(axis="y", visible=False)
+        panels[-1].set(xlim=(0, 105), xlabel="Test set (%), with the 95 % interval")
+        plt.close(figure)
+    texts = []
+    for rate in names:
+        values = [
+            f"{table.loc[rate, 'rate']:.0%} for {name}"
+            for name, table in models.items()
+        ]
+        texts.append(f"{rate} {_listed(values)}")
+    figure.alt = f"Bar charts of rates on the test set: {'; '.join(texts)}"
+    return figure
+
+
+def share_by_score(
+    actual: Sequence[int], scores: Mapping[str, Sequence[float]], groups: int = 10
+) -> DescribedFigure:
+    """Draw what share of the customers with a score buys, for each model.
+
+    actual: 1 for who buys. scores: of the same customers, by the model's name. The
+    customers are cut into groups of equal size by their score, a dot each.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 4.4))
+        axes.plot([0, 100], [0, 100], ":", color=GREY, label="score = share")
+        ends = []
+        for (name, score), colour, shape in zip(
+            scores.items(), MODELS, ("o-", "s--", "^-."), strict=False
+        ):
+            table = pd.DataFrame({"score": np.asarray(score), "buys": list(actual)})
+            cut = pd.qcut(table["score"].rank(method="first"), groups, labels=False)
+            means = 100 * table.groupby(cut).mean()
+            axes.plot(means["score"], means["buys"], shape, color=colour, label=name)
+            last = means.iloc[-1]
+            ends.append(
+                f"{name}, {last['score']:.0f} % and {last['buys']:.0f} % in the highest"
+            )
+        axes.set(
+            xlim=(0, 100),
+            ylim=(0, None),
+            xlabel="Mean score of a group of customers (%)",
+            ylabel="Share of the group that buys (%)",
+        )
+        axes.legend()
+        plt.close(figure)
+    figure.alt = (
+        f"Line plot of the share of {groups} groups of customers that buys over the "
+        f"mean score of the group: {_listed(ends)} group"
+    )
+    return figure
+
+
+def formats(table: pd.DataFrame) -> DescribedFigure:
+    """Draw the size of files in two formats, and how long it took to write them.
+
+    table: a row per file, by its name; the columns `format`, `megabytes` and `seconds`.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = subplots(2, figsize=(5.6, 4.2))
+        labels = {"megabytes": "Size (MB)", "seconds": "Time to write (s)"}
+        for axes, (column, label) in zip(panels, labels.items(), strict=True):
+            colours = [BLUE if name == "csv" else GREEN for name in table["format"]]
+            bars = axes.barh(list(table.index), table[column], color=colours)
+            axes.bar_label(bars, fmt="%.1f", padding=3)
+            axes.invert_yaxis()
+            axes.margins(x=0.12)
+            axes.grid(axis="y", visible=False)
+            axes.set_xlabel(label)
+        plt.close(figure)
+    sizes = [f"{row.megabytes:.1f} MB for {row.Index}" for row in table.itertuples()]
+    figure.alt = (
+        f"Bar charts of the size of four files, {_listed(sizes)}, and of the time that "
+        "it took to write them"
+    )
+    return figure
+
+
 def search_by_job(
     jobs: pd.DataFrame, objective: str, colour_by: str
 ) -> DescribedFigure:
