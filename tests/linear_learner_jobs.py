@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
-from xgboost_jobs import csv_text, environment
+import regex
+from xgboost_jobs import csv_text, environment, write_job
+
+from local_aws.containers.linear_learner import metrics, model, training
 
 COMMAND = [sys.executable, "-m", "local_aws.containers.linear_learner"]
 REGRESSOR = {"predictor_type": "regressor", "mini_batch_size": "50"}
@@ -22,6 +26,26 @@ def start(program, root, **more):
     )
 
 
+class Runner:
+    """Runs jobs in this process; made of the three fixtures of pytest."""
+
+    def __init__(self, tmp_path, monkeypatch, capsys):
+        self._folder, self._monkeypatch, self._capsys = tmp_path, monkeypatch, capsys
+
+    def __call__(self, given, job_files, name="job", **settings):
+        """Folder of the job, exit code, output and failure text."""
+        root = write_job(self._folder / name, given, job_files, **settings)
+        self._monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(root))
+        code = training.main()
+        failure = root / "output" / "failure"
+        return SimpleNamespace(
+            root=root,
+            code=code,
+            output=self._capsys.readouterr().out,
+            failure=failure.read_text() if failure.exists() else None,
+        )
+
+
 def linear_table(rows=400, columns=5, noise=1.0, seed=0):
     """Label first; correlated features of very different sizes."""
     generator = np.random.default_rng(seed)
@@ -34,6 +58,36 @@ def linear_table(rows=400, columns=5, noise=1.0, seed=0):
     return np.column_stack([labels, mixed * sizes + sizes])
 
 
+def classes_table(rows, shares, columns=5, seed=0):
+    """Label first; features that tell the classes apart, but not always.
+
+    shares: how frequent each class is, next to the others.
+    """
+    generator = np.random.default_rng(seed)
+    shares = np.array(shares) / sum(shares)
+    labels = generator.choice(len(shares), size=rows, p=shares)
+    centres = generator.normal(scale=0.8, size=(len(shares), columns))
+    features = centres[labels] + generator.normal(size=(rows, columns))
+    # With no more digits than csv_text writes.
+    return np.column_stack([labels.astype(float), features.round(3)])
+
+
 def files(**tables):
     """train=table, validation=table: the files of a job, as write_job has them."""
     return {f"{name}/{name}.csv": csv_text(table) for name, table in tables.items()}
+
+
+def fitted(done):
+    assert done.code == 0, done.output
+    return model.load(done.root / "model")
+
+
+def measured(output):
+    """What the platform finds in a log: metric name to all its values."""
+    found = {}
+    for line in output.splitlines():
+        for definition in metrics.metric_definitions():
+            match = regex.search(definition["Regex"], line)
+            if match:
+                found.setdefault(definition["Name"], []).append(float(match[1]))
+    return found

@@ -12,8 +12,15 @@ import boston
 import jsonschema
 import numpy as np
 import pytest
-import regex
-from linear_learner_jobs import REGRESSOR, files, linear_table, start
+from linear_learner_jobs import (
+    REGRESSOR,
+    Runner,
+    files,
+    fitted,
+    linear_table,
+    measured,
+    start,
+)
 from sklearn.linear_model import (
     HuberRegressor,
     Lasso,
@@ -24,6 +31,7 @@ from sklearn.linear_model import (
 from xgboost_jobs import channel, csv_text, write_job
 
 from local_aws.containers.linear_learner import (
+    candidates,
     epochs,
     hyperparameters,
     metrics,
@@ -41,26 +49,7 @@ TIME = r"\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d (INFO|WARNING|ERROR) \d+\] "
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run a job in this process: folder of the job, exit code, output, failure text."""
-
-    def run_job(given, job_files, name="job", **settings):
-        root = write_job(tmp_path / name, given, job_files, **settings)
-        monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(root))
-        code = training.main()
-        failure = root / "output" / "failure"
-        return SimpleNamespace(
-            root=root,
-            code=code,
-            output=capsys.readouterr().out,
-            failure=failure.read_text() if failure.exists() else None,
-        )
-
-    return run_job
-
-
-def fitted(done):
-    assert done.code == 0, done.output
-    return model.load(done.root / "model")
+    return Runner(tmp_path, monkeypatch, capsys)
 
 
 def predictions(done, table):
@@ -69,17 +58,6 @@ def predictions(done, table):
 
 def rmse(predicted, table):
     return np.sqrt(np.mean((predicted - table[:, 0]) ** 2))
-
-
-def measured(output):
-    """What the platform finds in a log: metric name to all its values."""
-    found = {}
-    for line in output.splitlines():
-        for definition in metrics.metric_definitions():
-            match = regex.search(definition["Regex"], line)
-            if match:
-                found.setdefault(definition["Name"], []).append(float(match[1]))
-    return found
 
 
 def epochs_of(output):
@@ -296,6 +274,7 @@ def scaled(table):
 
 def trained_learner(table, epochs=40, use_bias=True, **changes):
     settings = {
+        "optimizer": "sgd",
         "learning_rate": 0.03,
         "l1": 0.0,
         "wd": 0.0,
@@ -303,7 +282,7 @@ def trained_learner(table, epochs=40, use_bias=True, **changes):
         "lr_scheduler_factor": 0.99,
         "lr_scheduler_minimum_lr": 1e-5,
     }
-    candidate = solver.Candidate(**{**settings, **changes})
+    candidate = candidates.Candidate(**{**settings, **changes})
     loss = regressor.Loss("mse_objective", "squared_error")
     learner = solver.Learner(candidate, loss, use_bias, scaled(table))
     for epoch in range(epochs):
@@ -398,7 +377,7 @@ def test_a_feature_that_never_changes_does_no_harm(run):
 
 
 def chosen(**given):
-    return solver.candidates(hyperparameters.validate({**REGRESSOR, **given}))
+    return candidates.of_regressors(hyperparameters.validate({**REGRESSOR, **given}))
 
 
 def test_auto_trains_eight_models_and_num_models_that_many():
@@ -495,12 +474,12 @@ def test_a_greater_tolerance_stops_earlier(run):
 
 
 def test_without_improvement_the_better_model_is_kept_all_the_same():
-    first = epochs.Best("first", None, 1.0)
-    better = first.or_better(epochs.Best("little", None, 0.9999), 0.001)
+    first = epochs.Best("first", None, -1.0)
+    better = first.or_better(epochs.Best("little", None, -0.9999), 0.001)
     assert (better.candidate, better.epochs_since) == ("little", 1)
-    worse = better.or_better(epochs.Best("w", None, 2.0), 0.001)
+    worse = better.or_better(epochs.Best("w", None, -2.0), 0.001)
     assert (worse.candidate, worse.epochs_since) == ("little", 2)
-    good = worse.or_better(epochs.Best("good", None, 0.5), 0.001)
+    good = worse.or_better(epochs.Best("good", None, -0.5), 0.001)
     assert (good.candidate, good.epochs_since) == ("good", 0)
 
 
@@ -685,11 +664,6 @@ def test_the_quick_check_and_the_schema_agree():
     ("change", "sentence"),
     [
         (
-            {"predictor_type": "binary_classifier"},
-            "This local Linear Learner container does not support predictor_type "
-            "binary_classifier: it trains a regressor only.",
-        ),
-        (
             {"loss": "quantile_loss"},
             "This local Linear Learner container does not support loss quantile_loss; "
             "absolute_loss is the loss of quantile 0.5.",
@@ -698,7 +672,7 @@ def test_the_quick_check_and_the_schema_agree():
             {"loss": "logistic"},
             "The loss logistic is not one of predictor_type regressor: it has auto, "
             "squared_loss, absolute_loss, eps_insensitive_squared_loss, "
-            "eps_insensitive_absolute_loss, huber_loss and quantile_loss.",
+            "eps_insensitive_absolute_loss, quantile_loss, huber_loss.",
         ),
         (
             {"mini_batch_size": "401"},
@@ -760,8 +734,8 @@ ROW = "1.5,2,3\n"
         ),
         (
             channel("text/csv;label_size=0"),
-            "Channel 'train' has ContentType text/csv;label_size=0: a regressor is "
-            "trained on csv with one label, which is the first column (label_size=1).",
+            "Channel 'train' has ContentType text/csv;label_size=0: training needs "
+            "csv with one label, which is the first column (label_size=1).",
         ),
         (
             channel(mode="Pipe"),

@@ -57,8 +57,8 @@ def _content_type(name: str, channel: dict[str, Any]) -> str:
         )
     if parameters.get("label_size", "1") != "1":
         raise CustomerError(
-            f"Channel '{name}' has ContentType {given}: a regressor is trained on csv "
-            "with one label, which is the first column (label_size=1)."
+            f"Channel '{name}' has ContentType {given}: training needs csv with one "
+            "label, which is the first column (label_size=1)."
         )
     if channel.get("TrainingInputMode") == "Pipe":
         raise CustomerError(

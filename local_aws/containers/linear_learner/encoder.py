@@ -10,39 +10,55 @@ import numpy as np
 
 from local_aws.containers import media_types
 
-ACCEPTED = ("application/json", "application/jsonlines", "text/csv")
+JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+
+# Nobody has published what a classifier's csv looks like.
+ACCEPTED = {
+    "binary_classifier": (JSON, JSON_LINES),
+    "multiclass_classifier": (JSON, JSON_LINES),
+    "regressor": (JSON, JSON_LINES, CSV),
+}
+
+# What a transform job gets, a line for each record, if it does not say otherwise.
+_OF_TRANSFORM_JOBS = {"regressor": CSV}
 
 
 class NotAcceptable(Exception):
     """The Accept header asks for a type that the image does not respond with."""
 
 
-def accept_type(header: str | None, batch: bool) -> str:
+def accept_type(header: str | None, batch: bool, predictor_type: str) -> str:
     """The media type to respond with. NotAcceptable for one that is not in ACCEPTED.
 
-    header: Accept, or None. batch: whether this is a transform job, which gets a line
-    for each record if it does not say otherwise.
+    header: Accept, or None. batch: whether this is a transform job.
     """
     name, _ = media_types.parse(header or "")
     if name in ("", "*/*"):
-        return "text/csv" if batch else "application/json"
-    if name not in ACCEPTED:
+        default = _OF_TRANSFORM_JOBS.get(predictor_type, JSON_LINES)
+        return default if batch else JSON
+    accepted = ACCEPTED[predictor_type]
+    if name not in accepted:
         raise NotAcceptable(
             f"Accept type {header} is not supported. "
-            f"Please use one of: {', '.join(ACCEPTED)}"
+            f"Please use one of: {', '.join(accepted)}"
         )
     return name
 
 
-def encode(scores: np.ndarray, accept: str) -> str:
-    """The response of a regressor. scores: (rows, 1).
+def encode(scores: np.ndarray, labels: np.ndarray | None, accept: str) -> str:
+    """The response. scores: (rows, outputs). labels: (rows,), or None of a regressor.
 
     Numbers are written with as many digits as a 64 bit number needs, although they
     have 32 bits: so the image writes them.
     """
-    values = scores[:, 0].tolist()
-    if accept == "application/json":
-        return json.dumps({"predictions": [{"score": value} for value in values]})
-    if accept == "application/jsonlines":
-        return "".join(json.dumps({"score": value}) + "\n" for value in values)
-    return "".join(f"{value!r}\n" for value in values)
+    several = scores.shape[1] > 1
+    values = scores.tolist() if several else scores[:, 0].tolist()
+    if accept == CSV:
+        return "".join(f"{value!r}\n" for value in values)
+    rows = [{"score": value} for value in values]
+    if labels is not None:
+        for row, label in zip(rows, labels.tolist(), strict=True):
+            row["predicted_label"] = label
+    if accept == JSON:
+        return json.dumps({"predictions": rows})
+    return "".join(json.dumps(row) + "\n" for row in rows)

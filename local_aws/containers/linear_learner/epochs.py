@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from local_aws.containers.linear_learner.candidates import Candidate
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import CustomerError
 from local_aws.containers.linear_learner.hyperparameters import Values
-from local_aws.containers.linear_learner.regressor import Loss
+from local_aws.containers.linear_learner.model import Solutions
+from local_aws.containers.linear_learner.predictor_types import PredictorType
 from local_aws.containers.linear_learner.report import Report
-from local_aws.containers.linear_learner.scaling import Scaling
-from local_aws.containers.linear_learner.solver import Candidate, Learner
 
 # The greatest loss: the model's scores have 32 bits.
 _OVERFLOW = float(np.finfo(np.float32).max)
@@ -21,60 +21,48 @@ _OVERFLOW = float(np.finfo(np.float32).max)
 class Best:
     """The best model so far, and how many epochs have brought nothing better.
 
-    solution: coefficients and intercept for scaled records.
+    solution: that model alone. rank: the higher the better.
     """
 
     candidate: Candidate
-    solution: tuple[np.ndarray, float]
-    loss: float
+    solution: Solutions
+    rank: float
     epochs_since: int = 0
 
     def or_better(self, new: "Best", tolerance: float) -> "Best":
         """The better of the two, with the count that early stopping goes by.
 
-        An improvement of less than `tolerance`, relative to the best loss, does not
-        count, but the model is kept.
+        An improvement of less than `tolerance`, relative to the best, does not count,
+        but the model is kept.
         """
-        if new.loss < self.loss * (1 - tolerance):
+        if new.rank > self.rank + tolerance * abs(self.rank):
             return new
-        kept = new if new.loss < self.loss else self
+        kept = new if new.rank > self.rank else self
         return replace(kept, epochs_since=self.epochs_since + 1)
 
 
 def train(
     values: Values,
-    loss: Loss,
-    scaled: dict[str, Records],
-    scales: Scaling,
-    learners: dict[int, Learner],
+    kind: PredictorType,
+    records: dict[str, Records],
     report: Report,
 ) -> tuple[Best, list[float]]:
-    """The model that is best on the validation data, or on the training data if there
-    is no other, and how many milliseconds each epoch took.
-
-    Losses on training data are in units of the scaled label and on validation data in
-    the label's own, as in AWS's log.
+    """The model that is best by the criterion on the validation data, or by the loss on
+    the training data if there is no other, and how many milliseconds each epoch took.
     """
-    watched = "validation" if "validation" in scaled else "train"
-    rows = len(scaled["train"].labels)
+    models = kind.models(records["train"])
+    rows = len(records["train"].labels)
     batches = -(-rows // values["mini_batch_size"])
     best: Best | None = None
     times = []
     for epoch in range(values["epochs"]):
         begun = time.time()
-        for learner in learners.values():
-            if not learner.diverged:
-                learner.train_epoch(epoch * batches)
+        models.train_epoch()
         seconds = time.time() - begun
-        losses, solutions = _losses_of_all(loss, scaled["train"], learners)
-        report.epoch_losses("train", loss.objective, epoch, losses)
-        if watched != "train":
-            unit = scales.label_deviation
-            losses = _losses(loss, scaled[watched], unit, solutions)
-            report.epoch_losses(watched, loss.objective, epoch, losses)
-        number = min(losses, key=losses.__getitem__)
-        report.early_stopping(loss.objective, epoch, losses[number])
-        new = Best(learners[number].candidate, solutions[number], losses[number])
+        solutions, ranks = _judge(kind, models.solutions(), records, epoch, report)
+        at = int(np.argmax(ranks))
+        number = solutions.numbers[at]
+        new = Best(models.candidates[number], solutions.only([number]), ranks[at])
         best = best.or_better(new, values["early_stopping_tolerance"]) if best else new
         _report_progress(best, epoch, report)
         times.append(1000 * (time.time() - begun))
@@ -100,6 +88,53 @@ def train(
     return best, times
 
 
+def _judge(
+    kind: PredictorType,
+    solutions: Solutions,
+    records: dict[str, Records],
+    epoch: int,
+    report: Report,
+) -> tuple[Solutions, np.ndarray]:
+    """The models that have not diverged, and how good each is; reports their losses.
+
+    CustomerError if there is none.
+    """
+    losses = kind.losses("train", solutions, records["train"])
+    fine = [
+        number
+        for number, loss in zip(solutions.numbers, losses, strict=True)
+        if loss < _OVERFLOW
+    ]
+    if not fine:
+        raise CustomerError(
+            "Training diverged: the numbers overflowed in every model. Use a "
+            "smaller learning_rate or normalize_data true."
+        )
+    losses = losses[np.isin(solutions.numbers, fine)]
+    solutions = solutions.only(fine)
+    report.epoch_losses(
+        "train", kind.objective, epoch, dict(zip(fine, losses.tolist(), strict=True))
+    )
+    if "validation" not in records:
+        report.early_stopping(kind.objective, epoch, float(losses.min()))
+        return solutions, -losses
+    validation = records["validation"]
+    losses = kind.losses("validation", solutions, validation)
+    report.epoch_losses(
+        "validation",
+        kind.objective,
+        epoch,
+        dict(zip(fine, losses.tolist(), strict=True)),
+    )
+    ranks = kind.ranks(solutions, validation, losses)
+    # What is a loss is written as one.
+    is_loss = kind.criterion == kind.objective
+    report.early_stopping(
+        kind.criterion, epoch, abs(max(ranks)) if is_loss else max(ranks)
+    )
+    return solutions, ranks
+
+
 def _report_progress(best: Best, epoch: int, report: Report) -> None:
     if best.epochs_since == 0:
         report.info(f"Epoch {epoch}: Loss improved. Updating best model")
@@ -107,40 +142,3 @@ def _report_progress(best: Best, epoch: int, report: Report) -> None:
     # The first such epoch is number 0 in AWS's log.
     since = best.epochs_since - 1
     report.info(f"Epoch {epoch}: Loss has not improved for {since} epochs.")
-
-
-def _losses_of_all(
-    loss: Loss, train: Records, learners: dict[int, Learner]
-) -> tuple[dict[int, float], dict[int, tuple[np.ndarray, float]]]:
-    """Losses on the training data and solutions of the models that have not diverged,
-    by their numbers. CustomerError if there is none.
-    """
-    alive = {n: one.solution() for n, one in learners.items() if not one.diverged}
-    losses = _losses(loss, train, 1.0, alive)
-    for number in [n for n, value in losses.items() if not value < _OVERFLOW]:
-        learners[number].diverged = True
-        del losses[number], alive[number]
-    if not alive:
-        raise CustomerError(
-            "Training diverged: the numbers overflowed in every model. Use a "
-            "smaller learning_rate or normalize_data true."
-        )
-    return losses, alive
-
-
-def _losses(
-    loss: Loss,
-    records: Records,
-    unit: float,
-    solutions: dict[int, tuple[np.ndarray, float]],
-) -> dict[int, float]:
-    """Each model's mean loss, by the model's number.
-
-    unit: in what the scaled residuals are to be expressed.
-    """
-    found = {}
-    for number, (coefficients, intercept) in solutions.items():
-        with np.errstate(over="ignore", invalid="ignore"):
-            residuals = records.features @ coefficients + intercept - records.labels
-            found[number] = loss.mean(unit * residuals, unit)
-    return found

@@ -20,7 +20,21 @@ Values = dict[str, Any]
 _POSITIVE_INTEGER = r"^([1-9][0-9]*)$"
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
-PREDICTOR_TYPES = ("binary_classifier", "multiclass_classifier", "regressor")
+# The losses of each predictor_type.
+LOSSES = {
+    "binary_classifier": ("auto", "logistic", "hinge_loss"),
+    "multiclass_classifier": ("auto", "softmax_loss"),
+    "regressor": (
+        "auto",
+        "squared_loss",
+        "absolute_loss",
+        "eps_insensitive_squared_loss",
+        "eps_insensitive_absolute_loss",
+        "quantile_loss",
+        "huber_loss",
+    ),
+}
+PREDICTOR_TYPES = tuple(LOSSES)
 
 
 @dataclass(frozen=True)
@@ -232,7 +246,7 @@ DEFAULTS = {
     name: text for name, (_, text) in HYPERPARAMETERS.items() if text is not None
 }
 
-# They belong to AWS's optimiser and start; this one has no use for them.
+# They belong to AWS's optimiser and start; a regressor has no use for them.
 WITHOUT_EFFECT = (
     "beta_1",
     "beta_2",
@@ -286,16 +300,42 @@ def validate(given: dict[str, str]) -> Values:
     if not known or not all(name in texts for name in REQUIRED):
         raise schema_check.refusal(schema(), given, formats())
     values = {name: HYPERPARAMETERS[name][0].read(text) for name, text in texts.items()}
-    if values["predictor_type"] != "regressor":
-        raise CustomerError(
-            "This local Linear Learner container does not support predictor_type "
-            f"{values['predictor_type']}: it trains a regressor only."
-        )
+    _check_together(values)
     return values
+
+
+def _check_together(values: Values) -> None:
+    """CustomerError for hyperparameters that do not fit together. The texts are ours:
+    nobody has published the image's.
+    """
+    kind, loss = values["predictor_type"], values["loss"]
+    if loss not in LOSSES[kind]:
+        raise CustomerError(
+            f"The loss {loss} is not one of predictor_type {kind}: it has "
+            f"{', '.join(LOSSES[kind])}."
+        )
+    if loss == "quantile_loss":
+        raise CustomerError(
+            "This local Linear Learner container does not support loss quantile_loss; "
+            "absolute_loss is the loss of quantile 0.5."
+        )
+    if kind == "multiclass_classifier" and values["num_classes"] < 3:
+        raise CustomerError(
+            f"A {kind} needs num_classes, and that it is 3 or more: it is "
+            f"{values['num_classes']}."
+        )
+    criterion = values["binary_classifier_model_selection_criteria"]
+    if criterion == "cross_entropy_loss" and loss == "hinge_loss":
+        raise CustomerError(
+            "The criterion cross_entropy_loss needs the probabilities that loss "
+            "logistic gives; loss_function is the loss that is trained with."
+        )
 
 
 def without_effect(given: dict[str, str]) -> list[str]:
     """Which of a request's hyperparameters are set and not heeded."""
+    if given["predictor_type"] != "regressor":
+        return []
     return [
         name
         for name in WITHOUT_EFFECT

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from local_aws.containers.linear_learner.errors import CustomerError
+from local_aws.containers.linear_learner import solver
+from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.hyperparameters import Values
+from local_aws.containers.linear_learner.model import LinearModel, Solutions
+from local_aws.containers.linear_learner.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,11 @@ class Loss:
     library_name: str
     margin: float = 0.0
 
-    def mean(self, residuals: np.ndarray, unit: float = 1.0) -> float:
-        """The mean loss. unit: one standard deviation of the label in the residuals'
-        own unit; 1 when they are normalised.
+    def of(self, residuals: np.ndarray, unit: float = 1.0) -> np.ndarray:
+        """The loss of each residual.
+
+        unit: one standard deviation of the label in the residuals' own unit; 1 when
+        they are normalised.
         """
         margin = self.margin * unit
         absolute = np.abs(residuals)
@@ -36,14 +41,15 @@ class Loss:
             losses = np.maximum(absolute - margin, 0.0)
             if self.library_name == "squared_epsilon_insensitive":
                 losses = losses**2
-        return float(np.mean(losses))
+        return losses
+
+    def mean(self, residuals: np.ndarray, unit: float = 1.0) -> float:
+        """The mean loss. unit: as `of` has it."""
+        return float(np.mean(self.of(residuals, unit)))
 
 
 def choose_loss(values: Values) -> Loss:
-    """The loss that the hyperparameters ask for.
-
-    CustomerError for one that a regressor does not have, or that is not built.
-    """
+    """The loss that the hyperparameters ask for."""
     name = values["loss"]
     insensitivity = values["loss_insensitivity"]
     losses = {
@@ -62,17 +68,57 @@ def choose_loss(values: Values) -> Loss:
         ),
         "huber_loss": Loss("huber_loss_objective", "huber", values["huber_delta"]),
     }
-    if name == "quantile_loss":
-        raise CustomerError(
-            "This local Linear Learner container does not support loss quantile_loss; "
-            "absolute_loss is the loss of quantile 0.5."
-        )
-    if name not in losses:
-        raise CustomerError(
-            f"The loss {name} is not one of predictor_type regressor: it has "
-            f"{', '.join(losses)} and quantile_loss."
-        )
     return losses[name]
+
+
+class Regressor:
+    """What training does for this predictor_type."""
+
+    def __init__(self, values: Values, train: Records, scales: Scaling) -> None:
+        """As predictor_types.PredictorType says."""
+        self._values = values
+        self._scales = scales
+        self._loss = choose_loss(values)
+        self.objective = self.criterion = self._loss.objective
+
+    def check_labels(self, channel: str, labels: np.ndarray) -> None:
+        """Any number is a label."""
+
+    def models(self, train: Records) -> solver.Learners:
+        """The models to be trained."""
+        return solver.Learners(self._values, self._loss, train, self._scales)
+
+    def losses(
+        self, channel: str, solutions: Solutions, records: Records
+    ) -> np.ndarray:
+        """Each model's mean loss: on training data in units of the scaled label and
+        on other data in the label's own, as in AWS's log.
+        """
+        deviation = self._scales.label_deviation
+        unit = 1.0 if channel == "train" else deviation
+
+        def of_rows(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            residuals = (scores[..., 0] - labels[:, None]) / deviation
+            return self._loss.of(unit * residuals, unit)
+
+        return solutions.mean(of_rows, records)
+
+    def ranks(
+        self, solutions: Solutions, validation: Records, losses: np.ndarray
+    ) -> np.ndarray:
+        """The lower the loss the better."""
+        return -losses
+
+    def finish(self, solution: Solutions, records: Records) -> LinearModel:
+        """The chosen model."""
+        return LinearModel("regressor", solution.weights[:, 0], solution.bias[0])
+
+    def final_metrics(
+        self, channel: str, fitted: LinearModel, records: Records
+    ) -> dict[str, float]:
+        """As `final_metrics` below."""
+        residuals = fitted.scores(records.features)[:, 0] - records.labels
+        return final_metrics(self._loss, residuals, self._scales.label_deviation)
 
 
 def final_metrics(loss: Loss, residuals: np.ndarray, unit: float) -> dict[str, float]:

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from local_aws.containers.linear_learner import log
+from local_aws.containers.linear_learner.scaling import Scaling
+
+# How the names of metrics end that are losses; all others are scores in the log.
+LOSSES = ("_objective", "mse", "absolute_loss", "rmse")
 
 
 class Report:
@@ -17,6 +21,16 @@ class Report:
     def info(self, text: str) -> None:
         """Any other line."""
         log.logger.info(text)
+
+    def scaling(self, scales: Scaling) -> None:
+        """By what features and labels are scaled."""
+        self.info(
+            "Scaling model computed with parameters:\n"
+            f"    {{'stdev_weight': {scales.deviations}, "
+            f"'mean_weight': {scales.means}, "
+            f"'stdev_label': {scales.label_deviation}, "
+            f"'mean_label': {scales.label_mean}}}"
+        )
 
     def epoch_losses(
         self, data: str, objective: str, epoch: int, losses: dict[int, float]
@@ -56,13 +70,14 @@ class Report:
             f"train throughput={rate} records/second"
         )
 
-    def final_scores(self, data: str, losses: dict[str, float]) -> None:
+    def final_scores(self, data: str, metrics: dict[str, float]) -> None:
         """The chosen model's metrics on one data set."""
-        for name, value in losses.items():
+        for name, value in metrics.items():
             self.info(f"#{data}_score ({self._host}) : {(name, value)}")
-        for name, value in losses.items():
+        for name, value in metrics.items():
+            kind = "loss" if name.endswith(LOSSES) else "score"
             self.info(
-                f"#quality_metric: host={self._host}, {data} {name} <loss>={value}"
+                f"#quality_metric: host={self._host}, {data} {name} <{kind}>={value}"
             )
 
     def metrics(

@@ -27,20 +27,31 @@ class Scaling:
             (records.features - self.means) / self.deviations,
         )
 
+    def with_ones(self, features: np.ndarray) -> np.ndarray:
+        """Scaled features, and behind them a column of ones for the bias."""
+        table = np.ones((len(features), len(self.means) + 1))
+        np.subtract(features, self.means, out=table[:, :-1])
+        table[:, :-1] /= self.deviations
+        return table
+
     def undo(
-        self, coefficients: np.ndarray, intercept: float
-    ) -> tuple[np.ndarray, float]:
-        """The coefficients and intercept for features and labels as they come."""
-        weights = coefficients / self.deviations * self.label_deviation
+        self, coefficients: np.ndarray, intercept: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The coefficients and intercepts for features and labels as they come.
+
+        coefficients: (columns, ...). intercept: (...).
+        """
+        by_column = (-1, *[1] * (coefficients.ndim - 1))
+        weights = coefficients / self.deviations.reshape(by_column)
+        weights = weights * self.label_deviation
         bias = intercept * self.label_deviation + self.label_mean
-        return weights, float(bias - self.means @ weights)
+        return weights, bias - np.tensordot(self.means, weights, 1)
 
 
 def measure(values: Values, train: Records) -> Scaling:
     """The scaling that the hyperparameters ask for, of the first records.
 
-    "auto" is true in all four, normalize_label and unbias_label included: AWS leaves
-    the label alone for classifiers only.
+    "auto" is true in all four for a regressor; a classifier's label is left alone.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -55,9 +66,11 @@ def measure(values: Values, train: Records) -> Scaling:
         return means, deviations
 
     rows = values["num_point_for_scaler"]
-    label_means, label_deviations = scaler(
-        "unbias_label", "normalize_label", train.labels[:rows, None]
-    )
+    label_means, label_deviations = np.zeros(1), np.ones(1)
+    if values["predictor_type"] == "regressor":
+        label_means, label_deviations = scaler(
+            "unbias_label", "normalize_label", train.labels[:rows, None]
+        )
     return Scaling(
         *scaler("unbias_data", "normalize_data", train.features[:rows]),
         float(label_means[0]),

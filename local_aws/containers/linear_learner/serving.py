@@ -32,10 +32,11 @@ def invoke(
     except (decoder.UnreadablePayload, ValueError) as error:
         return _refusal(400, _REFUSED, str(error))
     try:
-        accepted = encoder.accept_type(accept, batch)
+        accepted = encoder.accept_type(accept, batch, loaded.predictor_type)
     except NotAcceptable as error:
         return _refusal(406, str(error), str(error))
-    return Response(200, encoder.encode(scores, accepted), accepted)
+    labels = loaded.predicted_labels(scores)
+    return Response(200, encoder.encode(scores, labels, accepted), accepted)
 
 
 def _refusal(status: int, text: str, reason: str) -> Response:

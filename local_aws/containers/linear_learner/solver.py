@@ -1,4 +1,4 @@
-"""The optimiser: several models side by side, each by stochastic gradient descent.
+"""Regressors' optimiser: models side by side, each by stochastic gradient descent.
 
 Every epoch's model is the mean of that epoch's steps (Polyak and Ruppert's averaging,
 begun anew each epoch); with l1, which makes coefficients exactly 0, it is the last
@@ -6,115 +6,29 @@ step. So it comes near to least squares at a constant rate, whichever it is: on
 Boston's houses the test error is within 3 % for rates from 0.03 to 0.3.
 """
 
-import itertools
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
+from local_aws.containers.linear_learner.candidates import (
+    SEED,
+    Candidate,
+    of_regressors,
+)
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.hyperparameters import Values
-from local_aws.containers.linear_learner.regressor import Loss
-
-# The same job gives the same model.
-_SEED = 0
-
-# What "auto" tries, the most useful first.
-_LEARNING_RATES = (0.1, 0.03, 0.01, 0.003)
-_WEIGHT_DECAYS = (0.0001, 0.01)
-_L1 = (0.0,)
-_AUTO_MODELS = 8
-
-# From where more are drawn when more models are asked for: AWS page "Tune a linear
-# learner model".
-_LEARNING_RATE_RANGE = (1e-5, 1.0)
-_REGULARIZATION_RANGE = (1e-7, 1.0)
-
-_SCHEDULE = {
-    "lr_scheduler_step": 10,
-    "lr_scheduler_factor": 0.99,
-    "lr_scheduler_minimum_lr": 1e-5,
-}
+from local_aws.containers.linear_learner.model import Solutions
+from local_aws.containers.linear_learner.scaling import Scaling
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """The hyperparameters in which the models differ, and the rate's schedule.
+class Loss(Protocol):
+    """What the optimiser has to know of a loss.
 
-    Every lr_scheduler_step mini-batches the rate is multiplied by the factor.
+    library_name: in scikit-learn's SGDRegressor. margin: its epsilon.
     """
 
-    learning_rate: float
-    l1: float
-    wd: float
-    lr_scheduler_step: int
-    lr_scheduler_factor: float
-    lr_scheduler_minimum_lr: float
-
-    def rate_after(self, batches: int) -> float:
-        """The learning rate after that many mini-batches."""
-        decayed = self.learning_rate * self.lr_scheduler_factor ** (
-            batches // self.lr_scheduler_step
-        )
-        lowest = min(self.lr_scheduler_minimum_lr, self.learning_rate)
-        return max(decayed, lowest)
-
-    def description(self) -> dict[str, Any]:
-        """For the log, as AWS orders it."""
-        return {"optimizer": "sgd", **asdict(self)}
-
-
-def candidates(values: Values) -> list[Candidate]:
-    """What the models are to be trained with, the first of them AWS's "model 0".
-
-    A hyperparameter that is set is the same in all of them. In a tuning job there is
-    one (AWS page "Tune a linear learner model"); when all three are set, there is no
-    more than one either.
-    """
-    schedule = {
-        name: default if values[name] == "auto" else values[name]
-        for name, default in _SCHEDULE.items()
-    }
-    if not values["use_lr_scheduler"]:
-        schedule["lr_scheduler_factor"] = 1.0
-    count = _AUTO_MODELS if values["num_models"] == "auto" else values["num_models"]
-    if values["_tuning_objective_metric"]:
-        count = 1
-    tried = {
-        "wd": _WEIGHT_DECAYS,
-        "l1": _L1,
-        "learning_rate": _LEARNING_RATES,
-    }
-    grid = {
-        name: defaults if values[name] == "auto" else (values[name],)
-        for name, defaults in tried.items()
-    }
-    settings = [
-        dict(zip(grid, chosen, strict=True))
-        for chosen in itertools.product(*grid.values())
-    ]
-    free = [name for name in grid if values[name] == "auto"]
-    if free and values["num_models"] != "auto":
-        settings += _drawn(settings[0], free, count - len(settings))
-    return [Candidate(**chosen, **schedule) for chosen in settings[:count]]
-
-
-def _drawn(first: dict[str, float], free: list[str], count: int) -> list[dict]:
-    """`first` with its free hyperparameters drawn evenly on a logarithmic scale."""
-    generator = np.random.default_rng(_SEED)
-    drawn = []
-    for _ in range(count):
-        chosen = dict(first)
-        for name in free:
-            low, high = (
-                _LEARNING_RATE_RANGE
-                if name == "learning_rate"
-                else _REGULARIZATION_RANGE
-            )
-            power = generator.uniform(np.log10(low), np.log10(high))
-            chosen[name] = float(10**power)
-        drawn.append(chosen)
-    return drawn
+    library_name: str
+    margin: float
 
 
 class Learner:
@@ -143,7 +57,7 @@ class Learner:
             l1_ratio=candidate.l1 / alpha if alpha else 0.0,
             fit_intercept=use_bias,
             learning_rate="constant",
-            random_state=np.random.RandomState(_SEED),
+            random_state=np.random.RandomState(SEED),
         )
 
     def train_epoch(self, batches_seen: int) -> None:
@@ -165,3 +79,41 @@ class Learner:
     def solution(self) -> tuple[np.ndarray, float]:
         """A copy of the coefficients, (columns,), and the intercept."""
         return self._regressor.coef_.copy(), float(self._regressor.intercept_[0])
+
+
+class Learners:
+    """A regressor's models, one Learner each."""
+
+    def __init__(
+        self, values: Values, loss: Loss, train: Records, scales: Scaling
+    ) -> None:
+        """train: the records as they came."""
+        self.candidates = of_regressors(values)
+        self._scales = scales
+        scaled = scales.apply(train)
+        self._learners = [
+            Learner(candidate, loss, values["use_bias"], scaled)
+            for candidate in self.candidates
+        ]
+        self._batches = -(-len(train.labels) // values["mini_batch_size"])
+        self._epoch = 0
+
+    def train_epoch(self) -> None:
+        """Go over all records once with each."""
+        for learner in self._learners:
+            if not learner.diverged:
+                learner.train_epoch(self._epoch * self._batches)
+        self._epoch += 1
+
+    def solutions(self) -> Solutions:
+        """The models that have not diverged, for features and labels as they come."""
+        alive = [n for n, one in enumerate(self._learners) if not one.diverged]
+        found = [self._scales.undo(*self._learners[n].solution()) for n in alive]
+        weights = [weights[:, None] for weights, _ in found]
+        bias = [[bias] for _, bias in found]
+        columns = len(self._scales.means)
+        return Solutions(
+            alive,
+            np.stack(weights, 1) if found else np.empty((columns, 0, 1)),
+            np.array(bias).reshape(-1, 1),
+        )

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import threadpoolctl
 
 from local_aws.containers import contract
 from local_aws.containers.linear_learner import (
@@ -15,9 +15,8 @@ from local_aws.containers.linear_learner import (
     hyperparameters,
     log,
     model,
-    regressor,
+    predictor_types,
     scaling,
-    solver,
 )
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import (
@@ -59,7 +58,6 @@ def train(root: Path) -> None:
     )
     report.info(f"Final configuration: {hyperparameters.merge(given)}")
     values = hyperparameters.validate(given)
-    loss = regressor.choose_loss(values)
     content_types = channels.validate(_configuration(root, "inputdataconfig"))
     report.info("Using default worker.")
     report.info("Checkpoint loading and saving are disabled.")
@@ -76,7 +74,9 @@ def train(root: Path) -> None:
     _check_sizes(values, records)
     report.info("Create Store: local")
     report.info("Number of GPUs being used: 0")
-    fitted = _fit(values, loss, records, report, started)
+    # On one thread sums are made in one order, so that equal jobs give equal models.
+    with threadpoolctl.threadpool_limits(1):
+        fitted = _fit(values, records, report, started)
     model.save(fitted, root / "model")
 
 
@@ -128,36 +128,29 @@ def _check_sizes(values: hyperparameters.Values, records: dict[str, Records]) ->
 
 def _fit(
     values: hyperparameters.Values,
-    loss: regressor.Loss,
     records: dict[str, Records],
     report: Report,
     started: float,
 ) -> model.LinearModel:
     """Train all models and return the best one; reports every epoch and the end."""
-    scales = scaling.measure(values, records["train"])
-    report.info(
-        "Scaling model computed with parameters:\n"
-        f"    {{'stdev_weight': {scales.deviations}, 'mean_weight': {scales.means}, "
-        f"'stdev_label': {scales.label_deviation}, 'mean_label': {scales.label_mean}}}"
-    )
-    scaled = {name: scales.apply(channel) for name, channel in records.items()}
-    learners = {
-        number: solver.Learner(candidate, loss, values["use_bias"], scaled["train"])
-        for number, candidate in enumerate(solver.candidates(values))
-    }
+    train = records["train"]
+    scales = scaling.measure(values, train)
+    report.scaling(scales)
+    kind = predictor_types.make(values, train, scales)
+    for name, channel in records.items():
+        kind.check_labels(name, channel.labels)
     initialized = time.time()
-    best, epoch_times = epochs.train(values, loss, scaled, scales, learners, report)
+    best, epoch_times = epochs.train(values, kind, records, report)
     finalizing = time.time()
     watched = "validation" if "validation" in records else "train"
-    weights, bias = scales.undo(*best.solution)
-    fitted = model.LinearModel("regressor", weights[:, None], np.array([bias]))
-    _report_final(watched, fitted, loss, scales, records, report)
+    fitted = kind.finish(best.solution, records[watched])
+    report.final_scores(watched, kind.final_metrics(watched, fitted, records[watched]))
     report.info(
         f"Best model found for hyperparameters: "
         f"{json.dumps(best.candidate.description())}"
     )
     if "test" in records:
-        _report_final("test", fitted, loss, scales, records, report)
+        report.final_scores("test", kind.final_metrics("test", fitted, records["test"]))
     else:
         report.info("Test data is not provided.")
     ended = time.time()
@@ -172,17 +165,3 @@ def _fit(
         started,
     )
     return fitted
-
-
-def _report_final(
-    name: str,
-    fitted: model.LinearModel,
-    loss: regressor.Loss,
-    scales: scaling.Scaling,
-    records: dict[str, Records],
-    report: Report,
-) -> None:
-    channel = records[name]
-    residuals = fitted.scores(channel.features)[:, 0] - channel.labels
-    unit = scales.label_deviation
-    report.final_scores(name, regressor.final_metrics(loss, residuals, unit))

@@ -1,0 +1,341 @@
+"""The Linear Learner container as a classifier, against scikit-learn."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from linear_learner_jobs import Runner, classes_table, files, fitted, measured
+from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from local_aws.containers.linear_learner import hyperparameters, serving
+from local_aws.containers.linear_learner.errors import CustomerError
+
+BINARY = {"predictor_type": "binary_classifier", "mini_batch_size": "100"}
+CRITERION = "binary_classifier_model_selection_criteria"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    return Runner(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Calls of which one in nine is a sale, with a relation that is not strong."""
+    table = classes_table(4000, shares=(8, 1))
+    return {
+        "train": table[:2000],
+        "validation": table[2000:3000],
+        "test": table[3000:],
+    }
+
+
+def scores_of(done, table):
+    return fitted(done).scores(table[:, 1:])[:, 0]
+
+
+def called_by(done, table):
+    model = fitted(done)
+    return model.predicted_labels(model.scores(table[:, 1:]))
+
+
+def rows_as_json(table):
+    return json.dumps({"instances": [{"features": row[1:].tolist()} for row in table]})
+
+
+# -- how good the models are ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [("train",), ("train", "validation")])
+def test_logistic_loss_comes_near_to_logistic_regression(run, parts, channels):
+    done = run(BINARY, files(**{name: parts[name] for name in channels}))
+    train, test = parts["train"], parts["test"]
+    exact = LogisticRegression().fit(train[:, 1:], train[:, 0])
+    probabilities = exact.predict_proba(test[:, 1:])[:, 1]
+    ours, best = (
+        metrics.roc_auc_score(test[:, 0], found)
+        for found in (scores_of(done, test), probabilities)
+    )
+    assert ours == pytest.approx(best, abs=0.005)
+    losses = [
+        metrics.log_loss(test[:, 0], found)
+        for found in (scores_of(done, test), probabilities)
+    ]
+    assert losses[0] < 1.05 * losses[1]
+
+
+def test_hinge_loss_comes_near_to_a_support_vector_machine(run):
+    table = classes_table(3000, shares=(1, 1))
+    train, test = table[:2000], table[2000:]
+    given = {**BINARY, "loss": "hinge_loss", CRITERION: "loss_function"}
+    done = run(given, files(train=train, validation=test))
+    exact = LinearSVC(loss="hinge", C=1.0, max_iter=100_000, random_state=0)
+    exact.fit(train[:, 1:] / train[:, 1:].std(axis=0), train[:, 0])
+    theirs = exact.decision_function(test[:, 1:] / train[:, 1:].std(axis=0))
+    signs = 2 * test[:, 0] - 1
+    hinge = [
+        np.mean(np.maximum(1 - signs * found, 0))
+        for found in (scores_of(done, test), theirs)
+    ]
+    assert hinge[0] < 1.03 * hinge[1]
+    assert scores_of(done, test).min() < -0.5  # the distance, and no probability
+    assert fitted(done).threshold == 0
+    assert measured(done.output)["validation:objective_loss:final"] == [
+        pytest.approx(hinge[0], rel=1e-5)
+    ]
+
+
+def test_balanced_weights_are_those_of_scikit_learn(run, parts):
+    given = {**BINARY, "wd": "0", "l1": "0", "learning_rate": "0.01"}
+    given = {**given, CRITERION: "loss_function", "early_stopping_patience": "99"}
+    train = parts["train"]
+    weighted = run(
+        {**given, "positive_example_weight_mult": "balanced"}, files(train=train)
+    )
+    plain = run(given, files(train=train), name="plain")
+    exact = LogisticRegression(C=1e6, class_weight="balanced")
+    exact.fit(train[:, 1:], train[:, 0])
+    wanted = exact.predict_proba(train[:, 1:])[:, 1]
+    assert scores_of(weighted, train) == pytest.approx(wanted, abs=0.05)
+    # Control: without the weights the probabilities are those of a rare class.
+    assert np.mean(scores_of(plain, train)) < 0.15 < 0.35 < np.mean(wanted)
+    by_number = {"positive_example_weight_mult": repr(ratio_of(train))}
+    same = run({**given, **by_number}, files(train=train), name="number")
+    assert scores_of(same, train) == pytest.approx(scores_of(weighted, train))
+
+
+def ratio_of(table):
+    return float(np.sum(table[:, 0] == 0) / np.sum(table[:, 0] == 1))
+
+
+def test_auto_weights_are_chosen_by_the_criterion(run, parts):
+    given = {**BINARY, "num_models": "2", "learning_rate": "0.01"}
+    given["positive_example_weight_mult"] = "auto"
+    channels = files(train=parts["train"], validation=parts["validation"])
+    done = run(given, channels)
+    [best] = re.findall(r"Best model found for hyperparameters: (\{.*\})", done.output)
+    tried = (1.0, pytest.approx(ratio_of(parts["train"])))
+    assert json.loads(best)["positive_example_weight_mult"] in tried
+
+
+# -- the criteria ---------------------------------------------------------------------
+
+
+def best_by(criterion, labels, scores):
+    """The best that any threshold gives, by scikit-learn."""
+    precision, recall, thresholds = metrics.precision_recall_curve(labels, scores)
+    if criterion == "precision_at_target_recall":
+        return precision[recall >= 0.6].max()
+    if criterion == "recall_at_target_precision":
+        return recall[:-1][precision[:-1] >= 0.4].max()
+    if criterion == "accuracy":
+        return max(np.mean((scores >= t) == labels) for t in [*thresholds, np.inf])
+    square = {"f1": 1.0, "f_beta": 2.0}[criterion] ** 2
+    below = np.maximum(square * precision + recall, 1e-12)
+    return np.max((1 + square) * precision * recall / below)
+
+
+def reached(criterion, labels, called):
+    """What the answers that were given reach, and whether the target is met."""
+    precision = metrics.precision_score(labels, called)
+    recall = metrics.recall_score(labels, called)
+    if criterion == "precision_at_target_recall":
+        return precision, recall >= 0.6
+    if criterion == "recall_at_target_precision":
+        return recall, precision >= 0.4
+    if criterion == "accuracy":
+        return metrics.accuracy_score(labels, called), True
+    beta = {"f1": 1.0, "f_beta": 2.0}[criterion]
+    return metrics.fbeta_score(labels, called, beta=beta), True
+
+
+CRITERIA = (
+    "accuracy",
+    "f1",
+    "f_beta",
+    "precision_at_target_recall",
+    "recall_at_target_precision",
+)
+TARGETS = {"target_recall": "0.6", "target_precision": "0.4", "f_beta": "2"}
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_the_threshold_is_the_best_on_the_validation_data(run, parts, criterion):
+    channels = files(train=parts["train"], validation=parts["validation"])
+    done = run({**BINARY, **TARGETS, CRITERION: criterion}, channels)
+    table = parts["validation"]
+    labels = table[:, 0] == 1
+    value, met = reached(criterion, labels, called_by(done, table) == 1)
+    assert met
+    assert value == pytest.approx(best_by(criterion, labels, scores_of(done, table)))
+    # It is also the best of all epochs' best models.
+    logged = re.findall(rf"criteria=sampled_{criterion}, value=(\S+)", done.output)
+    assert value == pytest.approx(max(map(float, logged)))
+    found = measured(done.output)
+    called = called_by(done, table) == 1
+    assert found["validation:precision"] == [
+        pytest.approx(metrics.precision_score(labels, called, zero_division=0))
+    ]
+    assert found["validation:recall"] == [
+        pytest.approx(metrics.recall_score(labels, called))
+    ]
+    assert found["validation:binary_classification_accuracy"] == [
+        pytest.approx(np.mean(labels == called))
+    ]
+    assert found["validation:roc_auc_score"] == [
+        pytest.approx(metrics.roc_auc_score(labels, scores_of(done, table)))
+    ]
+    assert "validation binary_f_2.000 <score>=" in done.output
+
+
+def test_each_criterion_is_best_at_what_it_is_for(run, parts):
+    """Control of the test above: the thresholds differ, and no one is best at all."""
+    channels = files(train=parts["train"], validation=parts["validation"])
+    table = parts["validation"]
+    labels = table[:, 0] == 1
+    values = {}
+    for criterion in ("accuracy", "f_beta", "precision_at_target_recall"):
+        given = {**BINARY, **TARGETS, CRITERION: criterion}
+        called = called_by(run(given, channels, name=criterion), table) == 1
+        values[criterion] = {
+            "accuracy": np.mean(called == labels),
+            "f_beta": metrics.fbeta_score(labels, called, beta=2),
+            "recall": metrics.recall_score(labels, called),
+        }
+    for name in ("accuracy", "f_beta"):
+        assert max(values, key=lambda key: values[key][name]) == name
+    assert (
+        values["accuracy"]["recall"]
+        < 0.6
+        <= values["precision_at_target_recall"]["recall"]
+    )
+
+
+@pytest.mark.parametrize("criterion", ["loss_function", "cross_entropy_loss"])
+def test_the_losses_leave_the_threshold_alone(run, parts, criterion):
+    channels = files(train=parts["train"], validation=parts["validation"])
+    done = run({**BINARY, CRITERION: criterion}, channels)
+    assert fitted(done).threshold == 0.5
+    table = parts["validation"]
+    losses = [
+        float(value)
+        for value in re.findall(
+            r"criteria=binary_classification_cross_entropy_objective, value=(\S+)",
+            done.output,
+        )
+    ]
+    ours = metrics.log_loss(table[:, 0], scores_of(done, table).astype(float))
+    assert min(losses) == pytest.approx(ours, rel=1e-5)
+
+
+def test_a_target_out_of_reach_is_said(run, parts):
+    given = {**BINARY, CRITERION: "recall_at_target_precision"}
+    labels = parts["train"][:, 0].copy()
+    noise = np.random.default_rng(1).permutation(labels)
+    table = np.column_stack([noise, np.ones(len(noise))])
+    done = run({**given, "target_precision": "0.99"}, files(train=table))
+    assert re.search(
+        r"WARNING \d+\] No threshold reaches the target of recall_at_target_precision;"
+        rf" the nearest falls short of it by {0.99 - noise.mean():.4f}",
+        done.output,
+    )
+
+
+def test_without_validation_data_a_training_sample_decides(run, parts):
+    train = parts["train"]
+    given = {**BINARY, **TARGETS, CRITERION: "precision_at_target_recall"}
+    done = run({**given, "num_calibration_samples": "300"}, files(train=train))
+    table = train[:300]
+    labels = table[:, 0] == 1
+    value, met = reached(given[CRITERION], labels, called_by(done, table) == 1)
+    assert met
+    assert value == pytest.approx(
+        best_by(given[CRITERION], labels, scores_of(done, table))
+    )
+    # Control: on all rows another threshold would have been the best.
+    labels = train[:, 0] == 1
+    value, met = reached(given[CRITERION], labels, called_by(done, train) == 1)
+    best = best_by(given[CRITERION], labels, scores_of(done, train))
+    assert not met or value < best
+    # The models themselves are compared by their loss.
+    assert "criteria=binary_classification_cross_entropy_objective" in done.output
+
+
+# -- labels and responses -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [2, -1, 0.5])
+@pytest.mark.parametrize("channel", ["train", "validation"])
+def test_labels_of_a_binary_classifier(run, parts, wrong, channel):
+    tables = {name: parts[name].copy() for name in ("train", "validation")}
+    tables[channel][7, 0] = wrong
+    done = run(BINARY, files(**tables))
+    assert (done.code, done.failure) == (
+        2,
+        f"Found label {wrong} in data channel '{channel}': the labels of a "
+        "binary_classifier are 0 and 1.",
+    )
+
+
+def test_responses_of_a_binary_classifier(run, parts):
+    channels = files(train=parts["train"], validation=parts["validation"])
+    model = fitted(run({**BINARY, CRITERION: "f1"}, channels))
+    table = parts["test"][:50]
+    scores = model.scores(table[:, 1:])[:, 0].tolist()
+    wanted = [
+        {"score": score, "predicted_label": int(score >= model.threshold)}
+        for score in scores
+    ]
+    assert {row["predicted_label"] for row in wanted} == {0, 1}
+    body = rows_as_json(table).encode()
+    ask = ("application/json",)
+    found = serving.invoke(model, False, body, *ask, None)
+    assert json.loads(found.body) == {"predictions": wanted}
+    lines = serving.invoke(model, False, body, *ask, "application/jsonlines")
+    assert [json.loads(line) for line in lines.body.splitlines()] == wanted
+    batch = serving.invoke(model, True, body, *ask, None)
+    assert (batch.body, batch.content_type) == (lines.body, "application/jsonlines")
+    csv = serving.invoke(model, False, body, *ask, "text/csv")
+    assert (csv.status, csv.body) == (
+        406,
+        "Accept type text/csv is not supported. "
+        "Please use one of: application/json, application/jsonlines",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"loss": "squared_loss"},
+            "The loss squared_loss is not one of predictor_type binary_classifier: it "
+            "has auto, logistic, hinge_loss.",
+        ),
+        (
+            {"loss": "hinge_loss", CRITERION: "cross_entropy_loss"},
+            "The criterion cross_entropy_loss needs the probabilities that loss "
+            "logistic gives; loss_function is the loss that is trained with.",
+        ),
+    ],
+)
+def test_what_does_not_go_together(change, sentence):
+    with pytest.raises(CustomerError) as error:
+        hyperparameters.validate({**BINARY, **change})
+    assert str(error.value) == sentence
+
+
+# -- the same again -------------------------------------------------------------------
+
+
+def test_the_same_job_gives_the_same_model_on_any_number_of_threads(run, parts):
+    from threadpoolctl import threadpool_limits
+
+    artifacts = set()
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            done = run(BINARY, files(train=parts["train"]), name=f"with-{threads}")
+        artifacts.add((done.root / "model" / "model_algo-1").read_bytes())
+    assert len(artifacts) == 1
