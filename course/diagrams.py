@@ -483,6 +483,43 @@ def four_cells() -> Canvas:
     return canvas
 
 
+def one_hot() -> Canvas:
+    """Draw one-hot encoding: a column of words becomes a column for each word."""
+    canvas = Canvas(330, NARROW)
+    words = ["services", "student", "admin."]
+    known = ["admin.", "blue-\ncollar", "services", "student", "..."]
+    wide, high, left = 46, 24, 132
+    titles = [left + wide * place for place in range(len(known))]
+    canvas.text((48, 20), "job", at="center", bold=True)
+    canvas.text((222, 20), "a column for each job in the list", at="center", bold=True)
+
+    def encoded(
+        y: float, word: str, columns: Sequence[str], places: list[float]
+    ) -> None:
+        canvas.box(Box(48, y, 68, high), word, size=SMALL)
+        canvas.arrow((84, y), (left - wide / 2 - 3, y))
+        for x, name in zip(places, columns, strict=True):
+            hit = name == word
+            fill = PALE_BLUE if hit else "white"
+            text = "..." if name == "..." else f"{int(hit)}"
+            canvas.box(Box(x, y, wide, high), text, size=SMALL, fill=fill, bold=hit)
+
+    for x, name in zip(titles, known, strict=True):
+        canvas.text((x, 46), name, at="center")
+    for row, word in enumerate(words):
+        encoded(76 + row * high, word, known, titles)
+    canvas.line((12, 160), (NARROW - 12, 160), ink=GREY, dashed=True)
+    canvas.text((12, 180), "Later, one customer alone:", bold=True)
+    canvas.text((12, 204), "by the list: the same columns, in the same order", ink=BLUE)
+    encoded(230, "student", known, titles)
+    canvas.text(
+        (12, 266), "by what is in the row: one column, in the wrong place", ink=ORANGE
+    )
+    encoded(304, "student", ["student"], titles[:1])
+    canvas.text((titles[1] - 16, 304), "the model reads this as admin.", ink=ORANGE)
+    return canvas
+
+
 def _legend(canvas: Canvas, point: tuple[float, float], text: str) -> None:
     x, y = point
     canvas.box(Box(x + 8, y, 16, 12), "", fill=RENTED, edge=ORANGE)
@@ -499,6 +536,7 @@ class Diagram(NamedTuple):
 FIRST = ("data",)
 TESTED = ("data", "training job", "artifact", "model", "batch transform")
 SERVED = ("model", "endpoint configuration", "endpoint")
+TO_ENDPOINT = ("data", "training job", "artifact", *SERVED)
 
 
 def _road(
@@ -530,7 +568,16 @@ DIAGRAMS = {
     "road_05": _road("05", "many training jobs; the best is tested", TESTED),
     "road_06": _road("06", "the same, with requests written by hand", TESTED),
     "road_07": _road("07", "two models behind one endpoint", SERVED, ("model",)),
+    "road_08": _road("08", "from your own bucket to an endpoint", TO_ENDPOINT),
     "road_09": _road("09", "three training jobs, told what matters", TESTED),
+    "one_hot": Diagram(
+        one_hot,
+        "One-hot encoding: the column job with the words services, student and admin. "
+        "becomes a column for each job in a fixed list, with a 1 in the one that fits "
+        "and 0 in the others; a single student is encoded to the same columns by the "
+        "list, but to one column alone by what is in the row, and the model reads it "
+        "as admin.",
+    ),
     "channels": Diagram(
         channels,
         "A table becomes train.csv, is uploaded to S3, and arrives by the channel "

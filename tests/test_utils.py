@@ -733,6 +733,12 @@ FIGURES = {
             index=["old", "new"],
         )
     ),
+    "confusion": lambda: plots.confusion_matrix(
+        pd.Series([1, 1, 0, 0, 0], index=[5, 3, 9, 1, 0]), [1, 0, 1, 0, 0], "Called: 2"
+    ),
+    "profit": lambda: plots.profit_over_threshold(
+        pd.Series([-40.0, 35.0, 0.0], index=[0.01, 0.5, 0.99]), {"chosen": 0.5}
+    ),
 }
 
 
@@ -803,6 +809,15 @@ WHAT_FIGURES_SAY = {
     "intervals": ["-1.00 (-1.60 to -0.20) for live", "0.50 USD"],
     "variants": ["A and B", "99th percentile"],
     "replies": ["of old and new"],
+    "confusion": [
+        "of 2 customers of whom each says yes, 1 (50.0%) are called and 1 are not",
+        "of 3 customers of whom each says no, 1 (33.3%) are called and 2 are not",
+    ],
+    "profit": [
+        "-40 USD at 0.01",
+        "the most, 35, at 0.5",
+        "0 at 0.99; lines mark 0.5 (chosen)",
+    ],
 }
 
 

@@ -862,6 +862,83 @@ def gains_by_split(
     return figure
 
 
+def confusion_matrix(
+    actual: Sequence[int], called: Sequence[bool], title: str
+) -> DescribedFigure:
+    """Draw the four outcomes of a decision, with the share of each in its row.
+
+    actual: 1 for each customer who says yes when called, 0 for one who says no. called:
+    for the same customers, whether they are called.
+    """
+    yes, called = np.asarray(actual) == 1, np.asarray(called, dtype=bool)
+    rows = {"says yes": yes, "says no": ~yes}
+    columns = {"called": called, "not called": ~called}
+    counts = np.array(
+        [[(r & c).sum() for c in columns.values()] for r in rows.values()]
+    )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 3.6))
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+        for (row, column), count in np.ndenumerate(counts):
+            text = f"{count:,}\n{shares[row, column]:.1%} of the row"
+            axes.text(column, row, text, ha="center", va="center", fontsize=12)
+        axes.set_xticks([0, 1], labels=columns)
+        axes.set_yticks([0, 1], labels=[f"{r}\n({rows[r].sum():,})" for r in rows])
+        axes.set_xticks([0.5], minor=True)
+        axes.set_yticks([0.5], minor=True)
+        axes.grid(visible=False)
+        axes.grid(which="minor", color="white", linewidth=4)
+        axes.tick_params(which="both", length=0)
+        axes.spines[:].set_visible(False)
+        axes.set(
+            title=title, xlabel="What the bank does", ylabel="What the customer says"
+        )
+        plt.close(figure)
+    parts = [
+        f"of {rows[name].sum():,} customers of whom each {name}, {count[0]:,} "
+        f"({share[0]:.1%}) are called and {count[1]:,} are not"
+        for name, count, share in zip(rows, counts, shares, strict=True)
+    ]
+    figure.alt = f"Confusion matrix, {title}: {_listed(parts)}"
+    return figure
+
+
+def profit_over_threshold(
+    profits: pd.Series, marks: Mapping[str, float]
+) -> DescribedFigure:
+    """Draw what a threshold earns, and mark some thresholds.
+
+    profits: in USD, indexed by the threshold. marks: thresholds, by what they are.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = subplots()
+        axes.axhline(0, color=GREY, linewidth=1.2)
+        axes.plot(profits.index, profits, color=BLUE)
+        lines = (("--", ORANGE), (":", GREEN), ("-.", GREY))
+        for (name, place), (style, colour) in zip(marks.items(), lines, strict=False):
+            label = f"{place:g}: {name}"
+            axes.axvline(place, color=colour, linestyle=style, label=label)
+        axes.set(
+            xlim=(0, 1),
+            xlabel="Threshold: who has at least this probability is called",
+            ylabel="Profit (USD)",
+            title="What a threshold earns on the validation set",
+        )
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.legend()
+        plt.close(figure)
+    best = profits.idxmax()
+    places = [f"{place:g} ({name})" for name, place in marks.items()]
+    figure.alt = (
+        "Line plot of the profit on the validation set over the threshold: "
+        f"{profits.iloc[0]:,.0f} USD at {profits.index[0]:g}, the most, "
+        f"{profits[best]:,.0f}, at {best:g}, and {profits.iloc[-1]:,.0f} at "
+        f"{profits.index[-1]:g}; lines mark {_listed(places)}"
+    )
+    return figure
+
+
 def _listed(items: Iterable[object]) -> str:
     """Join items as a sentence does: 1, 50 and 167."""
     *others, last = [str(item) for item in items]

@@ -68,6 +68,7 @@ PICTURES = {
     "05": ("road_05", "tuning_loop"),
     "06": ("road_06", "tuning_loop"),
     "07": ("road_07", "two_variants", "blue_green"),
+    "08": ("road_08", "one_hot"),
     "09": ("road_09", "four_cells"),
     "10": ("road_10", "ab_test_design"),
 }
