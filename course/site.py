@@ -27,7 +27,7 @@ from course.execution import Execution
 from course.install import ROOT
 from course.site_pages import Page, Ran
 from course.writable import write_text
-from utils.cost import USED_FOR, load_prices
+from utils.cost import USED_FOR, load_prices, load_spot_saving
 
 DOCS = ROOT / "docs"
 DOCS_PYTHON = ROOT / ".venv-docs" / "bin" / "python"
@@ -135,7 +135,12 @@ class Site:
                 text = (self.root / place).read_text(encoding="utf-8")
                 self._take(site_pages.text_page(name, place, text))
         if self.root == ROOT:
-            text = _rendered("prices.md.jinja", prices=load_prices(), uses=USED_FOR)
+            text = _rendered(
+                "prices.md.jinja",
+                prices=load_prices(),
+                uses=USED_FOR,
+                spot=load_spot_saving(),
+            )
             self._take(site_pages.text_page("prices", "docs/prices.md.jinja", text))
 
     def _add(self, section: str, path: Path, ran: Ran | None) -> None:

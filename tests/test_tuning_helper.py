@@ -83,7 +83,8 @@ def test_spot_capacity_saves_on_training_only(capsys):
     used = [("ml.m5.xlarge", "training", hours), ("ml.m5.xlarge", "transform", hours)]
     cost.show_cost(used, with_spot=True)
     lines = capsys.readouterr().out.splitlines()
-    usd = 23 * (1 - cost.SPOT_SAVING) + 23
+    spot = cost.load_spot_saving()
+    usd = 23 * (1 - spot.saving) + 23
     assert "at most 46.00 USD" in lines[0]
     assert f"{usd:.2f} USD" in lines[1]
-    assert cost.SPOT_SOURCE in lines[2]
+    assert f"({spot.source}, {spot.read_on}; yours will differ)" == lines[2]

@@ -649,10 +649,11 @@ def test_job_logs_are_shown_once_if_asked_twice(capsys):
 def test_every_price_has_a_source_and_a_date():
     prices = cost.load_prices()
     assert len({(price.type, price.component) for price in prices}) == len(prices)
-    for price in prices:
-        assert price.usd_per_hour > 0
+    for price in [*prices, cost.load_spot_saving()]:
         assert price.source
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", price.read_on)
+    assert all(price.usd_per_hour > 0 for price in prices)
+    assert 0 < cost.load_spot_saving().saving < 1
 
 
 def test_the_price_table_has_a_header_and_a_line_for_each_price(capsys):

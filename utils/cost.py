@@ -14,10 +14,6 @@ USED_FOR = {
     "hosting": "endpoint",
 }
 
-# Spot capacity has no list price: what it saves differs by hour, Region and instance.
-SPOT_SAVING = 0.54
-SPOT_SOURCE = "as one XGBoost job's public log showed, 2021-06-01; yours will differ"
-
 
 @dataclass(frozen=True)
 class Price:
@@ -30,10 +26,32 @@ class Price:
     read_on: str
 
 
+@dataclass(frozen=True)
+class SpotSaving:
+    """The row of prices.json on spot capacity, which has no list price.
+
+    saving: the share of the price on demand; it differs by hour, Region and instance.
+    """
+
+    component: str
+    saving: float
+    source: str
+    read_on: str
+
+
 def load_prices() -> list[Price]:
     """Read the price table: us-east-1, on demand, USD per instance and hour."""
-    rows = json.loads(Path(__file__).with_name("prices.json").read_text())
-    return [Price(**row) for row in rows]
+    return [Price(**row) for row in _rows() if "usd_per_hour" in row]
+
+
+def load_spot_saving() -> SpotSaving:
+    """Read what spot capacity saved in one documented case."""
+    (row,) = (row for row in _rows() if "saving" in row)
+    return SpotSaving(**row)
+
+
+def _rows() -> list[dict]:
+    return json.loads(Path(__file__).with_name("prices.json").read_text())
 
 
 def price_of(instance_type: str, component: str) -> Price:
@@ -77,8 +95,9 @@ def show_cost(
     dollars = math.ceil(total * 100) / 100
     print(f"Instance time at AWS's prices: at most {dollars:.2f} USD")
     if with_spot:
-        spot = math.ceil((total - training * SPOT_SAVING) * 100) / 100
-        print(f"With training on spot capacity: {spot:.2f} USD, if it saves", end=" ")
-        print(f"{SPOT_SAVING:.0%}")
-        print(f"({SPOT_SOURCE})")
+        spot = load_spot_saving()
+        usd = math.ceil((total - training * spot.saving) * 100) / 100
+        print(f"With training on spot capacity: {usd:.2f} USD, if it saves", end=" ")
+        print(f"{spot.saving:.0%}")
+        print(f"({spot.source}, {spot.read_on}; yours will differ)")
     print(f"(us-east-1, as of {min(read_on)}; check the AWS price page)")
