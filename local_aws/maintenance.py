@@ -40,6 +40,7 @@ STATE = (
     OBJECTS,
     "jobs",
     "endpoints",
+    "functions",
     "tmp",
 )
 # There while a reset is under way. If that is cut off, the next start ends it.
@@ -180,6 +181,7 @@ def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
     ):
         member = "".join(word.title() for word in kind.split("-")) + "Status"
         statuses.setdefault(kind, Counter())[json.loads(record).get(member, "")] += 1
+    functions = statuses.pop("function", Counter()).total()
     label = "SageMaker"
     for kind, found in statuses.items():
         number = count(found.total(), kind.replace("-", " "))
@@ -190,6 +192,8 @@ def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
         label = ""
     if not statuses:
         yield "SageMaker     nothing"
+    if functions:
+        yield f"Lambda        {count(functions, 'function')}"
 
 
 def count(number: int, what: str) -> str:

@@ -50,6 +50,20 @@ class Head:
         kind = self.header("content-type") or ""
         return kind.startswith("application/x-www-form-urlencoded")
 
+    @property
+    def agent(self) -> list[str]:
+        """The words of the User-Agent."""
+        return (self.header("user-agent") or "").split()
+
+    @property
+    def is_from_waiter(self) -> bool:
+        """Whether a waiter of botocore asks: its feature is B, as in `m/B,E,Z`."""
+        return any(
+            "B" in word.removeprefix("m/").split(",")
+            for word in self.agent
+            if word.startswith("m/")
+        )
+
     def form(self, body: bytes) -> dict[str, str]:
         """The parameters in the query protocol, from the body or else the URL."""
         text = body.decode("utf-8", "replace") if self.is_form else ""

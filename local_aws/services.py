@@ -144,6 +144,13 @@ SERVICES = (
     ),
     Service("sagemaker", "sagemaker.service:ControlPlane"),
     Service("sagemaker-runtime", "hosting.service:Runtime"),
+    # A function's zip comes in base64, in a request of 67 MB at most.
+    Service(
+        "lambda",
+        "functions.service:Lambda",
+        internal_error=("ServiceException", 500),
+        largest_body=68 * MEGABYTE,
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """rest-json: what botocore serialises is read, and what is written botocore parses.
 
-Lambda and API Gateway are not here; their models are what the protocol is for.
+Without the services themselves: their models are what the protocol is for.
 """
 
 import json

@@ -23,7 +23,7 @@ from local_aws.services import (
 names = [service.name for service in SERVICES]
 
 
-@pytest.mark.parametrize("name", [*names, "lambda", "apigatewayv2", "dynamodb", "ec2"])
+@pytest.mark.parametrize("name", [*names, "apigatewayv2", "dynamodb", "ec2"])
 def test_the_quick_look_at_a_model_finds_its_metadata(name) -> None:
     whole = own_data_loader().load_service_model(name, "service-2")
     assert Service(name, "").metadata == whole["metadata"]
@@ -51,6 +51,7 @@ FORM = ("content-type", "application/x-www-form-urlencoded")
         ("/", [FORM], b"x=y", "s3"),
         ("/bucket/key", [], b"", "s3"),
         ("/endpoints/a/invocations", [], b"", "sagemaker-runtime"),
+        ("/2015-03-31/functions/a/invocations", [], b"", "lambda"),
         ("/endpoints/a/async-invocations", [], b"", "sagemaker-runtime"),
     ],
 )

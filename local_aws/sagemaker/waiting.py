@@ -155,7 +155,7 @@ class Waiting:
         if not shown.is_transitional or self._is_over:
             return 0.0
         poller = _poller(request, shown)
-        if _is_waiter(request):
+        if request.head.is_from_waiter:
             seconds = WAITER_S
         elif (
             poller in self._patience
@@ -206,28 +206,14 @@ def _poller(request: Request, shown: Described) -> Poller:
 
     Of the User-Agent, the list of features differs between the calls of one client.
     """
-    words = tuple(word for word in _agent(request) if not word.startswith("m/"))
+    words = tuple(word for word in request.head.agent if not word.startswith("m/"))
     return words, shown.key, shown.created
-
-
-def _is_waiter(request: Request) -> bool:
-    """Whether a waiter of botocore asks: its feature is B, as in `m/B,E,Z`."""
-    return any(
-        "B" in word.removeprefix("m/").split(",")
-        for word in _agent(request)
-        if word.startswith("m/")
-    )
 
 
 def _heeds_progress(request: Request) -> bool:
     """Whether the client may show how far a resource has come."""
-    return not _is_waiter(request) and not _is_of(SDK_RESOURCES, request)
-
-
-def _agent(request: Request) -> list[str]:
-    """The words of the User-Agent."""
-    return (request.head.header("user-agent") or "").split()
+    return not request.head.is_from_waiter and not _is_of(SDK_RESOURCES, request)
 
 
 def _is_of(library: str, request: Request) -> bool:
-    return any(word.startswith(f"lib/{library}#") for word in _agent(request))
+    return any(word.startswith(f"lib/{library}#") for word in request.head.agent)
