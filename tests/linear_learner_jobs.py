@@ -1,14 +1,16 @@
 """What the tests of the Linear Learner container share."""
 
+import struct
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import regex
-from xgboost_jobs import csv_text, environment, write_job
+from xgboost_jobs import as_recordio, csv_text, environment, write_job
 
 from local_aws.containers.linear_learner import metrics, model, training
+from local_aws.containers.record_message import record_class
 
 COMMAND = [sys.executable, "-m", "local_aws.containers.linear_learner"]
 REGRESSOR = {"predictor_type": "regressor", "mini_batch_size": "50"}
@@ -75,6 +77,27 @@ def classes_table(rows, shares, columns=5, seed=0):
 def files(**tables):
     """train=table, validation=table: the files of a job, as write_job has them."""
     return {f"{name}/{name}.csv": csv_text(table) for name, table in tables.items()}
+
+
+def recordio_files(**tables):
+    """The same as RecordIO, without a file's ending, as the SDK named them."""
+    return {f"{name}/{name}": as_recordio(table) for name, table in tables.items()}
+
+
+def records(body):
+    """The messages in a RecordIO body: its frames as AWS's page describes them."""
+    found = []
+    while body:
+        magic, length = struct.unpack("<II", body[:8])
+        assert magic == 0xCED7230A
+        found.append(record_class().FromString(body[8 : 8 + length]))
+        body = body[8 + (length + 3) // 4 * 4 :]
+    return found
+
+
+def numbers_of(record, name):
+    """A float32 label of a record."""
+    return list(record.label[name].float32_tensor.values)
 
 
 def fitted(done):

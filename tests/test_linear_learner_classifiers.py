@@ -5,10 +5,22 @@ import re
 
 import numpy as np
 import pytest
-from linear_learner_jobs import Runner, classes_table, files, fitted, measured
+from linear_learner_jobs import (
+    Runner,
+    classes_table,
+    files,
+    fitted,
+    linear_table,
+    measured,
+    numbers_of,
+    recordio_files,
+    records,
+)
+from scipy.sparse import csr_matrix
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
+from xgboost_jobs import as_recordio, channel, recordio_bytes
 
 from local_aws.containers.linear_learner import hyperparameters, serving
 from local_aws.containers.linear_learner.errors import CustomerError
@@ -302,13 +314,32 @@ def test_responses_of_a_binary_classifier(run, parts):
     assert (csv.status, csv.body) == (
         406,
         "Accept type text/csv is not supported. "
-        "Please use one of: application/json, application/jsonlines",
+        "Please use one of: application/json, application/jsonlines, "
+        "application/x-recordio-protobuf",
     )
+
+    accept = "application/x-recordio-protobuf"
+    binary = serving.invoke(model, False, body, *ask, accept)
+    for record, row in zip(records(binary.body), wanted, strict=True):
+        assert not record.features
+        assert sorted(record.label) == ["predicted_label", "score"]
+        assert numbers_of(record, "score") == [row["score"]]
+        assert numbers_of(record, "predicted_label") == [row["predicted_label"]]
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (
+            {"predictor_type": "multiclass_classifier"},
+            "A multiclass_classifier needs num_classes, and that it is 3 or more: it "
+            "is 1.",
+        ),
+        (
+            {"predictor_type": "multiclass_classifier", "loss": "logistic"},
+            "The loss logistic is not one of predictor_type multiclass_classifier: it "
+            "has auto, softmax_loss.",
+        ),
         (
             {"loss": "squared_loss"},
             "The loss squared_loss is not one of predictor_type binary_classifier: it "
@@ -327,6 +358,193 @@ def test_what_does_not_go_together(change, sentence):
     assert str(error.value) == sentence
 
 
+# -- several classes ------------------------------------------------------------------
+
+MULTICLASS = {
+    "predictor_type": "multiclass_classifier",
+    "num_classes": "4",
+    "mini_batch_size": "100",
+}
+
+
+@pytest.fixture(scope="module")
+def classes():
+    """Four classes, of which the last is rare."""
+    table = classes_table(3000, shares=(5, 5, 5, 1), columns=6, seed=4)
+    return {"train": table[:2000], "validation": table[2000:]}
+
+
+def test_softmax_loss_comes_near_to_logistic_regression(run, classes):
+    done = run(MULTICLASS, files(**classes))
+    train, table = classes["train"], classes["validation"]
+    exact = LogisticRegression().fit(train[:, 1:], train[:, 0])
+    labels, theirs = table[:, 0], exact.predict_proba(table[:, 1:])
+    ours = fitted(done).scores(table[:, 1:])
+    assert ours.sum(axis=1) == pytest.approx(np.ones(len(ours)), abs=1e-6)
+    assert metrics.log_loss(labels, ours) < 1.03 * metrics.log_loss(labels, theirs)
+    called = called_by(done, table)
+    found = measured(done.output)
+    wanted = {
+        "multiclass_accuracy": metrics.accuracy_score(labels, called),
+        "multiclass_top_k_accuracy": metrics.top_k_accuracy_score(labels, ours, k=3),
+        "macro_recall": metrics.recall_score(labels, called, average="macro"),
+        "macro_precision": metrics.precision_score(labels, called, average="macro"),
+        "macro_f_beta": metrics.f1_score(labels, called, average="macro"),
+        "dcg": metrics.dcg_score(np.eye(4)[labels.astype(int)], ours),
+        "objective_loss:final": metrics.log_loss(labels, ours),
+    }
+    for name, value in wanted.items():
+        assert found[f"validation:{name}"] == [pytest.approx(value, rel=1e-5)], name
+    assert "multiclass_top_k_accuracy_3 <score>=" in done.output
+    assert "validation multiclass_balanced_accuracy <score>=" in done.output
+    losses = re.findall(
+        r"criteria=multiclass_cross_entropy_objective, value=(\S+)", done.output
+    )
+    assert min(map(float, losses)) == pytest.approx(wanted["objective_loss:final"])
+
+
+def test_balanced_classes_are_those_of_scikit_learn(run, classes):
+    given = {**MULTICLASS, "wd": "0", "l1": "0", "learning_rate": "0.01"}
+    given |= {"balance_multiclass_weights": "true", "early_stopping_patience": "99"}
+    given["epochs"] = "60"
+    train = classes["train"]
+    exact = LogisticRegression(C=1e6, class_weight="balanced", max_iter=1000)
+    exact.fit(train[:, 1:], train[:, 0])
+    wanted = exact.predict_proba(train[:, 1:])
+    ours = fitted(run(given, files(train=train))).scores(train[:, 1:])
+    assert ours == pytest.approx(wanted, abs=0.08)
+    given["balance_multiclass_weights"] = "false"
+    plain = fitted(run(given, files(train=train), name="plain")).scores(train[:, 1:])
+    # Control: without the weights the rare class has half of that.
+    assert plain[:, 3].mean() < 0.6 * wanted[:, 3].mean()
+
+
+def test_responses_of_a_multiclass_classifier(run, classes):
+    model = fitted(run(MULTICLASS, files(**classes)))
+    table = classes["validation"][:20]
+    scores = model.scores(table[:, 1:]).tolist()
+    wanted = [{"score": row, "predicted_label": row.index(max(row))} for row in scores]
+    body, kind = rows_as_json(table).encode(), "application/json"
+    found = serving.invoke(model, False, body, kind, None)
+    assert json.loads(found.body) == {"predictions": wanted}
+    accept = "application/x-recordio-protobuf"
+    binary = serving.invoke(model, False, body, kind, accept)
+    for record, row in zip(records(binary.body), wanted, strict=True):
+        assert numbers_of(record, "score") == row["score"]
+        assert numbers_of(record, "predicted_label") == [row["predicted_label"]]
+
+
+@pytest.mark.parametrize("wrong", [4, -1, 1.5])
+def test_labels_of_a_multiclass_classifier(run, classes, wrong):
+    table = classes["train"].copy()
+    table[3, 0] = wrong
+    done = run(MULTICLASS, files(train=classes["train"], test=table))
+    assert (done.code, done.failure) == (
+        2,
+        f"Found label {wrong} in data channel 'test': the labels of a "
+        "multiclass_classifier are 0 to num_classes - 1, which is 3.",
+    )
+
+
+# -- RecordIO -------------------------------------------------------------------------
+
+RECORDIO = "application/x-recordio-protobuf"
+
+
+@pytest.mark.parametrize("content_type", [None, RECORDIO])
+def test_recordio_gives_the_model_that_csv_gives(run, parts, content_type):
+    # Numbers that 32 bits hold exactly.
+    table = np.column_stack([parts["train"][:, 0], (8 * parts["train"][:, 1:]).round()])
+    from_csv = run(BINARY, files(train=table), name="csv")
+    dense = run(
+        BINARY, recordio_files(train=table), channels={"train": channel(content_type)}
+    )
+    assert artifact(dense) == artifact(from_csv)
+    sparse = run(
+        BINARY,
+        {"train/train": as_recordio(table, csr_matrix)},
+        channels={"train": channel(content_type)},
+        name="sparse",
+    )
+    assert scores_of(sparse, table) == pytest.approx(
+        scores_of(from_csv, table), abs=1e-5
+    )
+
+
+def artifact(done):
+    assert done.code == 0, done.output
+    return (done.root / "model" / "model_algo-1").read_bytes()
+
+
+def test_a_regressor_takes_sparse_records(run):
+    table = linear_table()
+    table[:, 3] = 0
+    given = {**BINARY, "predictor_type": "regressor"}
+    done = run(
+        given,
+        {"train/train": as_recordio(table, csr_matrix)},
+        channels={"train": channel(None)},
+    )
+    exact = run(given, files(train=table), name="csv")
+    ours, theirs = (scores_of(one, table) for one in (done, exact))
+    assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+FLOATS = np.ones((200, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (
+            recordio_bytes(FLOATS),
+            "Every record of data channel 'train' must have one label: a tensor of one "
+            "number under the name 'values'.",
+        ),
+        (
+            recordio_bytes(FLOATS, FLOATS[:, :2]),
+            "Every record of data channel 'train' must have one label: a tensor of one "
+            "number under the name 'values'.",
+        ),
+        (
+            recordio_bytes(FLOATS.astype(float), FLOATS[:, 0]),
+            "Data channel 'train' has float64 tensors: of application/"
+            "x-recordio-protobuf only Float32 tensors are supported.",
+        ),
+        (
+            recordio_bytes(FLOATS * np.nan, FLOATS[:, 0]),
+            "Unable to read data channel 'train'. Found missing (NaN) values. Please "
+            "remove any missing (NaN) values in the input data.",
+        ),
+        (
+            recordio_bytes(csr_matrix(FLOATS * np.inf), FLOATS[:, 0]),
+            "Unable to read data channel 'train'. Found infinite floating point "
+            "values. Please remove any infinite floating point values in the input "
+            "data.",
+        ),
+        (
+            recordio_bytes(FLOATS, FLOATS[:, 0]) + as_recordio(FLOATS),
+            "The files of data channel 'train' have different numbers of columns.",
+        ),
+        (
+            b"0,1,2\n" * 200,
+            f"Unable to read data channel 'train'. Requested content-type is "
+            f"'{RECORDIO}'. Please verify the data matches the requested content-type.",
+        ),
+        (
+            b"",
+            "Unable to read data channel 'train'. Please verify the correct data "
+            "channel configuration is provided.",
+        ),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_recordio_that_is_refused(run, data, sentence):
+    channels = {"train": channel(None)}
+    done = run(BINARY, {"train/train": data}, channels=channels)
+    assert (done.code, done.failure) == (2, sentence)
+
+
 # -- the same again -------------------------------------------------------------------
 
 
@@ -337,5 +555,5 @@ def test_the_same_job_gives_the_same_model_on_any_number_of_threads(run, parts):
     for threads in (1, 2):
         with threadpool_limits(threads):
             done = run(BINARY, files(train=parts["train"]), name=f"with-{threads}")
-        artifacts.add((done.root / "model" / "model_algo-1").read_bytes())
+        artifacts.add(artifact(done))
     assert len(artifacts) == 1

@@ -11,9 +11,17 @@ import zipfile
 
 import numpy as np
 import pytest
-from linear_learner_jobs import REGRESSOR, files, linear_table, start
+from linear_learner_jobs import (
+    REGRESSOR,
+    files,
+    linear_table,
+    numbers_of,
+    records,
+    start,
+)
+from scipy.sparse import csr_matrix
 from server_calls import UnixConnection, request, wait_until_it_listens
-from xgboost_jobs import csv_text, write_job
+from xgboost_jobs import csv_text, recordio_bytes, write_job
 
 from local_aws.containers.linear_learner import model, serving, training
 from local_aws.containers.linear_learner.model import LinearModel
@@ -76,6 +84,20 @@ def test_a_sparse_instance_is_zero_where_it_says_nothing():
     dense = {"instances": [{"features": [1, 0, 3]}]}
     both = [scores(ask(one, "application/json")) for one in (body, dense)]
     assert both == [[19.5], [19.5]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("labels", [None, np.ones(2, np.float32)])
+def test_a_recordio_request(dtype, labels):
+    rows = np.array([[1, 2, 3], [0.125, -0.25, 1e3]], dtype)
+    wanted = scores(ask("1,2,3\n0.125,-0.25,1e3\n"))
+    for features in (rows, csr_matrix(rows)):
+        body = recordio_bytes(features, labels)
+        assert scores(ask(body, "application/x-recordio-protobuf")) == wanted
+    broken = ask(body[:-8], "application/x-recordio-protobuf")
+    assert (broken.status, broken.body) == (400, REFUSED)
+    narrow = ask(recordio_bytes(rows[:, :2]), "application/x-recordio-protobuf")
+    assert (narrow.status, narrow.body) == (400, REFUSED)
 
 
 def test_one_row_and_many():
@@ -156,7 +178,6 @@ def test_a_payload_that_is_refused(content_type, body, reason, capsys):
         "",
         "text/plain",
         "text/libsvm",
-        "application/x-recordio-protobuf",
         "image/png",
     ],
 )
@@ -188,16 +209,24 @@ def test_json_lines_and_csv_responses():
     assert (csv.body, csv.content_type) == ("15.5\n3010.550048828125\n", "text/csv")
 
 
-@pytest.mark.parametrize(
-    "accept", ["text/plain", "application/x-recordio-protobuf", "text/csv, */*"]
-)
+@pytest.mark.parametrize("accept", ["text/plain", "text/csv, */*"])
 def test_an_accept_that_is_refused(accept):
     found = ask(CSV, accept=accept)
     assert (found.status, found.body) == (
         406,
         f"Accept type {accept} is not supported. "
-        "Please use one of: application/json, application/jsonlines, text/csv",
+        "Please use one of: application/json, application/jsonlines, "
+        "application/x-recordio-protobuf, text/csv",
     )
+
+
+def test_recordio_responses():
+    found = ask(CSV, accept="application/x-recordio-protobuf")
+    assert found.content_type == "application/x-recordio-protobuf"
+    assert [list(record.label) for record in records(found.body)] == [["score"]] * 2
+    assert [numbers_of(record, "score") for record in records(found.body)] == [
+        [score] for score in SCORES
+    ]
 
 
 def test_a_transform_job_gets_a_line_for_each_record():

@@ -28,6 +28,7 @@ from sklearn.linear_model import (
     QuantileRegressor,
     Ridge,
 )
+from sklearn.metrics import mean_pinball_loss
 from xgboost_jobs import channel, csv_text, write_job
 
 from local_aws.containers.linear_learner import (
@@ -221,6 +222,25 @@ def test_absolute_loss_comes_near_to_the_median_regression(run):
     assert "absolute_loss_objective <loss>=" in done.output
 
 
+def test_quantile_loss_comes_near_to_the_quantile_regression(run):
+    table = linear_table(800, 3, noise=2.0)
+    given = {**REGRESSOR, "loss": "quantile_loss", "quantile": "0.9"}
+    done = run(given, files(train=table))
+    exact = QuantileRegressor(quantile=0.9, alpha=0).fit(table[:, 1:], table[:, 0])
+    pinballs = [
+        mean_pinball_loss(table[:, 0], found, alpha=0.9)
+        for found in (predictions(done, table), exact.predict(table[:, 1:]))
+    ]
+    assert pinballs[0] < 1.03 * pinballs[1]
+    assert np.mean(table[:, 0] < predictions(done, table)) == pytest.approx(
+        0.9, abs=0.03
+    )
+    [final] = measured(done.output)["train:objective_loss:final"]
+    assert final == pytest.approx(pinballs[0], rel=1e-5)
+    squared = run(REGRESSOR, files(train=table), name="squared")
+    assert np.mean(table[:, 0] < predictions(squared, table)) < 0.6
+
+
 def test_huber_loss_comes_near_to_its_minimum(run):
     table = contaminated()
     given = {**REGRESSOR, "loss": "huber_loss", "huber_delta": "0.1", "l1": "0"}
@@ -377,7 +397,7 @@ def test_a_feature_that_never_changes_does_no_harm(run):
 
 
 def chosen(**given):
-    return candidates.of_regressors(hyperparameters.validate({**REGRESSOR, **given}))
+    return candidates.by_rows(hyperparameters.validate({**REGRESSOR, **given}))
 
 
 def test_auto_trains_eight_models_and_num_models_that_many():
@@ -664,11 +684,6 @@ def test_the_quick_check_and_the_schema_agree():
     ("change", "sentence"),
     [
         (
-            {"loss": "quantile_loss"},
-            "This local Linear Learner container does not support loss quantile_loss; "
-            "absolute_loss is the loss of quantile 0.5.",
-        ),
-        (
             {"loss": "logistic"},
             "The loss logistic is not one of predictor_type regressor: it has auto, "
             "squared_loss, absolute_loss, eps_insensitive_squared_loss, "
@@ -722,15 +737,9 @@ ROW = "1.5,2,3\n"
         ),
         (
             channel(None),
-            "This local Linear Learner container does not support application/"
-            "x-recordio-protobuf (what a channel without a ContentType is taken for): "
-            "set the ContentType of channel 'train' to text/csv and give it such data.",
-        ),
-        (
-            channel("application/x-recordio-protobuf"),
-            "This local Linear Learner container does not support application/"
-            "x-recordio-protobuf: set the ContentType of channel 'train' to text/csv "
-            "and give it such data.",
+            "Unable to read data channel 'train'. Requested content-type is "
+            "'application/x-recordio-protobuf'. Please verify the data matches the "
+            "requested content-type.",
         ),
         (
             channel("text/csv;label_size=0"),

@@ -4,10 +4,11 @@ The image's source is closed. Facts are those of the AWS pages on Linear Learner
 (hyperparameters, input and output formats, tuning) and of logs that users published;
 where neither says, the texts are this program's own.
 
-Classifiers are trained as AWS describes it: 32 models side by side on the same
-mini-batches, by Adam (or what `optimizer` says), each with rates and regularisation of
-its own; after each epoch the models are compared by the criterion on the validation
-data, and the best of all epochs is kept, with the threshold that is best on that data.
+Models are trained as AWS describes it: 32 side by side on the same mini-batches, by
+Adam (or what `optimizer` says), each with rates and regularisation of its own. After
+each epoch they are compared by the criterion on the validation data (without any, by
+their loss on the training data), and the best of all epochs is kept, with the threshold
+that is best on that data.
 
 What differs from AWS's algorithm, or is not known of it:
 
@@ -22,11 +23,13 @@ What differs from AWS's algorithm, or is not known of it:
 - A classifier has no csv to respond with: AWS's pages do not list it, its column order
   is not published, and people have reported that there is none. It gets 406.
 - A regressor's optimiser is averaged stochastic gradient descent, one row at a time
-  (scikit-learn's SGDRegressor), for 8 models. Hyperparameters of AWS's optimiser
-  (optimizer, momentum, beta_1, beta_2, bias_lr_mult, bias_wd_mult, init_*) are checked
-  and then have no effect on it; the log says so. mini_batch_size paces the learning
-  rate's schedule, and no more. learning_rate is the rate for rows of unit length: the
-  step is divided by the mean squared length of a row.
-- quantile_loss, RecordIO, Pipe mode and several instances are refused.
+  (scikit-learn's SGDRegressor), for 8 models; only quantile_loss is trained as the
+  classifiers are. Hyperparameters of AWS's optimiser (optimizer, momentum, beta_1,
+  beta_2, bias_lr_mult, bias_wd_mult, init_*) are checked and then have no effect on
+  it; the log says so. mini_batch_size paces the learning rate's schedule, and no more.
+  learning_rate is the rate for rows of unit length: the step is divided by the mean
+  squared length of a row.
+- Of RecordIO-protobuf a request may have tensors of any kind of number, and training
+  data float32 only, as AWS's page says. Pipe mode and several instances are refused.
 - The artifact is a zip file of its own kind under AWS's name, model_algo-1.
 """

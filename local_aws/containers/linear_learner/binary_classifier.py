@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from local_aws.containers.linear_learner import candidates, classifiers
+from local_aws.containers.linear_learner import candidates, minibatches
 from local_aws.containers.linear_learner import operating_points as points
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import CustomerError
@@ -38,7 +38,7 @@ class Loss(ABC):
         """Unweighted, (rows, models)."""
 
     def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """As classifiers.Loss says."""
+        """As minibatches.Loss says."""
         slopes = self.slopes(scores, labels)
         return (slopes * self._weights.in_training(labels))[..., None]
 
@@ -143,11 +143,11 @@ class BinaryClassifier:
                 "a binary_classifier are 0 and 1."
             )
 
-    def models(self, train: Records) -> classifiers.Models:
+    def models(self, train: Records) -> minibatches.Models:
         """The models to be trained."""
-        chosen = candidates.of_classifiers(self._values, self._weights.tried)
+        chosen = candidates.by_minibatches(self._values, self._weights.tried)
         self._weights.use(chosen)
-        return classifiers.Models(self._values, chosen, self._loss, train, self._scales)
+        return minibatches.Models(self._values, chosen, self._loss, train, self._scales)
 
     def losses(
         self, channel: str, solutions: Solutions, records: Records
@@ -172,9 +172,7 @@ class BinaryClassifier:
 
     def _sample(self, records: Records) -> Records:
         count = self._values["num_calibration_samples"]
-        if count == "auto":
-            return records
-        return Records(records.labels[:count], records.features[:count])
+        return records if count == "auto" else records.first(count)
 
     def _responses(self, scores: np.ndarray) -> np.ndarray:
         """The scores that a response has."""

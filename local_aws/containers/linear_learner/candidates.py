@@ -32,9 +32,9 @@ class Grid:
     learning_rate: tuple[float, ...]
 
 
-_REGRESSORS = Grid(8, (10,), (0.0001, 0.01), (0.0,), (0.1, 0.03, 0.01, 0.003))
+_BY_ROWS = Grid(8, (10,), (0.0001, 0.01), (0.0,), (0.1, 0.03, 0.01, 0.003))
 # As many as in AWS's logs; the first is the one that these call the best most often.
-_CLASSIFIERS = Grid(
+_BY_MINIBATCHES = Grid(
     32, (100, 10), (0.0001, 0.01), (0.0, 0.0001), (0.1, 0.03, 0.01, 0.003)
 )
 
@@ -75,21 +75,21 @@ class Candidate:
         return found
 
 
-def of_regressors(values: Values) -> list[Candidate]:
-    """What the models of a regressor are to be trained with; as `_candidates` says."""
-    return _candidates(values, _REGRESSORS, "sgd")
+def by_rows(values: Values) -> list[Candidate]:
+    """What models are to be trained with, row by row; as `_candidates` says."""
+    return _candidates(values, _BY_ROWS, "sgd")
 
 
-def of_classifiers(
+def by_minibatches(
     values: Values, positive_weights: tuple[float | None, ...] = (None,)
 ) -> list[Candidate]:
-    """What the models of a classifier are to be trained with.
+    """What models are to be trained with, by mini-batches.
 
     positive_weights: those that are tried; as `_candidates` says.
     """
     asked = values["optimizer"]
     optimizer = "adam" if asked == "auto" else asked
-    return _candidates(values, _CLASSIFIERS, optimizer, positive_weights)
+    return _candidates(values, _BY_MINIBATCHES, optimizer, positive_weights)
 
 
 def _candidates(

@@ -41,16 +41,7 @@ def _content_type(name: str, channel: dict[str, Any]) -> str:
     given = channel.get("ContentType")
     # AWS page "Common data formats for training": the default of these algorithms.
     content_type, parameters = media_types.parse(given or RECORDIO_PROTOBUF)
-    if content_type == RECORDIO_PROTOBUF:
-        assumed = (
-            "" if given else " (what a channel without a ContentType is taken for)"
-        )
-        raise CustomerError(
-            "This local Linear Learner container does not support "
-            f"{RECORDIO_PROTOBUF}{assumed}: set the ContentType of channel '{name}' "
-            f"to {CSV} and give it such data."
-        )
-    if content_type != CSV:
+    if content_type not in (CSV, RECORDIO_PROTOBUF):
         # As sagemaker-python-sdk issue 819 quotes it.
         raise CustomerError(
             f"No iterator has been registered for ContentType ({given!r}, '1.0')"

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from local_aws.containers import media_types
+from local_aws.containers.linear_learner.channels import CSV, RECORDIO_PROTOBUF
+from local_aws.containers.linear_learner.data import dense
 
 
 class UnsupportedContentType(Exception):
@@ -36,10 +38,9 @@ def parse(body: bytes, content_type: str | None, columns: int) -> np.ndarray:
     if parameters.get("label_size", "0") != "0":
         raise UnreadablePayload(f"A request has no label, and this is {content_type}")
     try:
-        text = body.decode("utf-8")
-        if not text.strip():
+        if not body.strip():
             raise ValueError("the body is empty")
-        features = _READERS[name](text, columns)
+        features = _READERS[name](body, columns)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise UnreadablePayload(
             f"The body can't be read as {name}: {type(error).__name__}: {error}"
@@ -51,16 +52,25 @@ def parse(body: bytes, content_type: str | None, columns: int) -> np.ndarray:
     return features
 
 
-def _csv(text: str, columns: int) -> np.ndarray:
-    return np.loadtxt(io.StringIO(text), delimiter=",", comments=None, ndmin=2)
+def _csv(body: bytes, columns: int) -> np.ndarray:
+    text = io.StringIO(body.decode("utf-8"))
+    return np.loadtxt(text, delimiter=",", comments=None, ndmin=2)
 
 
-def _json(text: str, columns: int) -> np.ndarray:
-    return _matrix(json.loads(text)["instances"], columns)
+def _recordio(body: bytes, columns: int) -> np.ndarray:
+    """Labels in the records are passed over."""
+    # Imported on first use: other requests need no protobuf.
+    from local_aws.containers import recordio
+
+    return dense(recordio.read_all(io.BytesIO(body), np.float64).features)
 
 
-def _jsonlines(text: str, columns: int) -> np.ndarray:
-    lines = [line for line in text.split("\n") if line.strip()]
+def _json(body: bytes, columns: int) -> np.ndarray:
+    return _matrix(json.loads(body.decode("utf-8"))["instances"], columns)
+
+
+def _jsonlines(body: bytes, columns: int) -> np.ndarray:
+    lines = [line for line in body.decode("utf-8").split("\n") if line.strip()]
     return _matrix([json.loads(line) for line in lines], columns)
 
 
@@ -92,7 +102,8 @@ def _features(instance: dict[str, Any], columns: int) -> list[float]:
 
 
 _READERS = {
-    "text/csv": _csv,
+    CSV: _csv,
+    RECORDIO_PROTOBUF: _recordio,
     "application/json": _json,
     "application/jsonlines": _jsonlines,
 }

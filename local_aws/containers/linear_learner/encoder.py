@@ -4,19 +4,22 @@ Forms: AWS page "Linear learner response formats"; the csv of a regressor, which
 page does not have, as users recorded it.
 """
 
+import io
 import json
+from typing import Any
 
 import numpy as np
 
 from local_aws.containers import media_types
+from local_aws.containers.linear_learner.channels import CSV, RECORDIO_PROTOBUF
 
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+JSON, JSON_LINES = "application/json", "application/jsonlines"
 
 # Nobody has published what a classifier's csv looks like.
 ACCEPTED = {
-    "binary_classifier": (JSON, JSON_LINES),
-    "multiclass_classifier": (JSON, JSON_LINES),
-    "regressor": (JSON, JSON_LINES, CSV),
+    "binary_classifier": (JSON, JSON_LINES, RECORDIO_PROTOBUF),
+    "multiclass_classifier": (JSON, JSON_LINES, RECORDIO_PROTOBUF),
+    "regressor": (JSON, JSON_LINES, RECORDIO_PROTOBUF, CSV),
 }
 
 # What a transform job gets, a line for each record, if it does not say otherwise.
@@ -45,7 +48,7 @@ def accept_type(header: str | None, batch: bool, predictor_type: str) -> str:
     return name
 
 
-def encode(scores: np.ndarray, labels: np.ndarray | None, accept: str) -> str:
+def encode(scores: np.ndarray, labels: np.ndarray | None, accept: str) -> str | bytes:
     """The response. scores: (rows, outputs). labels: (rows,), or None of a regressor.
 
     Numbers are written with as many digits as a 64 bit number needs, although they
@@ -59,6 +62,18 @@ def encode(scores: np.ndarray, labels: np.ndarray | None, accept: str) -> str:
     if labels is not None:
         for row, label in zip(rows, labels.tolist(), strict=True):
             row["predicted_label"] = label
+    if accept == RECORDIO_PROTOBUF:
+        return _recordio(rows)
     if accept == JSON:
         return json.dumps({"predictions": rows})
     return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _recordio(rows: list[dict[str, Any]]) -> bytes:
+    # Imported on first use: other responses need no protobuf.
+    from local_aws.containers import recordio
+
+    stream = io.BytesIO()
+    for row in rows:
+        recordio.write_labels(stream, row)
+    return stream.getvalue()

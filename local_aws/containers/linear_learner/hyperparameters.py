@@ -246,7 +246,7 @@ DEFAULTS = {
     name: text for name, (_, text) in HYPERPARAMETERS.items() if text is not None
 }
 
-# They belong to AWS's optimiser and start; a regressor has no use for them.
+# They belong to AWS's optimiser and start; scikit-learn's has no use for them.
 WITHOUT_EFFECT = (
     "beta_1",
     "beta_2",
@@ -314,11 +314,6 @@ def _check_together(values: Values) -> None:
             f"The loss {loss} is not one of predictor_type {kind}: it has "
             f"{', '.join(LOSSES[kind])}."
         )
-    if loss == "quantile_loss":
-        raise CustomerError(
-            "This local Linear Learner container does not support loss quantile_loss; "
-            "absolute_loss is the loss of quantile 0.5."
-        )
     if kind == "multiclass_classifier" and values["num_classes"] < 3:
         raise CustomerError(
             f"A {kind} needs num_classes, and that it is 3 or more: it is "
@@ -334,7 +329,8 @@ def _check_together(values: Values) -> None:
 
 def without_effect(given: dict[str, str]) -> list[str]:
     """Which of a request's hyperparameters are set and not heeded."""
-    if given["predictor_type"] != "regressor":
+    by_minibatches = given.get("loss") == "quantile_loss"
+    if given["predictor_type"] != "regressor" or by_minibatches:
         return []
     return [
         name

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from local_aws.containers.linear_learner import candidates, classifiers
+from local_aws.containers.linear_learner import candidates, minibatches
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import CustomerError
 from local_aws.containers.linear_learner.hyperparameters import Values
@@ -27,7 +27,7 @@ class Softmax:
         return losses * self._weights[classes][:, None]
 
     def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """As classifiers.Loss says."""
+        """As minibatches.Loss says."""
         classes = labels.astype(int)
         slopes = softmax(scores)
         slopes[np.arange(len(classes)), :, classes] -= 1
@@ -62,11 +62,11 @@ class MulticlassClassifier:
                 f"{self._classes - 1}."
             )
 
-    def models(self, train: Records) -> classifiers.Models:
+    def models(self, train: Records) -> minibatches.Models:
         """The models to be trained."""
-        return classifiers.Models(
+        return minibatches.Models(
             self._values,
-            candidates.of_classifiers(self._values),
+            candidates.by_minibatches(self._values),
             self._loss,
             train,
             self._scales,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from local_aws.containers.linear_learner import solver
+from local_aws.containers.linear_learner import candidates, minibatches, solver
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.hyperparameters import Values
 from local_aws.containers.linear_learner.model import LinearModel, Solutions
@@ -48,6 +48,21 @@ class Loss:
         return float(np.mean(self.of(residuals, unit)))
 
 
+class Quantile(Loss):
+    """What is least at the quantile `margin`; it is trained by mini-batches."""
+
+    outputs = 1
+
+    def of(self, residuals: np.ndarray, unit: float = 1.0) -> np.ndarray:
+        """The loss of each residual."""
+        return np.maximum(-self.margin * residuals, (1 - self.margin) * residuals)
+
+    def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """As minibatches.Loss says."""
+        above = scores >= labels[:, None, None]
+        return np.where(above, 1 - self.margin, -self.margin)
+
+
 def choose_loss(values: Values) -> Loss:
     """The loss that the hyperparameters ask for."""
     name = values["loss"]
@@ -67,6 +82,7 @@ def choose_loss(values: Values) -> Loss:
             insensitivity,
         ),
         "huber_loss": Loss("huber_loss_objective", "huber", values["huber_delta"]),
+        "quantile_loss": Quantile("quantile_loss_objective", "", values["quantile"]),
     }
     return losses[name]
 
@@ -84,8 +100,18 @@ class Regressor:
     def check_labels(self, channel: str, labels: np.ndarray) -> None:
         """Any number is a label."""
 
-    def models(self, train: Records) -> solver.Learners:
+    def models(self, train: Records) -> solver.Learners | minibatches.Models:
         """The models to be trained."""
+        if isinstance(self._loss, Quantile):
+            chosen = candidates.by_minibatches(self._values)
+            labels = self._scales.apply_to_labels(train.labels)
+            return minibatches.Models(
+                self._values,
+                chosen,
+                self._loss,
+                Records(labels, train.features),
+                self._scales,
+            )
         return solver.Learners(self._values, self._loss, train, self._scales)
 
     def losses(

@@ -1,11 +1,15 @@
 """Normalisation of features and label, and its undoing in the trained model."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from local_aws.containers.linear_learner.data import Records
+from local_aws.containers.linear_learner.data import Records, dense
 from local_aws.containers.linear_learner.hyperparameters import Values
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,21 @@ class Scaling:
     label_mean: float
     label_deviation: float
 
+    def apply_to_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Labels as the optimiser sees them."""
+        return (labels - self.label_mean) / self.label_deviation
+
     def apply(self, records: Records) -> Records:
         """The records as the optimiser sees them."""
         return Records(
-            (records.labels - self.label_mean) / self.label_deviation,
-            (records.features - self.means) / self.deviations,
+            self.apply_to_labels(records.labels),
+            (dense(records.features) - self.means) / self.deviations,
         )
 
-    def with_ones(self, features: np.ndarray) -> np.ndarray:
+    def with_ones(self, features: "np.ndarray | csr_matrix") -> np.ndarray:
         """Scaled features, and behind them a column of ones for the bias."""
-        table = np.ones((len(features), len(self.means) + 1))
-        np.subtract(features, self.means, out=table[:, :-1])
+        table = np.ones((features.shape[0], len(self.means) + 1))
+        np.subtract(dense(features), self.means, out=table[:, :-1])
         table[:, :-1] /= self.deviations
         return table
 
@@ -55,14 +63,16 @@ def measure(values: Values, train: Records) -> Scaling:
     """
     from sklearn.preprocessing import StandardScaler
 
-    def scaler(unbias: str, normalize: str, table: np.ndarray) -> tuple:
-        fitted = StandardScaler(
-            with_mean=values[unbias] in ("auto", True),
-            with_std=values[normalize] in ("auto", True),
-        ).fit(table)
-        columns = table.shape[1]
-        means = fitted.mean_ if fitted.with_mean else np.zeros(columns)
-        deviations = fitted.scale_ if fitted.with_std else np.ones(columns)
+    def scaler(
+        unbias: str, normalize: str, table: "np.ndarray | csr_matrix"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # It has the means of a sparse table, although it could not take them off.
+        fitted = StandardScaler(with_mean=isinstance(table, np.ndarray)).fit(table)
+        means, deviations = fitted.mean_, fitted.scale_
+        if values[unbias] is False:
+            means = np.zeros_like(means)
+        if values[normalize] is False:
+            deviations = np.ones_like(deviations)
         return means, deviations
 
     rows = values["num_point_for_scaler"]

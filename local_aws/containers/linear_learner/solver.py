@@ -13,7 +13,7 @@ import numpy as np
 from local_aws.containers.linear_learner.candidates import (
     SEED,
     Candidate,
-    of_regressors,
+    by_rows,
 )
 from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.hyperparameters import Values
@@ -88,7 +88,7 @@ class Learners:
         self, values: Values, loss: Loss, train: Records, scales: Scaling
     ) -> None:
         """train: the records as they came."""
-        self.candidates = of_regressors(values)
+        self.candidates = by_rows(values)
         self._scales = scales
         scaled = scales.apply(train)
         self._learners = [

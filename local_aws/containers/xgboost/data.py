@@ -320,12 +320,7 @@ def _read_recordio(files: list[Path]) -> tuple[Any, np.ndarray | None]:
     """Dense rows as an array; a csr_matrix when a record is sparse."""
     from local_aws.containers import recordio
 
-    def tables() -> Iterator[recordio.Table]:
-        for file in files:
-            with file.open("rb") as stream:
-                yield from recordio.read(stream)
-
-    table = recordio.join(tables())
+    table = recordio.join(recordio.read_files(files))
     return table.features, table.labels
 
 

@@ -1,4 +1,6 @@
-"""Classifiers' optimiser: all models side by side, on the same mini-batches."""
+"""The optimiser of classifiers and of quantile_loss: all models side by side, on the
+same mini-batches.
+"""
 
 from typing import Protocol
 
@@ -48,7 +50,9 @@ class Models:
         train: Records,
         scales: Scaling,
     ) -> None:
-        """train: the records as they came; they are scaled batch by batch."""
+        """train: features as they came, which are scaled batch by batch, and labels as
+        the loss takes them.
+        """
         self.candidates = candidates
         self._loss = loss
         self._train = train
