@@ -142,6 +142,12 @@ def check_claim(
         _check_declared_hash(head)
 
 
+def unknown_keys(protocol: WireProtocol) -> AwsError:
+    """What a service says to keys that nobody has made, or that count no longer."""
+    text = "The AWS Access Key Id you provided does not exist in our records."
+    return _refused(protocol, "unknown", _UNKNOWN, ("InvalidAccessKeyId", text, 403))
+
+
 def declared_hash(head: Head, claim: Claim) -> str | None:
     """What stands for the body in the signature, if that is known without the body."""
     if claim.signs_as_s3 and claim.presigned:
@@ -214,15 +220,12 @@ def _signature(head: Head, claim: Claim, keys: Credentials, payload_hash: str) -
 
 def _check_keys(claim: Claim, keys: Credentials | None, token: str | None) -> None:
     """Raise AwsError unless the keys are known and the token is theirs."""
-    unknown = "The security token included in the request is invalid."
     if keys is None or (keys.token and not token):
-        text = "The AWS Access Key Id you provided does not exist in our records."
-        raise _refused(
-            claim.protocol, "unknown", unknown, ("InvalidAccessKeyId", text, 403)
-        )
+        raise unknown_keys(claim.protocol)
     if not _same(token or "", keys.token or ""):  # long-term keys have none
         text = "The provided token is malformed or otherwise invalid."
-        raise _refused(claim.protocol, "unknown", unknown, ("InvalidToken", text))
+        s3 = ("InvalidToken", text)
+        raise _refused(claim.protocol, "unknown", _UNKNOWN, s3)
 
 
 def _token(head: Head) -> str | None:
@@ -438,6 +441,7 @@ def _check_declared_hash(head: Head) -> None:
 # The protocols' own words. The JSON services use status 400 (recorded responses of
 # SageMaker, CloudWatch Logs, Kinesis), the REST JSON, query and S3 ones mostly 403.
 
+_UNKNOWN = "The security token included in the request is invalid."
 # By kind: code and status in the query protocol, code with JSON.
 _CODES = {
     "missing": (

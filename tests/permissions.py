@@ -1,8 +1,7 @@
 """Is what a notebook calls allowed on AWS? Calls, their IAM actions, two policies.
 
 A learner's role has AmazonSageMakerFullAccess (here as moto ships it) and
-data/course-policy.json. Sources of the names: AWS Service Authorization Reference,
-"Actions, resources, and condition keys for Amazon S3" and "... for Amazon SageMaker".
+data/course-policy.json.
 """
 
 import json
@@ -13,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from local_aws.access import operations
+from local_aws.access.authorization import ALWAYS_ALLOWED
+from local_aws.access.operations import Action
 from local_aws.access.policy_evaluation import Policy, simulate
-from local_aws.access.roles import bucket_arn
 from local_aws.installation import BUCKET, CHECKOUT
 from utils.cleanup import LESSON
 from utils.connect import BUCKET_FOLDER
@@ -22,31 +23,6 @@ from utils.connect import BUCKET_FOLDER
 RECORDER = Path(__file__).resolve().parent / "recording"
 COURSE_POLICY = CHECKOUT / "data" / "course-policy.json"
 MANAGED = "AmazonSageMakerFullAccess"
-
-# Everybody may ask who he is, whatever the policies say (STS API Reference).
-ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
-# botocore's name of a service, where IAM has another one.
-PREFIXES = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}
-# S3's operations: the action, and whether it is one on objects.
-S3_ACTIONS = {
-    "ListBuckets": ("s3:ListAllMyBuckets", False),
-    "CreateBucket": ("s3:CreateBucket", False),
-    "DeleteBucket": ("s3:DeleteBucket", False),
-    "HeadBucket": ("s3:ListBucket", False),
-    "ListObjects": ("s3:ListBucket", False),
-    "ListObjectsV2": ("s3:ListBucket", False),
-    "GetBucketLocation": ("s3:GetBucketLocation", False),
-    "GetObject": ("s3:GetObject", True),
-    "HeadObject": ("s3:GetObject", True),
-    "PutObject": ("s3:PutObject", True),
-    "CopyObject": ("s3:PutObject", True),
-    "CreateMultipartUpload": ("s3:PutObject", True),
-    "UploadPart": ("s3:PutObject", True),
-    "CompleteMultipartUpload": ("s3:PutObject", True),
-    "AbortMultipartUpload": ("s3:AbortMultipartUpload", True),
-    "DeleteObject": ("s3:DeleteObject", True),
-    "DeleteObjects": ("s3:DeleteObject", True),
-}
 
 
 @dataclass(frozen=True)
@@ -57,15 +33,6 @@ class Call:
     operation: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     succeeded: bool = False
-
-
-@dataclass(frozen=True)
-class Action:
-    """An IAM action on a resource. context: the values of condition keys."""
-
-    name: str
-    resource: str = "*"
-    context: tuple[tuple[str, str], ...] = ()
 
 
 def recording(environment: Mapping[str, str], file: Path) -> dict[str, str]:
@@ -83,27 +50,9 @@ def recorded(file: Path) -> list[Call]:
 
 def actions(call: Call) -> list[Action]:
     """Name the actions that the caller must be allowed. LookupError if not known."""
-    if call.service == "s3":
-        name, on_object = S3_ACTIONS[call.operation]
-        if "Bucket" not in call.parameters:
-            return [Action(name)]
-        key = call.parameters.get("Key", "?") if on_object else None
-        return [Action(name, bucket_arn(call.parameters["Bucket"], key))]
-    name = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
-    if call.service == "iam":
-        given = call.parameters
-        role = f"arn:aws:iam::123456789012:role/{given.get('RoleName', '?')}"
-        return [Action(name, given.get("PolicySourceArn", role))]
-    if call.service == "logs" and "logGroupName" in call.parameters:
-        group = f"log-group:{call.parameters['logGroupName']}:log-stream:"
-        return [Action(name, f"arn:aws:logs:us-east-1:123456789012:{group}")]
-    to_sagemaker = (("iam:passedtoservice", "sagemaker.amazonaws.com"),)
-    passed = [
-        Action("iam:PassRole", role, to_sagemaker)
-        for path, role in call.parameters.items()
-        if path.rpartition(".")[2] in ("RoleArn", "ExecutionRoleArn")
-    ]
-    return [Action(name), *passed]
+    return operations.actions(
+        call.service, call.operation, call.parameters, "us-east-1"
+    )
 
 
 @cache

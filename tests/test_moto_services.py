@@ -417,7 +417,7 @@ def test_log_lines_come_back(stand_in) -> None:
     logs.create_log_group(logGroupName=names["logGroupName"])
     logs.create_log_stream(**names)
     now = int(time.time() * 1000)
-    lines = ["first", "tab\there", "ünï <&>"]
+    lines = ["first", "tab\there", "ünï <&>", "&Action=DeleteLogGroup&x"]
     events = [{"timestamp": now + i, "message": line} for i, line in enumerate(lines)]
     logs.put_log_events(**names, logEvents=events)
     found = logs.get_log_events(**names, startFromHead=True)["events"]

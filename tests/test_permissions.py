@@ -16,6 +16,7 @@ from permissions import (
 )
 
 ROLE = "arn:aws:iam::123456789012:role/mine"
+SAGEMAKER = "arn:aws:sagemaker:us-east-1:123456789012:hyper-parameter-tuning-job/"
 TO_SAGEMAKER = (("iam:passedtoservice", "sagemaker.amazonaws.com"),)
 # Too little for a request: it is noted, and refused before it is sent.
 TUNING = """
@@ -48,7 +49,7 @@ def test_a_role_inside_a_parameter_is_passed(tmp_path: Path) -> None:
         "TrainingJobDefinitions.0.RoleArn": f"{ROLE}2",
     }
     assert actions(call) == [
-        Action("sagemaker:CreateHyperParameterTuningJob"),
+        Action("sagemaker:CreateHyperParameterTuningJob", f"{SAGEMAKER}a"),
         Action("iam:PassRole", f"{ROLE}1", TO_SAGEMAKER),
         Action("iam:PassRole", f"{ROLE}2", TO_SAGEMAKER),
     ]

@@ -218,7 +218,10 @@ def test_one_object_of_a_channel_that_the_role_may_not_read(
     job = train(sagemaker, bucket, role_with(*only(bucket, GetObject=allowed)))
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("ClientError: Data download failed:")
-    assert f"s3:GetObject on s3://{bucket}/{missing}." in job["FailureReason"]
+    assert (
+        f's3:GetObject on resource: "arn:aws:s3:::{bucket}/{missing}"'
+        in job["FailureReason"]
+    )
 
 
 def test_a_permission_to_list_another_bucket(sagemaker, bucket, role_with):

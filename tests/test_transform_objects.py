@@ -154,4 +154,4 @@ def test_a_job_that_is_to_stop_tries_nothing_again(tmp_path):
 def test_the_role_is_asked_for_each_object(tmp_path, allowed, denied):
     with pytest.raises(FileFailed) as caught:
         transform(make_job(tmp_path, allowed), FakeServer(DONE))
-    assert f"no permission for {denied}" in caught.value.lines[0]
+    assert f"perform: {denied} on" in caught.value.lines[0]

@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 
 from local_aws.installation import ACCOUNT_ID
 
-# As long as a chain of roles lets a session be at most, and shorter than any job's end.
+# As long as a session can be (STS API Reference, AssumeRole).
 LIFETIME = timedelta(hours=12)
 # For so long a client is told that its keys have expired; then, that nobody knows them.
 REMEMBERED = timedelta(hours=1)
@@ -37,15 +37,9 @@ class RoleSession:
     expires_at: datetime
 
     @property
-    def role_name(self) -> str:
-        """The role's name, without the path that its ARN may have."""
-        return self.role_arn.rpartition("/")[2]
-
-    @property
     def arn(self) -> str:
         """Who the caller is, as sts:GetCallerIdentity says it."""
-        who = f"{self.role_name}/{self.session_name}"
-        return f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{who}"
+        return session_arn(self.role_arn, self.session_name)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -65,6 +59,12 @@ class RoleSession:
     def has_expired(self, now: datetime) -> bool:
         """Whether requests that are signed with the keys are refused from now on."""
         return now >= self.expires_at
+
+
+def session_arn(role_arn: str, session_name: str) -> str:
+    """The ARN of a role's session; the path that the role's may have is not in it."""
+    who = f"{role_arn.rpartition('/')[2]}/{session_name}"
+    return f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{who}"
 
 
 class TemporaryCredentials:

@@ -17,15 +17,104 @@ from local_aws.access.policy_evaluation import (
 )
 from local_aws.installation import ACCOUNT_ID
 
+# Condition keys of which it is known whether a request has them: it has those that are
+# in its context. So a role has no MFA and no organization, and calls from no VPC.
+KNOWN_KEYS = {
+    "aws:calledvia",
+    "aws:calledviafirst",
+    "aws:calledvialast",
+    "aws:currenttime",
+    "aws:epochtime",
+    "aws:federatedprovider",
+    "aws:multifactorauthage",
+    "aws:multifactorauthpresent",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalisawsservice",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:principaltype",
+    "aws:referer",
+    "aws:requestedregion",
+    "aws:resourceaccount",
+    "aws:securetransport",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceidentity",
+    "aws:sourceip",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:useragent",
+    "aws:userid",
+    "aws:username",
+    "aws:viaawsservice",
+    "aws:vpcsourceip",
+    "cloudwatch:namespace",
+    "iam:passedtoservice",
+    "iam:permissionsboundary",
+    "iam:policyarn",
+    "lambda:principal",
+    "s3:delimiter",
+    "s3:max-keys",
+    "s3:prefix",
+    "s3:versionid",
+    "s3:x-amz-acl",
+    "sts:externalid",
+}
+# The same in each request of a role here.
+COMMON = {
+    "aws:principalaccount": [ACCOUNT_ID],
+    "aws:principalisawsservice": ["false"],
+    "aws:resourceaccount": [ACCOUNT_ID],
+    "aws:viaawsservice": ["false"],
+}
+
 
 @dataclass(frozen=True)
 class Role:
-    """One role, as it was when it was looked up."""
+    """One role, as it was when it was looked up.
+
+    `boundary` is its permissions boundary, which allows nothing but limits what the
+    policies allow.
+    """
 
     trust_policy: Mapping[str, Any]
     policies: Sequence[Policy]
+    arn: str = ""
     id: str = ""
     longest_session_s: int = 3600
+    boundary: Policy | None = None
+
+    def may(
+        self, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether the policies allow an action ("s3:GetObject") on an ARN.
+
+        `context` holds the values of condition keys, for example of "s3:prefix".
+        """
+        return self.refusal(action, resource, context or {}) is None
+
+    def refusal(
+        self, action: str, resource: str, context: Mapping[str, str]
+    ) -> str | None:
+        """How AWS's refusal ends; None if the action is allowed."""
+        itself = {"aws:principalarn": self.arn}
+        keys = COMMON | {k: [value] for k, value in {**itself, **context}.items()}
+        kinds = {"identity-based policy": self.policies}
+        if self.boundary is not None:
+            kinds["permissions boundary"] = [self.boundary]
+        decisions = {
+            kind: simulate(policies, action, resource, keys, KNOWN_KEYS.__contains__)
+            for kind, policies in kinds.items()
+        }
+        for kind, result in decisions.items():
+            if result.decision == "explicitDeny":
+                article = "an" if kind.startswith("i") else "a"
+                return f"with an explicit deny in {article} {kind}"
+        for kind, result in decisions.items():
+            if result.decision == "implicitDeny":
+                return f"because no {kind} allows the {action} action"
+        return None
 
     def trusts(self, service: str, source_arn: str | None = None) -> bool:
         """Whether a service ("lambda.amazonaws.com") may assume the role.
@@ -60,24 +149,17 @@ class Role:
             for statement in as_list(self.trust_policy.get("Statement", []))
             if _names(statement.get("Principal", {})) & principals
         ]
-        policy = Policy("trust policy", {"Statement": statements})
-        return simulate([policy], "sts:AssumeRole", "*", context).decision == "allowed"
-
-    def may(
-        self, action: str, resource: str, context: Mapping[str, str] | None = None
-    ) -> bool:
-        """Whether the policies allow an action ("s3:GetObject") on an ARN.
-
-        `context` holds the values of condition keys, for example of "s3:prefix".
-        """
-        values = {key: [value] for key, value in (context or {}).items()}
-        return simulate(self.policies, action, resource, values).decision == "allowed"
+        policy = Policy("trust policy", {**self.trust_policy, "Statement": statements})
+        keys = COMMON | dict(context)
+        known = KNOWN_KEYS.__contains__
+        result = simulate([policy], "sts:AssumeRole", "*", keys, known)
+        return result.decision == "allowed"
 
 
 def _names(principal: Any) -> set[tuple[str, str]]:
     """Whom a statement's Principal names, as pairs of kind and name."""
     if not isinstance(principal, Mapping):
-        return {("AWS", principal), ("Service", principal)}  # "*"
+        return {("AWS", principal)}  # "*"
     return {
         (kind, name) for kind, names in principal.items() for name in as_list(names)
     }

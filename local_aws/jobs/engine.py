@@ -176,6 +176,7 @@ class JobEngine:
                 raise ShuttingDown from error  # what it fails of is the end
             return "Failed", _reason(job, error)
         finally:
+            job.end_sessions()
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _end(self, job: Job, outcome: str, reason: str | None) -> None:

@@ -1,11 +1,13 @@
 """What a running job is to the engine and to the code that runs it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_aws.access.credentials import RoleSession, session_arn
 from local_aws.access.roles import bucket_arn
 from local_aws.clients import Clients
 from local_aws.persistence.resources import Resources
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 # FailureReason, botocore sagemaker service model.
 MAX_FAILURE_REASON = 1024
+
+# What SageMaker calls its sessions of a role.
+SESSION_NAME = "SageMaker"
+# Longer than MaxRuntimeInSeconds can be: the keys end with the job.
+LONGEST_JOB = timedelta(days=29)
 
 
 class JobStopped(Exception):
@@ -83,6 +90,7 @@ class Job:
     interrupt: Callable[[], None] = lambda: None
     results: dict = field(default_factory=dict)
     roots: list[Path] = field(default_factory=list)
+    sessions: list[RoleSession] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.kind.name} {self.name}"
@@ -116,13 +124,31 @@ class Job:
 
     def require(self, role_arn: str, action: str, bucket: str, *keys: str) -> None:
         """Raise AccessDenied unless the role may do this to each of the objects."""
-        role = self.clients.find_role(role_arn)
         for key in keys:
-            if not role.may(action, bucket_arn(bucket, key)):
-                raise AccessDenied(
-                    f"Access denied: the role {role_arn} has no permission for "
-                    f"{action} on s3://{bucket}/{key}."
-                )
+            self._require(role_arn, action, action, bucket_arn(bucket, key), {})
+
+    def require_listing(self, role_arn: str, bucket: str, prefix: str) -> None:
+        """Raise AccessDenied unless the role may list the objects of the prefix."""
+        keys = {"s3:prefix": prefix}
+        arn = bucket_arn(bucket)
+        self._require(role_arn, "s3:ListBucket", "s3:ListObjectsV2", arn, keys)
+
+    def _require(
+        self,
+        role_arn: str,
+        action: str,
+        operation: str,
+        resource: str,
+        context: Mapping[str, str],
+    ) -> None:
+        why = self.clients.find_role(role_arn).refusal(action, resource, context)
+        if why is not None:
+            caller = session_arn(role_arn, SESSION_NAME)
+            raise AccessDenied(
+                "An error occurred (AccessDenied) when calling the "
+                f"{operation.removeprefix('s3:')} operation: User: {caller} is not "
+                f'authorized to perform: {action} on resource: "{resource}" {why}'
+            )
 
     def public(self, text: object) -> str:
         """The text with the container's name for the job's folders."""
@@ -131,10 +157,22 @@ class Job:
             shown = shown.replace(str(root), "/opt/ml")
         return shown
 
-    def environment(self) -> dict[str, str]:
-        """What every container of this job finds in its environment."""
-        return {
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "OMP_NUM_THREADS": str(self.threads),
-        }
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """What every container of this job finds in its environment.
+
+        With it the container may call AWS as a session of the role, until the job ends.
+        A container that is cut off from the network has no keys (CreateTrainingJob,
+        EnableNetworkIsolation).
+        """
+        threads = {"OMP_NUM_THREADS": str(self.threads)}
+        if self.record().get("EnableNetworkIsolation"):
+            region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+            return region | threads
+        session = self.clients.credentials.of_role(role_arn, SESSION_NAME, LONGEST_JOB)
+        self.sessions.append(session)
+        return self.clients.environment_of(session, self.region) | threads
+
+    def end_sessions(self) -> None:
+        """Have the keys of the job's containers refused from now on."""
+        for session in self.sessions:
+            self.clients.credentials.end(session)

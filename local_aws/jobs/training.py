@@ -162,7 +162,8 @@ def _download_channels(job: Job, record: dict) -> None:
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         folder = job.folder / "input/data" / channel["ChannelName"]
         try:
-            bucket, _ = s3_objects.split_uri(uri)
+            bucket, prefix = s3_objects.split_uri(uri)
+            job.require_listing(record["RoleArn"], bucket, prefix)
             objects = list(s3_objects.keys_under(s3, uri))
             keys = [key for key, _ in objects]
             job.require(record["RoleArn"], "s3:GetObject", bucket, *keys)
@@ -248,7 +249,7 @@ def _run_container(
         job.folder,
         {
             **record.get("Environment", {}),
-            **job.environment(),
+            **job.environment(record["RoleArn"]),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": record["TrainingJobArn"],
             "SAGEMAKER_IMAGE_TAG": image.tag,

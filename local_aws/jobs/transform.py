@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from local_aws.jobs.batches import FileFailed
-from local_aws.jobs.job import Job, JobFailed, JobStopped, ShuttingDown
+from local_aws.jobs.job import AccessDenied, Job, JobFailed, JobStopped, ShuttingDown
 from local_aws.jobs.transform_instances import SEE_LOGS, Instances, settings_line
 from local_aws.jobs.transform_objects import ObjectTransformer
 from local_aws.runtime import s3_objects
@@ -50,10 +50,11 @@ def _transform_all(
 ) -> None:
     """Transform every object under the prefix; raises JobFailed if one can't be."""
     uri = record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-    bucket, _ = s3_objects.split_uri(uri)
+    bucket, prefix = s3_objects.split_uri(uri)
     try:
+        transformer.require_listing(bucket, prefix)
         objects = list(s3_objects.keys_under(transformer.s3, uri))
-    except ClientError as error:
+    except (ClientError, AccessDenied) as error:
         raise JobFailed(f"ClientError: {error}") from error
     count = len(instances.servers)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from local_aws.containers.images import find_image
-from local_aws.jobs.job import Job, JobFailed
+from local_aws.jobs.job import AccessDenied, Job, JobFailed
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
@@ -91,8 +91,10 @@ class Instances:
         archive = self._job.folder / "model.tar.gz"
         s3 = self._job.clients.s3(self._job.region)
         try:
+            role = self._record["_model"]["role"]
+            self._job.require(role, "s3:GetObject", bucket, key)
             s3_objects.fetch(s3, bucket, key, archive)
-        except ClientError as error:
+        except (ClientError, AccessDenied) as error:
             text = f"ClientError: Model data download failed:{error}"
             raise JobFailed(text) from error
         return archive
@@ -104,7 +106,7 @@ class Instances:
         environment = {
             **self._record["_model"]["environment"],
             **self._record.get("Environment", {}),
-            **self._job.environment(),
+            **self._job.environment(self._record["_model"]["role"]),
             "SAGEMAKER_BATCH": "true",
         }
         for member, variable in (

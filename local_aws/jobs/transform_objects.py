@@ -86,6 +86,10 @@ class ObjectTransformer:
         finally:
             output.unlink(missing_ok=True)
 
+    def require_listing(self, bucket: str, prefix: str) -> None:
+        """Raise AccessDenied unless the model's role may list the prefix."""
+        self._job.require_listing(self._role, bucket, prefix)
+
     def _require(self, action: str, bucket: str, key: str) -> None:
         try:
             self._job.require(self._role, action, bucket, key)

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from typing import IO, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlencode
 
 from local_aws.installation import HOST
 from local_aws.messages import Request, Response
@@ -51,6 +51,9 @@ def environ_of(request: Request) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
+    if operation := head.target[1]:
+        # Else moto looks for an Action in the body, and a line of a log may have one.
+        environ["QUERY_STRING"] = urlencode({"Action": operation})
     dashed = {name for name, _ in head.headers if "_" not in name}
     originals: dict[str, str] = {}
     for name, value in head.headers:

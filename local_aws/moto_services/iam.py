@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from local_aws.access.credentials import RoleSession
@@ -92,6 +93,13 @@ class Iam(MotoService):
                 return _role(arn)
         except AwsError:
             return NO_ROLE
+
+    def role_arn(self, name: str) -> str | None:
+        """The ARN of the role with this name, None if there is none."""
+        self.app()
+        with self.lock:
+            roles = _backend().get_roles()
+            return next((role.arn for role in roles if role.name == name), None)
 
 
 # The keys of the installation are a session of the course's role to STS; its secret is
@@ -229,14 +237,26 @@ def _role(arn: str) -> Role:
         raise AwsError("NoSuchEntity", text, 404)
     documents = list(role.policies.items())
     for policy in role.managed_policies.values():
-        version = next(v for v in policy.versions if v.is_default)
-        documents.append((policy.name, version.document))
+        documents.append((policy.name, _default_version(policy)))
+    boundary = _backend().managed_policies.get(role.permissions_boundary_arn)
     return Role(
-        json.loads(role.assume_role_policy_document),
-        [Policy(name, json.loads(document)) for name, document in documents],
+        _parsed(role.assume_role_policy_document),
+        [Policy(name, _parsed(document)) for name, document in documents],
+        arn,
         role.id,
         int(role.max_session_duration or 3600),
+        boundary and Policy(boundary.name, _parsed(_default_version(boundary))),
     )
+
+
+def _default_version(policy: Any) -> str:
+    return next(v for v in policy.versions if v.is_default).document
+
+
+@lru_cache(maxsize=256)  # a caller's policies are looked at for each of its requests
+def _parsed(document: str) -> dict[str, Any]:
+    """A policy document, which nobody changes."""
+    return json.loads(document)
 
 
 def _backend() -> Any:

@@ -10,9 +10,10 @@ from typing import Any
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.messages import Request
-from local_aws.moto_services import filter_patterns, validation
+from local_aws.moto_services import filter_patterns
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
+from local_aws.protocol import requests
 
 # Members with an ARN, which moto takes apart without a look.
 ARNS = ("destinationArn", "resourceArn", "destinationResourceArn")
@@ -69,7 +70,7 @@ class Logs(MotoService):
         """
         environ = super().environ(request, upload)
         operation = request.head.target[1]
-        body = validation.unpacked_body(request)
+        body = requests.unpacked_body(request)
         request.body.file.seek(0)
         if operation in OF_ONE_GROUP or b"null" in body:
             params = _without_nulls(json.loads(body))

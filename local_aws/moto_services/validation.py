@@ -5,9 +5,6 @@ AWS refuses by its model never gets there: a value of another type, a name that 
 pattern does not allow, a member that is missing.
 """
 
-import gzip
-import io
-import zlib
 from typing import Any
 
 from botocore.model import OperationModel, OperationNotFoundError
@@ -27,7 +24,7 @@ def check(request: Request, name: str) -> dict[str, Any]:
     shape = operation.input_shape
     if shape is None:
         return {}
-    body = unpacked_body(request)
+    body = requests.unpacked_body(request)
     if request.protocol == "query":
         params = query_parameters(request.head.form(body), operation)
     else:
@@ -39,22 +36,6 @@ def check(request: Request, name: str) -> dict[str, Any]:
             error.code = request.service.validation_error
         raise
     return params
-
-
-def unpacked_body(request: Request) -> bytes:
-    """The body, unpacked if it is packed (a large PutMetricData). Raises AwsError."""
-    body = request.body.read()
-    if request.head.header("content-encoding") != "gzip":
-        return body
-    limit = request.service.largest_body
-    try:
-        with gzip.open(io.BytesIO(body)) as file:
-            unpacked = file.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise errors.serialization_exception() from error
-    if len(unpacked) > limit:
-        raise AwsError("EntityTooLarge", "The unpacked request is too large.", 413)
-    return unpacked
 
 
 def find_operation(request: Request, name: str) -> OperationModel:

@@ -9,8 +9,11 @@ read as None, for `constraints` to refuse.
 """
 
 import base64
+import gzip
+import io
 import json
 import math
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +22,7 @@ from typing import Any, NoReturn
 from botocore.model import Shape
 
 from local_aws.errors import AwsError, serialization_exception
+from local_aws.messages import Request
 from local_aws.protocol.model import location, wire_name
 
 _WORDS = dict.fromkeys(("true", "yes", "y", "t", "1"), True)
@@ -26,6 +30,22 @@ _WORDS |= dict.fromkeys(("false", "no", "n", "f", "0"), False)
 
 # Widest values of Java's types.
 _INTEGER_LIMITS = {"integer": 2**31, "long": 2**63}
+
+
+def unpacked_body(request: Request) -> bytes:
+    """The body, unpacked if it is packed (a large PutMetricData). Raises AwsError."""
+    body = request.body.read()
+    if request.head.header("content-encoding") != "gzip":
+        return body
+    limit = request.service.largest_body
+    try:
+        with gzip.open(io.BytesIO(body)) as file:
+            unpacked = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise serialization_exception() from error
+    if len(unpacked) > limit:
+        raise AwsError("EntityTooLarge", "The unpacked request is too large.", 413)
+    return unpacked
 
 
 def parse_body(body: bytes, shape: Shape | None) -> dict[str, Any]:

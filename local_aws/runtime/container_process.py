@@ -19,7 +19,7 @@ TRAINING_GRACE_SECONDS = 120
 SERVING_GRACE_SECONDS = 30
 
 # What a container inherits from the stand-in's own environment. No AWS setting is
-# among it: a container has no credentials here.
+# among it: the keys of a container are its role's.
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 READ_SIZE = 65536

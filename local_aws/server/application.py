@@ -5,6 +5,7 @@ which service is it for. Who responds for a service is in the table in services.
 is done on threads, so that a slow operation does not hold up the others.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 from botocore.credentials import Credentials
 
 from local_aws import errors, services, signature
+from local_aws.access.authorization import Authorization
 from local_aws.access.credentials import RoleSession
 from local_aws.errors import AwsError
 from local_aws.installation import HOST, Installation
@@ -50,6 +52,10 @@ class StandIn:
         self._installation = installation
         self._responders = responders
         self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+        self._authorization = Authorization(
+            responders.sagemaker.clients.find_role,
+            lambda name: responders.of(services.named("iam")).role_arn(name),
+        )
         self._credentials = Credentials(
             installation.access_key_id, installation.secret_access_key
         )
@@ -109,7 +115,7 @@ class StandIn:
             text = "CORSResponse: CORS is not enabled for this bucket."
             raise AwsError("AccessForbidden", text, 403)
         claim, caller = await self._checked(head, body, service, protocol)
-        if claim.service == OWN_SERVICE:
+        if claim.service == OWN_SERVICE and caller is None:
             own = own_response(self._installation)
             return Response(200, [("content-type", "text/plain")], [own])
         if service is None:
@@ -119,6 +125,8 @@ class StandIn:
         request = Request(
             head, claim, service, protocol, body, body.disconnected, caller
         )
+        if caller is not None:
+            await asyncio.to_thread(self._authorization.check, request)
         return await self._responders.of(service).respond(request)
 
     async def _checked(
