@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course import lessons, metadata
+from course.bank_data import why_made_up
 from course.diagrams import IMAGES
 from course.execution import Execution
 from course.runner import (
@@ -115,8 +116,9 @@ def store_lessons(
 ) -> int:
     """Run lessons with their default parameters and store their outputs.
 
-    A lesson that fails is left as it was. Returns 0, 1 if one failed, 2 if there is
-    nothing to run.
+    A lesson that fails is left as it was. Nothing is stored of lessons on bank
+    marketing where the real data can't be had. Returns 0, 1 if something was not
+    stored, 2 if there is nothing to run.
     """
     console = make_console()
     try:
@@ -127,6 +129,9 @@ def store_lessons(
     if not paths:
         say(console, f"There are no notebooks in {folder}.")
         return 2
+    if reason := why_made_up(paths):
+        say(console, f"Nothing is stored: it would be of made-up data. {reason}")
+        return 1
     require_writable_files([path for path in paths if path.exists()])
     if environment is None:
         require_writable(folder / "scratch", IMAGES)

@@ -23,6 +23,7 @@ from rich.live import Live
 from rich.table import Table
 
 from course import exercises, lessons, site
+from course.bank_data import why_made_up
 from course.billing import EndpointMeter, estimate, used
 from course.execution import Execution, execute
 from course.install import ROOT
@@ -287,6 +288,8 @@ def run_lessons(
         require_writable(folder / "scratch")
         environment = stand_in_environment()
         meter = EndpointMeter(boto3.client("sagemaker"))
+    if reason := why_made_up(every):
+        say(console, f"The lessons on bank marketing run with made-up data. {reason}")
     progress = Progress(every, console)
     progress.meter = meter
     executions = run_all(

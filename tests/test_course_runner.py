@@ -706,6 +706,29 @@ def test_a_failing_lesson_is_left_as_it_was(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_made_up_data_is_not_stored(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Nor is a notebook run whose neighbour needs it; `course run` says so and runs."""
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "synthetic")
+    needs_it = "import utils.bank_marketing\nprint('ran')"
+    path = write(small_notebook(needs_it), tmp_path / "01_a.ipynb")
+    before = path.read_bytes()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert outputs.store_lessons(folder=tmp_path, environment=environment) == 1
+    text = capsys.readouterr().out
+    assert "Nothing is stored: it would be of made-up data." in text
+    assert "COURSE_DATA_MIRROR" in text
+    assert path.read_bytes() == before
+    code, text = run(tmp_path)
+    assert code == 0
+    assert "The lessons on bank marketing run with made-up data." in text
+    # The control: other lessons don't care.
+    write(small_notebook("print('ran')"), path)
+    assert outputs.store_lessons(folder=tmp_path, environment=environment) == 0
+    assert lessons.read(path).cells[-1].outputs[0].text == "ran\n"
+    code, text = run(tmp_path)
+    assert "made-up" not in text
+
+
 def test_a_merge_conflict_is_left_and_the_others_are_stored(
     tmp_path: Path, capsys
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import permissions
 import pytest
+from bank_data import with_data
 from conftest import StandIn
 from exercise_fixture import WRONG, cell_of, good_exercises, write_exercises
 from leftovers import snapshot
@@ -42,7 +43,7 @@ def proven(source: Path, environment: dict[str, str] | None = None) -> Proof:
     if environment is None:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         exercises.bring_up_to_date(source)
-    return asyncio.run(prove(source, environment))
+    return asyncio.run(prove(source, with_data(environment, source)))
 
 
 # --- the course's own -----------------------------------------------------------------

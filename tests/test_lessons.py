@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import lesson_runs
 import nbformat
 import permissions
 import pytest
+from bank_data import why_not_real
 from boston import IMAGE
 from conftest import StandIn
 from leftovers import LISTS, snapshot
@@ -31,7 +33,7 @@ from lesson_runs import (
     run_cut_off,
     run_in_aws_mode,
     run_notebook,
-    why_not_strict,
+    why_not_compared,
 )
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from running_again import REFUSED, FirstRunFails, is_told, what_is_wrong
@@ -43,6 +45,7 @@ from course.install import ROOT
 from course.linter import lint
 from course.sanitize import SANITIZE_FILE, patterns, sanitize
 from local_aws.installation import ROLE_ARN
+from utils.bank_marketing import MADE_UP
 
 # --- the gates ------------------------------------------------------------------------
 
@@ -70,7 +73,7 @@ class Gates:
         assert [str(problem) for problem in lint(self.path, LESSONS)] == []
 
     def test_a_run_prints_what_is_stored(self, runs: Runs) -> None:
-        if reason := why_not_strict():
+        if reason := why_not_compared(self.path):
             pytest.skip(reason)
         run = runs.first(self.path.name)
         assert run.error is None, run.error
@@ -247,6 +250,36 @@ def printing(text: str) -> nbformat.NotebookNode:
 def nbval(notebook: nbformat.NotebookNode, stand_in: StandIn, folder: Path) -> Run:
     path = place(notebook, folder)
     return run_notebook(path, stand_in.environment, folder / "out", compare=True)
+
+
+def bank_marketing() -> nbformat.NotebookNode:
+    return small_notebook(
+        "import sys\nsys.path.insert(0, '..')\n"
+        "from utils.bank_marketing import load_bank_marketing\n"
+        "print('source:', load_bank_marketing().attrs['source'])"
+    )
+
+
+def test_bank_marketing_is_compared_where_the_real_data_can_be_had(
+    stand_in: StandIn, tmp_path: Path, monkeypatch
+) -> None:
+    """And runs with the made-up data too, of which a line tells."""
+    course = copy_of_the_course(tmp_path / "course")
+    assert not (course / "data" / "downloads").exists()
+    path = write(bank_marketing(), course / "notebooks" / "01_a.ipynb")
+    sources = {True: "synthetic", False: "synthetic" if why_not_real() else "UCI"}
+    for made_up, source in sources.items():
+        folder = tmp_path / f"out{made_up}"
+        folder.mkdir()
+        run = run_notebook(path, stand_in.environment, folder, made_up=made_up)
+        text = run.notebook.cells[-1].outputs[0].text
+        assert text.endswith(f"source: {source}\n"), text
+        assert text.startswith(MADE_UP) == (source == "synthetic")
+        assert run.left == []
+    monkeypatch.setattr(lesson_runs, "why_not_real", lambda: "There is none.")
+    assert why_not_compared(path).endswith("real data. There is none.")
+    other = write(small_notebook("1"), tmp_path / "02_b.ipynb")
+    assert "data" not in why_not_compared(other)
 
 
 def test_nbval_accepts_what_is_stored(stand_in: StandIn, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The repository as a whole: form, lock, workflow, what must not be in it."""
 
 import ast
+import csv
 import functools
 import json
 import os
@@ -23,6 +24,8 @@ from course import lessons
 from course.install import DEV_LOCK, DOCS_LOCK, LOCK, ROOT
 from course.linter import registry_accounts
 from course.pythons import NEWEST, OLDEST
+from utils.bank_marketing_file import DOWNLOADS
+from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
 
 MAX_BYTES = 1_000_000
 SUFFIXES_OF_TEXT = {
@@ -152,6 +155,45 @@ def test_notebooks_name_no_folder_of_a_machine_in_outputs() -> None:
         for cell in lessons.read(path).cells:
             outputs = json.dumps(cell.get("outputs", []))
             assert not re.search(r"(?<![\w.<>:])/tmp/", outputs), path
+
+
+# A row of the bank-marketing data, in UCI's form or in AWS's.
+BANK_ROW = re.compile(
+    rb'^\d\d[;,]"?[a-z.-]+"?[;,]"?(?:married|single|divorced|unknown)"?[;,]'
+    rb'"?[a-z0-9.]+"?(?:[;,]"?(?:yes|no|unknown)"?){3}[;,]',
+    re.MULTILINE,
+)
+
+
+def has_bank_data(path: Path, content: bytes) -> bool:
+    """Tell whether a file is one of the bank-marketing data, or has many rows of it."""
+    rows = len(BANK_ROW.findall(content))
+    return path.name.startswith("bank-additional") or rows > 20
+
+
+def test_no_file_of_the_bank_marketing_data_is_in_the_tree() -> None:
+    for path in tracked():
+        if path.is_file():
+            assert not has_bank_data(path, path.read_bytes()), path
+    kept = DOWNLOADS / "bank-additional.zip"
+    command = ["git", "check-ignore", "-q", str(kept)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_file_of_the_bank_marketing_data_is_found(tmp_path: Path) -> None:
+    calls = make_synthetic_bank_marketing()[:100]
+    for separator in ",;":
+        text = calls.to_csv(sep=separator, index=False, quoting=csv.QUOTE_NONNUMERIC)
+        assert has_bank_data(tmp_path / "calls.csv", text.encode())
+        assert not has_bank_data(tmp_path / "calls.csv", text[:400].encode())
+    assert has_bank_data(tmp_path / "bank-additional.zip", b"")
+
+
+def test_only_ci_names_the_folder_that_lies_beside_the_repository() -> None:
+    folder = "shared/" + "data"
+    named = [path.relative_to(ROOT) for path, text in texts() if folder in text]
+    assert named == [Path(".ci", "run")]
+    assert f"[ -d ../{folder} ]" in (ROOT / ".ci" / "run").read_text()
 
 
 # --- the lock -------------------------------------------------------------------------

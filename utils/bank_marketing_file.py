@@ -17,9 +17,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 COURSE_HOME = Path(__file__).resolve().parent.parent
 DOWNLOADS = COURSE_HOME / "data" / "downloads"
@@ -179,12 +177,9 @@ def _download(address: str) -> bytes:
     """Fetch an address, and show how far it is; NotTheFile says what went wrong."""
     import requests  # here, since a folder needs no network
 
-    deadline = time.monotonic() + DOWNLOAD_S
+    transfer = _Transfer(address)
     try:
-        with _answer(address) as answer:
-            if not answer.ok:
-                raise NotTheFile(f"the answer is HTTP {answer.status_code}")
-            return _content(answer, address, deadline)
+        return transfer.content()
     except requests.exceptions.ProxyError as error:
         raise NotTheFile("the proxy can't be reached, or refuses") from error
     except requests.exceptions.SSLError as error:
@@ -197,65 +192,78 @@ def _download(address: str) -> bytes:
         raise NotTheFile("there is no connection") from error
     except requests.exceptions.RequestException as error:
         raise NotTheFile(f"it can't be asked ({error})") from error
+    finally:
+        transfer.is_wanted = False
 
 
-def _answer(address: str) -> Any:
-    """Ask for an address; TimeoutError if its answer does not begin in time.
+class _Transfer:
+    """A download in a thread of its own, which nobody waits for longer than is said.
 
-    requests has no limit for looking a name up, nor for trying all addresses of a name.
-    Behind some firewalls either takes minutes.
+    requests limits how long it waits for one address and between two pieces. It does
+    not limit the look-up of a name, nor how long it takes to try all addresses of a
+    name, nor the whole. Behind some firewalls each of them takes minutes.
     """
-    import requests
 
-    return _within(
-        ANSWER_S,
-        lambda: requests.get(address, stream=True, timeout=(CONNECT_S, ANSWER_S)),
-    )
+    def __init__(self, address: str) -> None:
+        self.is_wanted = True
+        self._address = address
+        self._size: int | None = None
+        self._parts: list[bytes] = []
+        self._error: Exception | None = None
+        self._has_begun, self._has_ended = threading.Event(), threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
 
+    def content(self) -> bytes:
+        """Wait for the end, below a bar that goes then; raise what went wrong."""
+        from tqdm import tqdm
 
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """Do the work in a thread that nobody waits for longer than this."""
-    outcome: list[tuple[Any, Exception | None]] = []
+        if not self._has_begun.wait(ANSWER_S):
+            raise TimeoutError
+        if self._size is not None:
+            with tqdm(
+                desc=f"Downloading the data set from {self._address.split('/')[2]}",
+                total=self._size or None,
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                file=sys.stdout,
+            ) as bar:
+                deadline = time.monotonic() + DOWNLOAD_S
+                while not self._has_ended.wait(0.1):
+                    bar.update(sum(map(len, self._parts)) - bar.n)
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+        self._has_ended.wait()
+        if self._error is not None:
+            raise self._error
+        return b"".join(self._parts)
 
-    def do() -> None:
+    def _run(self) -> None:
         try:
-            outcome.append((work(), None))
-        except Exception as error:  # noqa: BLE001  raised again below, by who waits
-            outcome.append((None, error))
+            self._fetch()
+        except Exception as error:  # noqa: BLE001  raised again by who waits
+            self._error = error
+        finally:
+            self._has_ended.set()
+            self._has_begun.set()
 
-    thread = threading.Thread(target=do, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result
+    def _fetch(self) -> None:
+        import requests
 
-
-def _content(answer: Any, address: str, deadline: float) -> bytes:
-    """Read the body of an answer, below a bar that goes when it is done."""
-    from tqdm import tqdm
-
-    parts, read = [], 0
-    with tqdm(
-        desc=f"Downloading the data set from {address.split('/')[2]}",
-        total=int(answer.headers.get("Content-Length", 0)) or None,
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        file=sys.stdout,
-    ) as bar:
-        for part in answer.iter_content(1 << 16):
-            parts.append(part)
-            read += len(part)
-            bar.update(len(part))
-            if read > LARGEST:
-                raise NotTheFile("it is too large")
-            if time.monotonic() > deadline:
-                raise TimeoutError
-    return b"".join(parts)
+        times = (CONNECT_S, ANSWER_S)
+        with requests.get(self._address, stream=True, timeout=times) as answer:
+            if not answer.ok:
+                raise NotTheFile(f"the answer is HTTP {answer.status_code}")
+            self._size = int(answer.headers.get("Content-Length", 0))
+            self._has_begun.set()
+            read = 0
+            for part in answer.iter_content(1 << 14):
+                self._parts.append(part)
+                read += len(part)
+                if read > LARGEST:
+                    raise NotTheFile("it is too large")
+                if not self.is_wanted:
+                    return
 
 
 def _keep(archive: bytes) -> None:
