@@ -159,17 +159,28 @@ def _make_folders(root: Path) -> None:
 def _download_channels(job: Job, record: dict) -> None:
     s3 = job.clients.s3(job.region)
     for channel in record.get("InputDataConfig", []):
-        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        source = channel["DataSource"]["S3DataSource"]
         folder = job.folder / "input/data" / channel["ChannelName"]
         try:
-            bucket, prefix = s3_objects.split_uri(uri)
-            job.require_listing(record["RoleArn"], bucket, prefix)
-            objects = list(s3_objects.keys_under(s3, uri))
+            bucket, objects = _objects(job, record["RoleArn"], s3, source)
             keys = [key for key, _ in objects]
             job.require(record["RoleArn"], "s3:GetObject", bucket, *keys)
             s3_objects.download(s3, bucket, objects, folder)
         except (ClientError, ValueError, AccessDenied) as error:
             raise JobFailed(f"ClientError: Data download failed:{error}") from error
+
+
+def _objects(
+    job: Job, role_arn: str, s3: object, source: dict
+) -> tuple[str, list[tuple[str, str]]]:
+    """The bucket of an S3DataSource, and (key, file name) of each of its objects."""
+    uri = source["S3Uri"]
+    bucket, key = s3_objects.split_uri(uri)
+    if source["S3DataType"] == "ManifestFile":
+        job.require(role_arn, "s3:GetObject", bucket, key)
+        return s3_objects.manifest(s3, uri)
+    job.require_listing(role_arn, bucket, key)
+    return bucket, list(s3_objects.keys_under(s3, uri))
 
 
 def _write_configuration(root: Path, record: dict) -> None:

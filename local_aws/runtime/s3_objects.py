@@ -1,5 +1,6 @@
 """Objects in S3 as jobs read and write them."""
 
+import json
 import os
 import re
 import shutil
@@ -72,6 +73,26 @@ def _name(key: str, prefix: str) -> str:
     if prefix and key.startswith(prefix.rstrip("/") + "/"):
         return key[len(prefix.rstrip("/")) + 1 :]
     return key[len(prefix.rpartition("/")[0]) :].lstrip("/")
+
+
+def manifest(s3: object, uri: str) -> tuple[str, list[tuple[str, str]]]:
+    """The bucket that a manifest names, and (key, name) of each object that it lists.
+
+    A manifest is [{"prefix": "s3://bucket/folder/"}, "name", ...] (S3DataSource,
+    botocore sagemaker service model). Raises ValueError for anything else.
+    """
+    bucket, key = split_uri(uri)
+    with s3.get_object(Bucket=bucket, Key=key)["Body"] as body:
+        content = body.read()
+    try:
+        first, *names = json.loads(content)
+        bucket, prefix = split_uri(first["prefix"])
+        return bucket, [(prefix + name, name) for name in names]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f'The manifest "{uri}" is not of the form [{{"prefix": '
+            f'"s3://bucket/folder/"}}, "name", ...]: {type(error).__name__}: {error}'
+        ) from None
 
 
 def fetch(s3: object, bucket: str, key: str, target: Path) -> None:

@@ -228,7 +228,7 @@ def _check_channels(request: dict, context: Context) -> None:
             raise preconditions.not_built(
                 f"A data source other than S3 (channel {name})"
             )
-        if source["S3DataType"] != "S3Prefix":
+        if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
             raise preconditions.not_built(f"S3DataType {source['S3DataType']}")
         if channel.get("RecordWrapperType", "None") != "None":
             raise preconditions.not_built("RecordWrapperType RecordIO")
