@@ -182,6 +182,7 @@ def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
         member = "".join(word.title() for word in kind.split("-")) + "Status"
         statuses.setdefault(kind, Counter())[json.loads(record).get(member, "")] += 1
     functions = statuses.pop("function", Counter()).total()
+    statuses.pop("function-event", None)
     label = "SageMaker"
     for kind, found in statuses.items():
         number = count(found.total(), kind.replace("-", " "))

@@ -46,6 +46,7 @@ class Service:
         largest_body: bytes that a request may have.
         is_needed_first: whether a lesson's first calls go to it, so that it is made
             ready while they are on their way.
+        resumes: whether it goes on by itself, at the start, with what it had begun.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Service:
     validation_error: str = "ValidationException"
     largest_body: int = LARGEST_BODY
     is_needed_first: bool = False
+    resumes: bool = False
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -150,6 +152,7 @@ SERVICES = (
         "functions.service:Lambda",
         internal_error=("ServiceException", 500),
         largest_body=68 * MEGABYTE,
+        resumes=True,
     ),
 )
 

@@ -1,7 +1,7 @@
 """Requests made from botocore's service model: whole ones, and ones with one fault.
 
-Used by test_protocol_validation.py. It reads the model through botocore's own classes,
-not through the code that it tests.
+Used by test_protocol_validation.py and test_function_requests.py. It reads the model
+through botocore's own classes, not through the code that it tests.
 """
 
 import copy
@@ -47,6 +47,13 @@ _SAMPLES = (
     "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/name",
     "arn:aws:sns:us-east-1:123456789012:topic",
     "arn:aws:lambda:us-east-1:123456789012:function:name",
+    "arn:aws:lambda:us-east-1:123456789012:layer:name:1",
+    "arn:aws:lambda:us-east-1:123456789012:capacity-provider:name",
+    "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-12345678901234567",
+    "arn:aws:lambda:us-east-1::runtime:12345678901234567",
+    "lambda:InvokeFunction",
+    "123456789012",
+    "o-1234567890",
     "arn:aws:fsx:us-east-1:123456789012:file-system/fs-12345678901234567",
     "arn:aws:ec2:us-east-1:123456789012:capacity-reservation/cr-12345678901234567",
     "https://github.com/name/repository.git",
@@ -123,6 +130,7 @@ _SAMPLERS = {
     "double": lambda shape, depth: shape.metadata.get("min", 1),
     "boolean": lambda shape, depth: True,
     "timestamp": lambda shape, depth: 1_700_000_000.0,
+    "blob": lambda shape, depth: None,
 }
 
 

@@ -5,6 +5,7 @@
     permissions.py    a function's resource policy
     packages.py       the zip: checked, kept, unpacked
     invocations.py    `Functions`: invoke, and the processes that are warm
+    events.py         invocations that nobody waits for
     instance.py       one such process, under the Lambda runtime interface
     bootstrap.py      the program in it
     logs.py           its output on its way to CloudWatch Logs

@@ -277,6 +277,8 @@ def _end_with_the_stand_in(life: int) -> None:
 def main() -> None:
     """Serve events until the stand-in has no more; ends the process."""
     runtime_socket, life = int(sys.argv[1]), int(sys.argv[2])
+    for descriptor in (runtime_socket, life):  # not for what the function starts
+        os.set_inheritable(descriptor, False)
     paths = sys.argv[3:]
     threading.Thread(target=_end_with_the_stand_in, args=(life,), daemon=True).start()
     _limit()

@@ -33,11 +33,10 @@ MOST_TAGS = 50
 
 _NAME = re.compile(
     r"(?:arn:aws[\w-]*:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?"
-    r"(?:(?P<account>\d{12}):)?(?:function:)?(?P<name>[\w-]+)(?::(?P<qualifier>.+))?",
+    r"(?:(?P<account>\d{12}):)?(?:function:)?(?P<name>[\w-]+)(?::(?P<qualifier>[$\w-]+))?",
     re.ASCII,
 )
 _LONGEST_NAME = 64
-_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
 # "Working with Lambda environment variables": what a function can't set.
 RESERVED = frozenset(
@@ -244,11 +243,8 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             f"modification. Reserved keys used in this request: {', '.join(reserved)}"
         )
     for name, value in variables.items():
-        if not _VARIABLE.fullmatch(name) or "\0" in value:
-            raise invalid(
-                f"{start} can't be set: {name!r} is no name of a variable, or its "
-                "value holds a NUL character."
-            )
+        if "\0" in value:
+            raise invalid(f"{start} can't be set: {name} holds a NUL character.")
     size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
     if size > LARGEST_ENVIRONMENT:
         raise invalid(f"{start} exceeded the 4KB limit.")

@@ -7,7 +7,6 @@ the process works for.
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import socket
@@ -16,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import httptools
@@ -68,7 +68,7 @@ class Outcome:
     init_duration: float | None
     max_memory: int  # bytes
     is_over: bool  # whether the process has ended with it
-    status: str = ""  # of the REPORT line: "timeout" or "error"
+    status: str = ""  # of the REPORT line: "timeout", or "error" with its type
     notes: str = ""  # what the platform itself says of it in the log
 
 
@@ -197,7 +197,8 @@ class Instance:
             init_duration = time.monotonic() - self.started
         began = time.monotonic()
         if failed is not None:
-            return self._over(failed, 0.0, init_duration, status="error")
+            kind = json.loads(failed).get("errorType", "Runtime.Unknown")
+            return self._over(failed, 0.0, init_duration, _error_status(kind))
         try:
             self._send_event(event, request_id, arn, timeout, client_context)
             call = self._next_call(began + timeout, on_output)
@@ -250,9 +251,7 @@ class Instance:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut
-            ready, _, _ = select.select(
-                [self._socket, self._output], [], [], min(left, LOOK_SECONDS)
-            )
+            ready = wait([self._socket, self._output], min(left, LOOK_SECONDS))
             if self._output in ready:
                 self._read_output(on_output)
             if self._socket in ready:
@@ -264,6 +263,9 @@ class Instance:
             if self._max_memory > self._memory:
                 self.kill()
                 raise OutOfMemory("killed")
+            # What it has started may hold the socket open.
+            if not ready and not self.is_running:
+                raise Ended("exited")
 
     def _send_event(
         self,
@@ -361,7 +363,7 @@ class Instance:
             json.dumps(payload).encode(),
             duration,
             init_duration,
-            status="error",
+            _error_status("Runtime.ExitError"),
             notes=f"{text}\nRuntime.ExitError",
         )
 
@@ -423,6 +425,10 @@ class Instance:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _error_status(kind: str) -> str:
+    return f"error\tError Type: {kind}"
 
 
 def _too_large(size: int) -> bytes:

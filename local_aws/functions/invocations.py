@@ -235,11 +235,20 @@ class Functions:
 
     # One invocation:
 
+    def _check_open(self) -> None:
+        """Raise AwsError if it is the stand-in that has ended a process."""
+        if self._closed.is_set():
+            raise refused("ServiceException", "The local stand-in for AWS is stopping.")
+
     def _run(
         self, record: dict, event: bytes, request_id: str, client_context: str
     ) -> Result:
         try:
-            instance = self._instance(record)
+            try:
+                instance = self._instance(record)
+            except FileNotFoundError:  # its code has just been replaced, or deleted
+                record = self.get(*_key(record))
+                instance = self._instance(record)
             try:
                 said = InvocationLog(
                     self.logs,
@@ -267,6 +276,7 @@ class Functions:
                     self._busy.discard(instance)
             if outcome.is_over:
                 instance.close()
+                self._check_open()
             else:
                 self._keep(record, instance)
             return Result(

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 # Lines that come close to one another travel together.
 GATHER_SECONDS = 0.05
 PATIENCE_SECONDS = 10.0
+# So much may wait to be written; a function that prints more is held up.
+MOST_WAITING_BYTES = 4 * 2**20
 # What LogType=Tail shows ("Invoke", Lambda API Reference).
 TAIL_BYTES = 4096
 _LINE_END = re.compile(rb"(?<!\0)\n")
@@ -65,17 +67,22 @@ class LogWriter:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._waiting: dict[Destination, list[Line]] = defaultdict(list)
+        self._waiting_bytes = 0
         self._has_work = threading.Condition()
         self._forgotten: set[str] = set()
         self._is_busy = False
         self._thread: threading.Thread | None = None
 
     def write(self, destination: Destination, lines: list[Line]) -> None:
-        """Take lines; returns at once."""
+        """Take lines; returns at once, unless very many wait already."""
         with self._has_work:
+            self._has_work.wait_for(
+                lambda: self._waiting_bytes < MOST_WAITING_BYTES, PATIENCE_SECONDS
+            )
             if destination.stream in self._forgotten:
                 return
             self._waiting[destination] += lines
+            self._waiting_bytes += sum(len(line.text) for line in lines)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, daemon=True, name="function logs"
@@ -102,7 +109,9 @@ class LogWriter:
             time.sleep(GATHER_SECONDS)
             with self._has_work:
                 taken, self._waiting = self._waiting, defaultdict(list)
+                self._waiting_bytes = 0
                 self._is_busy = True
+                self._has_work.notify_all()
             for destination, lines in taken.items():
                 try:
                     self._put(destination, lines)
@@ -201,8 +210,8 @@ class InvocationLog:
         now = int(time.time() * 1000)
         lines = [Line(now, piece) for text in texts for piece in _pieces(f"{text}\n")]
         if lines:
-            said = "".join(line.text for line in lines[-TAIL_BYTES:])
-            self.tail = (self.tail + said.encode())[-TAIL_BYTES:]
+            said = "".join(line.text for line in lines).encode()
+            self.tail = (self.tail + said)[-TAIL_BYTES:]
             self._writer.write(self._destination, lines)
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ class Settling:
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
-        self._threads = ThreadPoolExecutor(2, "functions settle")
+        self._threads = ThreadPoolExecutor(8, "functions settle")
         self._news = threading.Condition()
 
     def restore(self) -> None:
@@ -51,9 +51,11 @@ class Settling:
                 self.begin(region, name, record)
         self._functions.code.sweep(known)
 
-    def begin(self, region: str, name: str, record: dict) -> None:
-        """Make a function ready; returns at once."""
-        self._threads.submit(self._settle, region, name, record)
+    def begin(
+        self, region: str, name: str, record: dict, old: Iterable[str] = ()
+    ) -> None:
+        """Make a function ready; returns at once. `old` is code to be removed."""
+        self._threads.submit(self._settle, region, name, record, old)
 
     def wait(self, region: str, name: str) -> dict:
         """The function once it is ready, or after a while. Raises AwsError."""
@@ -69,7 +71,7 @@ class Settling:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _settle(self, region: str, name: str, begun: dict) -> None:
+    def _settle(self, region: str, name: str, begun: dict, old: Iterable[str]) -> None:
         problem = ""
         time.sleep(SETTLING_SECONDS)
         try:
@@ -90,13 +92,13 @@ class Settling:
             log.info("%s: %s", name, error)
         with self._news:
             self._news.notify_all()
+        for code in old:
+            self._functions.discard_code(code)
 
 
 def is_settling(record: Mapping[str, Any]) -> bool:
     """Whether a function is on its way."""
-    return "Pending" in (record["State"],) or (
-        record["LastUpdateStatus"] == "InProgress"
-    )
+    return record["State"] == "Pending" or record["LastUpdateStatus"] == "InProgress"
 
 
 def _settled(record: dict, problem: str) -> None:
@@ -292,10 +294,7 @@ def update_function_code(request: dict, context: Context) -> dict:
         for code in made:
             context.functions.code.remove(code)
         raise
-    shown = _begin(record, context)
-    for code in old:
-        context.functions.discard_code(code)
-    return shown
+    return _begin(record, context, old)
 
 
 @operation("UpdateFunctionConfiguration")
@@ -333,10 +332,11 @@ def _check_settled(record: dict) -> None:
         )
 
 
-def _begin(record: dict, context: Context) -> dict:
+def _begin(record: dict, context: Context, old: list[str] | None = None) -> dict:
+    """Begin to make a changed function ready; `old` is code that it has no more."""
     region, name = record["_region"], record["FunctionName"]
     context.functions.end_processes(region, name)
-    context.settling.begin(region, name, record)
+    context.settling.begin(region, name, record, old or [])
     return configuration.shown(record)
 
 

@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from local_aws import protocol
 from local_aws.functions import configuration
 from local_aws.functions.configuration import refused
+from local_aws.functions.events import Events
 from local_aws.functions.invocations import (
     LARGEST_EVENT,
     Functions,
@@ -52,9 +53,12 @@ class Lambda:
         )
         self._settling = Settling(self.functions)
         self._settling.restore()
+        self._events = Events(self.functions)
+        self._events.restore()
         responders.on_stop(self._stop)
 
     async def _stop(self) -> None:
+        self._events.close()
         self._settling.close()
         await asyncio.to_thread(self.functions.close)
 
@@ -99,11 +103,12 @@ class Lambda:
         kind = params.get("InvocationType", "RequestResponse")
         if kind == "DryRun":
             return {"StatusCode": 204}
+        if kind == "Event":
+            await self._on_thread(self._events.accept, record, event, request_id)
+            return {"StatusCode": 202}
         running = self.functions.start(
             record, event, request_id, params.get("ClientContext", "")
         )
-        if kind == "Event":
-            return {"StatusCode": 202}
         result: Result = await asyncio.wrap_future(running)
         shown = {
             "StatusCode": 200,

@@ -73,14 +73,18 @@ class Responders:
         return kind(self._database)
 
     def warm_up(self) -> None:
-        """Make what a first lesson needs, ahead of the first call; returns at once."""
+        """Make what a first lesson needs, ahead of the first call, and what goes on
+        with what it had begun; returns at once.
+        """
         self.moto_threads.submit(self._warm_up)
 
     def _warm_up(self) -> None:
         for service in SERVICES:
-            if service.is_needed_first:
+            if service.is_needed_first or service.resumes:
                 try:
-                    self.of(service).app()
+                    made = self.of(service)
+                    if service.is_needed_first:
+                        made.app()
                 except (InstallationError, StorageError) as error:
                     log.error("%s: %s", service.name, error)
                 except Exception:

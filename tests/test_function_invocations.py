@@ -1,0 +1,252 @@
+"""Who may invoke a function, how many run at a time, and when processes end."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from lambda_functions import zip_of
+
+from local_aws.access.credentials import TemporaryCredentials
+from local_aws.errors import AwsError
+from local_aws.functions import configuration, events, invocations, permissions
+from local_aws.functions.events import Events
+from local_aws.functions.invocations import Caller, Functions
+from local_aws.functions.packages import check
+from local_aws.persistence.resources import Resources
+
+REGION = "us-east-1"
+API = "arn:aws:execute-api:us-east-1:123456789012:abc123"
+CODE = """
+import os, pathlib, time
+
+
+def lambda_handler(event, context):
+    if "wait for" in event:
+        while not pathlib.Path(event["wait for"]).exists():
+            time.sleep(0.01)
+    if "fail" in event:
+        raise ValueError(event)
+    return os.getpid(), os.environ["AWS_ACCESS_KEY_ID"]
+"""
+PATIENCE_S = 20
+
+
+class Place:
+    """Functions without a server: nobody logs, and every role may do anything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.credentials = TemporaryCredentials()
+        clients = SimpleNamespace(
+            find_role=lambda arn: SimpleNamespace(may=lambda action, arn: False),
+            credentials=self.credentials,
+            environment_of=lambda session, region: session.environment,
+        )
+        self.resources = Resources(folder / "resources")
+        self.functions = Functions(self.resources, clients, folder / "functions")
+
+    def make(self, name: str = "one", **members: object) -> dict:
+        """A new function that is ready, but for `members`."""
+        request = {
+            "Role": "arn:aws:iam::123456789012:role/any",
+            "Runtime": "python3.12",
+            "Handler": "lambda_function.lambda_handler",
+            "Timeout": 900,
+        }
+        record = configuration.new_record(REGION, name, request)
+        content = zip_of({"lambda_function.py": CODE})
+        record["_code"] = self.functions.code.add(check(content))
+        record |= {"State": "Active", "LastUpdateStatus": "Successful", **members}
+        self.resources.create(REGION, "function", name, record)
+        return record
+
+    def pid(self, name: str = "one") -> int:
+        return self.functions.invoke(name, {}).value[0]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.functions.close()
+    made.resources.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def code_of(call: Callable) -> str:
+    with pytest.raises(AwsError) as caught:
+        call()
+    return caught.value.code
+
+
+def test_a_process_is_used_again_until_its_function_changes(place) -> None:
+    place.make()
+    first, key = place.functions.invoke("one", {}).value
+    assert place.credentials.find(key).session_name == "one"
+    assert place.pid() == first
+    # Permissions and tags are no change of it.
+    statement = permissions.statement_of(
+        {"StatementId": "a", "Principal": "*", "Action": "lambda:*"}, "arn"
+    )
+    place.resources.update(
+        REGION, "function", "one", lambda record: permissions.add(record, statement)
+    )
+    assert place.pid() == first
+    place.resources.update(
+        REGION, "function", "one", lambda r: configuration.configure(r, {"Timeout": 5})
+    )
+    assert place.pid() != first
+    assert place.credentials.find(key) is None
+
+
+def test_each_invocation_at_a_time_has_a_process_up_to_a_limit(
+    place, monkeypatch
+) -> None:
+    monkeypatch.setattr(invocations, "MOST_CONCURRENT", 2)
+    place.make()
+    go = place.folder / "go"
+    event = {"wait for": str(go)}
+    running = [place.functions.submit("one", event) for _ in range(2)]
+    with pytest.raises(AwsError, match="Rate Exceeded") as caught:
+        place.functions.submit("one", {})
+    assert (caught.value.code, caught.value.status) == ("TooManyRequestsException", 429)
+    go.touch()
+    pids = {one.result(PATIENCE_S).value[0] for one in running}
+    assert len(pids) == 2
+    assert place.pid() in pids
+
+
+def test_idle_processes_are_ended(place, monkeypatch) -> None:
+    monkeypatch.setattr(invocations, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(invocations, "SWEEP_SECONDS", 0.01)
+    place.make()
+    key = place.functions.invoke("one", {}).value[1]
+    eventually(lambda: place.credentials.find(key) is None)
+    assert not list((place.folder / "functions" / "processes").iterdir())
+
+
+def test_one_that_has_ended_while_idle_is_not_used(place) -> None:
+    place.make()
+    first = place.pid()
+    place.functions._idle[REGION, "one"][0]._process.kill()
+    eventually(lambda: not place.functions._idle[REGION, "one"][0].is_running)
+    assert place.pid() != first
+
+
+@pytest.mark.parametrize("state", ["Pending", "Failed"])
+def test_a_function_that_is_not_ready_is_not_invoked(place, state) -> None:
+    place.make(State=state)
+    with pytest.raises(AwsError, match=f"in the following state: {state}") as caught:
+        place.functions.submit("one", {})
+    assert caught.value.code == "ResourceConflictException"
+
+
+def test_a_service_needs_the_functions_permission(place) -> None:
+    record = place.make()
+    principal = "apigateway.amazonaws.com"
+    caller = Caller(principal, f"{API}/$default/POST/predict")
+    refused = lambda: place.functions.invoke("one", {}, caller)  # noqa: E731
+    assert code_of(refused) == "AccessDeniedException"
+    request = {
+        "StatementId": "api",
+        "Action": "lambda:InvokeFunction",
+        "Principal": principal,
+        "SourceArn": f"{API}/*/*/predict",
+        "SourceAccount": "123456789012",
+    }
+    statement = permissions.statement_of(request, record["FunctionArn"])
+    place.resources.update(
+        REGION, "function", "one", lambda record: permissions.add(record, statement)
+    )
+    assert place.functions.invoke(record["FunctionArn"], {}, caller).value
+    for principal_, source in [
+        (principal, f"{API}/$default/POST/other"),
+        (principal, ""),
+        ("s3.amazonaws.com", caller.source_arn),
+    ]:
+        assert not place.functions.allows("one", principal_, source_arn=source)
+    assert not place.functions.allows("one", principal, "lambda:GetFunction", API)
+    assert code_of(lambda: place.functions.allows("two", principal)) == (
+        "ResourceNotFoundException"
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "code"),
+    [
+        ("two", "ResourceNotFoundException"),
+        ("one:7", "ResourceNotFoundException"),
+        ("arn:aws:lambda:us-east-1:999999999999:function:one", "AccessDeniedException"),
+        ("arn:aws:s3:::one", "InvalidParameterValueException"),
+    ],
+)
+def test_a_function_that_is_not_there(place, function, code) -> None:
+    place.make()
+    assert code_of(lambda: place.functions.submit(function, {})) == code
+
+
+def test_what_runs_when_the_stand_in_stops_is_not_the_functions_fault(place) -> None:
+    place.make()
+    running = place.functions.submit("one", {"wait for": "/no/such/file"})
+    eventually(lambda: bool(place.functions._busy))
+    place.functions.close()
+    with pytest.raises(AwsError, match="stopping"):
+        running.result(PATIENCE_S)
+    assert code_of(lambda: place.functions.submit("one", {})) == (
+        "TooManyRequestsException"
+    )
+
+
+def test_an_event_is_tried_three_times(place, monkeypatch) -> None:
+    monkeypatch.setattr(events, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(events, "THROTTLED_SECONDS", 0.0)
+    record = place.make()
+    started = []
+    start = place.functions.start
+
+    def noted(function: dict, event: bytes, request_id: str) -> object:
+        started.append(request_id)
+        if len(started) == 1:
+            raise configuration.refused("TooManyRequestsException", "Rate Exceeded.")
+        return start(function, event, request_id)
+
+    monkeypatch.setattr(place.functions, "start", noted)
+    queue = Events(place.functions)
+    queue.accept(record, b'{"fail": 1}', "failing")
+    eventually(lambda: not list(place.resources.all_records(events.KIND)))
+    assert started == ["failing"] * 4  # once there was no place for it
+    queue.accept(record, b"{}", "fine")
+    eventually(lambda: not list(place.resources.all_records(events.KIND)))
+    assert started[4:] == ["fine"]
+    place.resources.delete(REGION, "function", "one")
+    queue.accept(record, b"{}", "late")
+    eventually(lambda: not list(place.resources.all_records(events.KIND)))
+    queue.close()
+
+
+def test_many_threads_at_once(place) -> None:
+    """No process is given to two of them."""
+    place.make()
+    pids: list[int] = []
+
+    def invoke_some() -> None:
+        for _ in range(5):
+            pids.append(place.pid())
+
+    threads = [threading.Thread(target=invoke_some) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert len(pids) == 20
+    assert len(set(pids)) <= 4
+    assert place.pid() in pids
