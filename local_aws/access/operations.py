@@ -4,7 +4,6 @@ Source: AWS Service Authorization Reference, "Actions, resources, and condition 
 A service or an operation that is missing here is refused to the session of a role.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from urllib.parse import unquote
 
 from local_aws import services
 from local_aws.installation import ACCOUNT_ID
-from local_aws.protocol.model import ServiceModel
+from local_aws.protocol.model import ServiceModel, wire_name
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,11 @@ def _roles(params: Any) -> Iterator[str]:
 
 
 # IAM's prefix, where it is not botocore's name of the service.
-PREFIXES = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}
+PREFIXES = {
+    "apigatewayv2": "apigateway",
+    "sagemaker-metrics": "sagemaker",
+    "sagemaker-runtime": "sagemaker",
+}
 # The operations that hand a role over to their service.
 PASSING = {
     "sagemaker": {
@@ -176,14 +179,14 @@ def _family(noun: str, kind: str, *verbs: str) -> Table:
     return _same(arn, *(f"{verb}{noun}" for verb in verbs))
 
 
-_JOB = ("Create", "Describe", "Stop", "Delete")
+_JOB = ("Create", "Describe", "Stop")
 _PLAIN = ("Create", "Describe", "Delete")
 _ENDPOINT = _of_sagemaker("endpoint/{EndpointName}")
 _ENDPOINT_CONFIG = _of_sagemaker("endpoint-config/{EndpointConfigName}")
 SAGEMAKER: Table = {
-    **_family("TrainingJob", "training-job", *_JOB, "Update"),
+    **_family("TrainingJob", "training-job", *_JOB, "Delete", "Update"),
     **_family("TransformJob", "transform-job", *_JOB),
-    **_family("HyperParameterTuningJob", "hyper-parameter-tuning-job", *_JOB),
+    **_family("HyperParameterTuningJob", "hyper-parameter-tuning-job", *_JOB, "Delete"),
     **_family("Model", "model", *_PLAIN),
     **_family("EndpointConfig", "endpoint-config", *_PLAIN),
     **_family("Endpoint", "endpoint", "Describe", "Delete"),
@@ -324,6 +327,7 @@ LAMBDA: Table = {
         Needed("AddPermission", _FUNCTION, {"lambda:principal": "Principal"}),
     ),
     "Invoke": (Needed("InvokeFunction", _FUNCTION),),
+    **_same("{Resource}", "ListTags", "TagResource", "UntagResource"),
     **_same("*", "ListFunctions", "GetAccountSettings"),
 }
 
@@ -346,8 +350,10 @@ def _of_http_api(operation: str) -> Needed:
     if found is None:
         raise NotMapped(f"apigatewayv2:{operation}")
     path = found.http["requestUri"].removeprefix("/v2")
-    resource = re.sub(r"\{(\w+)\+?\}", r"{\1}", path)
-    return Needed(found.http["method"], f"arn:aws:apigateway:{{region}}::{resource}")
+    shape = found.input_shape
+    for member, its in shape.members.items() if shape else ():
+        path = path.replace(f"{{{wire_name(member, its)}}}", f"{{{member}}}")
+    return Needed(found.http["method"], f"arn:aws:apigateway:{{region}}::{path}")
 
 
 @cache

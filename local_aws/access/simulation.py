@@ -15,13 +15,14 @@ PAGE = 100
 
 
 def simulate_principal_policy(
-    params: Mapping[str, Any], policies: Sequence[Policy]
+    params: Mapping[str, Any], policies: Sequence[Policy], boundary: Policy | None
 ) -> dict[str, Any]:
     """One page of decisions.
 
     Args:
         params: the operation's parameters.
         policies: those of the principal.
+        boundary: its permissions boundary, if it has one.
 
     Raises:
         AwsError: InvalidInput.
@@ -48,7 +49,7 @@ def simulate_principal_policy(
     end = start + params.get("MaxItems", PAGE)
     page: dict[str, Any] = {
         "EvaluationResults": [
-            _evaluated([*given, *policies], action, resource, context)
+            _evaluated([*given, *policies], boundary, action, resource, context)
             for action, resource in pairs[start:end]
         ],
         "IsTruncated": end < len(pairs),
@@ -59,16 +60,30 @@ def simulate_principal_policy(
 
 
 def _evaluated(
-    policies: Sequence[Policy], action: str, resource: str, context: ConditionKeys
+    policies: Sequence[Policy],
+    boundary: Policy | None,
+    action: str,
+    resource: str,
+    context: ConditionKeys,
 ) -> dict[str, Any]:
     result = simulate(policies, action, resource, context)
+    decision, detail = result.decision, {}
+    if boundary is not None:
+        limit = simulate([boundary], action, resource, context).decision
+        allows = limit == "allowed"
+        detail["PermissionsBoundaryDecisionDetail"] = {
+            "AllowedByPermissionsBoundary": allows
+        }
+        if limit == "explicitDeny" or (decision == "allowed" and not allows):
+            decision = limit
     return {
         "EvalActionName": action,
         "EvalResourceName": resource,
-        "EvalDecision": result.decision,
+        "EvalDecision": decision,
         "MatchedStatements": [
             {"SourcePolicyId": policy.source_id, "SourcePolicyType": "IAM Policy"}
             for policy in result.matched
         ],
         "MissingContextValues": [],
+        **detail,
     }

@@ -81,8 +81,8 @@ class Iam(MotoService):
         model = validation.find_operation(request, operation)
         form = request.head.form(request.body.read())
         params = validation.query_parameters(form, model)
-        policies = _role(params.get("PolicySourceArn", "")).policies
-        result = simulate_principal_policy(params, policies)
+        role = _role(params.get("PolicySourceArn", ""))
+        result = simulate_principal_policy(params, role.policies, role.boundary)
         return _written(request, operation, result)
 
     def role(self, arn: str) -> Role:
