@@ -42,6 +42,7 @@ class Responders:
         # moto's modules import each other in circles, which two threads can't do at
         # the same time.
         self.making_moto = threading.RLock()
+        self._is_stopping = False
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     def of(self, service: Service) -> Responder:
@@ -58,6 +59,7 @@ class Responders:
 
     async def stop(self) -> None:
         """Let requests that wait for something end; hand over what is held back."""
+        self._is_stopping = True
         last = partial(asyncio.to_thread, self.sagemaker.prepare_to_close)
         for call in (*self._at_stop, last):
             try:
@@ -85,9 +87,12 @@ class Responders:
                     made = self.of(service)
                     if service.is_needed_first:
                         made.app()
-                except (InstallationError, StorageError) as error:
-                    log.error("%s: %s", service.name, error)
-                except Exception:
-                    log.exception(
-                        "%s can't be made ahead of its requests", service.name
-                    )
+                except Exception as error:
+                    if self._is_stopping:
+                        return  # what it needs may be closed by now
+                    if isinstance(error, (InstallationError, StorageError)):
+                        log.error("%s: %s", service.name, error)
+                    else:
+                        log.exception(
+                            "%s can't be made ahead of its requests", service.name
+                        )
