@@ -22,8 +22,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from xgboost_jobs import as_recordio, channel, recordio_bytes
 
-from local_aws.containers.linear_learner import hyperparameters, serving
+from local_aws.containers.linear_learner import (
+    hyperparameters,
+    predictor_types,
+    scaling,
+    serving,
+)
+from local_aws.containers.linear_learner.data import Records
 from local_aws.containers.linear_learner.errors import CustomerError
+from local_aws.containers.linear_learner.model import logistic
 
 BINARY = {"predictor_type": "binary_classifier", "mini_batch_size": "100"}
 CRITERION = "binary_classifier_model_selection_criteria"
@@ -201,6 +208,40 @@ def test_the_threshold_is_the_best_on_the_validation_data(run, parts, criterion)
         pytest.approx(metrics.roc_auc_score(labels, scores_of(done, table)))
     ]
     assert "validation binary_f_2.000 <score>=" in done.output
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_models_are_ranked_by_their_best_threshold(parts, criterion):
+    train, validation = (
+        Records(parts[name][:, 0], parts[name][:, 1:])
+        for name in ("train", "validation")
+    )
+    values = hyperparameters.validate({**BINARY, **TARGETS, CRITERION: criterion})
+    scales = scaling.measure(values, train)
+    kind = predictor_types.make(values, train, scales)
+    models = kind.models(train)
+    models.train_epoch()
+    solutions = models.solutions()
+    assert len(solutions.numbers) == len(models.candidates) == 32
+    ranks = kind.ranks(solutions, validation, np.zeros(32))
+    sums = validation.features @ solutions.weights[..., 0] + solutions.bias[:, 0]
+    wanted = [
+        best_by(criterion, validation.labels == 1, scores)
+        for scores in logistic(sums).astype(np.float32).T
+    ]
+    assert ranks == pytest.approx(wanted)
+    assert len(set(wanted)) > 2
+
+
+@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("criterion", [*CRITERIA, "loss_function"])
+def test_data_of_one_class_has_a_model_too(run, criterion, only):
+    table = classes_table(200, shares=(1,))
+    table[:, 0] = only
+    given = {**BINARY, "positive_example_weight_mult": "balanced"}
+    done = run({**given, CRITERION: criterion}, files(train=table, validation=table))
+    assert set(called_by(done, table)) == {only}
+    assert "roc_auc_score" not in done.output
 
 
 def test_each_criterion_is_best_at_what_it_is_for(run, parts):

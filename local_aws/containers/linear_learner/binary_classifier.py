@@ -88,7 +88,8 @@ class Weights:
         """labels: of the training data."""
         asked = values["positive_example_weight_mult"]
         self._share = float(np.mean(labels))
-        balanced = (1 - self._share) / self._share if self._share else 1.0
+        # With one class there is nothing to balance.
+        balanced = (1 - self._share) / self._share if 0 < self._share < 1 else 1.0
         # Which weights are tried; None when there is no choice.
         self.tried: tuple[float | None, ...] = (None,)
         if asked == "auto":

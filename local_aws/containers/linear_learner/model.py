@@ -21,8 +21,8 @@ _PARAMETERS = "additional-params.json"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-# Rows that are scored at a time, so that many models need no more memory than one.
-_BLOCK = 10_000
+# Scores that are held at a time, so that many models need no more memory than one.
+_HELD_SCORES = 2**21
 
 
 def logistic(scores: np.ndarray) -> np.ndarray:
@@ -115,9 +115,10 @@ class Solutions:
         of_rows: scores and labels to (rows, models).
         """
         sums = np.zeros(len(self.numbers))
+        block = max(1, _HELD_SCORES // self.bias.size)
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(records.labels), _BLOCK):
-                rows = slice(start, start + _BLOCK)
+            for start in range(0, len(records.labels), block):
+                rows = slice(start, start + block)
                 scores = self.scores(records.features[rows])
                 sums += of_rows(scores, records.labels[rows]).sum(axis=0)
         return sums / len(records.labels)

@@ -114,10 +114,14 @@ def best(points: Points, values: Values) -> Choice:
 def _at_target(
     points: Points, goal: np.ndarray, held: np.ndarray, target: float
 ) -> Choice:
-    """The best `goal` where `held` is at least the target, or else the best `held`."""
+    """The best `goal` where `held` is at least the target, or else the best `held`.
+
+    Among equal ones that with the most of the other.
+    """
     reached = held >= target
     if reached.any():
-        at = int(np.argmax(np.where(reached, goal, -1)))
+        highest = goal[reached].max()
+        at = int(np.argmax(np.where(reached & (goal == highest), held, -1)))
         return Choice(float(points.thresholds[at]), float(goal[at]))
     at = int(np.argmax(held))
     return Choice(float(points.thresholds[at]), 0.0, target - float(held[at]))
