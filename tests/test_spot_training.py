@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import boston
 import pytest
+import tuning_requests
 import xgboost as xgb
 import xgboost_jobs
 from conftest import start_stand_in, stop_stand_in
@@ -151,6 +152,24 @@ def test_without_checkpoints_an_interrupted_job_starts_over(stand_in, sagemaker,
     sagemaker.stop_training_job(TrainingJobName=job)
     ended = boston.wait_for_training(sagemaker, job)
     assert statuses(ended)[-2:] == ["Stopping", "Stopped"]
+
+
+def test_each_training_of_a_tuning_job_has_checkpoints_of_its_own(sagemaker, s3, data):
+    request = tuning_requests.request(data, tuning_requests.name(), 2, 2)
+    definition = request["TrainingJobDefinition"]
+    definition.update(**SPOT, **checkpoints_in(data, "tuned"))
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    job = tuning_requests.wait(sagemaker, request["HyperParameterTuningJobName"])
+    assert job["TrainingJobStatusCounters"]["Completed"] == 2
+    saved = names_under(s3, data, "checkpoints/tuned/")
+    for one in tuning_requests.children(sagemaker, job["HyperParameterTuningJobName"]):
+        name = one["TrainingJobName"]
+        trained = sagemaker.describe_training_job(TrainingJobName=name)
+        assert trained["EnableManagedSpotTraining"] is True
+        folder = f"s3://{data}/checkpoints/tuned/{name}"
+        assert trained["CheckpointConfig"]["S3Uri"] == folder
+        assert {f"{name}/xgboost-checkpoint.{n}" for n in range(5, 10)} <= saved
+    assert len(saved) == 10
 
 
 def test_on_demand_instances_are_not_interrupted(sagemaker, data):

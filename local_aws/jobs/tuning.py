@@ -222,6 +222,9 @@ class _Tuner:
         child = _Child(number, name, values)
         definition = self._record["TrainingJobDefinition"]
         request = training_request(definition, values)
+        if saved := request.get("CheckpointConfig"):
+            own = {"S3Uri": f"{saved['S3Uri'].rstrip('/')}/{name}"}
+            request["CheckpointConfig"] = {**saved, **own}
         arn = f"{self._arn.rsplit(':', 1)[0]}:{TRAINING}/{name}"
         record = training.new_record(
             {**request, "TrainingJobName": name, "TuningJobArn": self._arn}

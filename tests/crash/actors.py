@@ -644,6 +644,8 @@ class Jobs(Actor):
     """Training jobs: a job that was seen to end stays so, none runs for ever."""
 
     ENDED = ("Completed", "Failed", "Stopped")
+    # What a job that ran is after a kill.
+    CUT_OFF = ENDED
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -679,7 +681,7 @@ class Jobs(Actor):
                 good = (
                     actual is not None
                     and actual["created"] == before["created"]
-                    and actual["status"] in self.ENDED
+                    and actual["status"] in self.CUT_OFF
                 )
             if good and actual and actual["status"] == "Completed":
                 key = actual["artifact"]["S3ModelArtifacts"].split("/", 3)[3]
@@ -714,6 +716,23 @@ class Jobs(Actor):
         del self.in_flight[name]
         self.expected[name] = state
         self.done += 1
+
+
+class SpotJobs(Jobs):
+    """Training jobs on spot capacity: one that was cut off goes on."""
+
+    CUT_OFF = ("InProgress", "Completed")
+
+    def create(self, name: str) -> None:
+        """Start one that takes a while, with checkpoints."""
+        limits = {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600}
+        self.clients("sagemaker").create_training_job(
+            TrainingJobName=name,
+            HyperParameters={"num_round": "200"},
+            EnableManagedSpotTraining=True,
+            CheckpointConfig={"S3Uri": f"s3://{BUCKET}/checkpoints/{name}"},
+            **{**definition("train"), "StoppingCondition": limits},
+        )
 
 
 class TuningJobs(Jobs):
@@ -898,6 +917,7 @@ ACTORS = (
     Metrics,
     Models,
     Jobs,
+    SpotJobs,
     TuningJobs,
     Endpoints,
 )
