@@ -28,6 +28,8 @@ def fill_s3(s3) -> None:
     west = {"LocationConstraint": "us-west-2"}
     s3.create_bucket(Bucket="plain-bucket")
     s3.create_bucket(Bucket="west-bucket", CreateBucketConfiguration=west)
+    for bucket in ("plain-bucket", "west-bucket"):
+        allow_acls(s3, bucket)
     put = s3.put_object
     put(Bucket="plain-bucket", Key="small", Body=b"small", ContentType="text/csv")
     put(Bucket="plain-bucket", Key="empty")
@@ -79,6 +81,13 @@ def fill_s3(s3) -> None:
         Bucket="deleted-bucket", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
     )
     s3.delete_bucket(Bucket="deleted-bucket")
+
+
+def allow_acls(s3, bucket) -> None:
+    """Make the bucket as S3 made them until 2023: it has ACLs, and may be public."""
+    s3.delete_public_access_block(Bucket=bucket)
+    rule = {"ObjectOwnership": "ObjectWriter"}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [rule]})
 
 
 def fill_versions(s3) -> None:
@@ -137,6 +146,7 @@ def fill_settings(s3) -> None:
     s3.put_bucket_encryption(
         Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]}
     )
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
     s3.put_public_access_block(
         Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True}
     )
@@ -146,7 +156,6 @@ def fill_settings(s3) -> None:
     )
     website = {"IndexDocument": {"Suffix": "index.html"}}
     s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=website)
-    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
 
 
 def fill_iam(iam) -> None:

@@ -484,6 +484,8 @@ def test_what_boto3_sends_is_still_taken(stand_in, bucket) -> None:
     }
     rules = {"Rules": [rule]}
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
+    rule = {"ObjectOwnership": "ObjectWriter"}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [rule]})
     s3.put_bucket_acl(Bucket=bucket, ACL="private")
     acl = s3.get_bucket_acl(Bucket=bucket)
     acl.pop("ResponseMetadata")

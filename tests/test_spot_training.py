@@ -265,6 +265,7 @@ def copier(stand_in, s3, data, tmp_path):
             region="us-east-1",
             clients=SimpleNamespace(s3=lambda region: s3),
             require=lambda role, action, bucket, *keys: may(action),
+            require_listing=lambda role, bucket, prefix: may("s3:ListBucket"),
         )
         record = {"RoleArn": "role", **checkpoints_in(data, prefix)}
         return Checkpoints(job, record), contract.place(tmp_path, contract.CHECKPOINTS)

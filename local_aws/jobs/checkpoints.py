@@ -49,6 +49,7 @@ class Checkpoints:
         """Copy what S3 has into the folder. Raises JobFailed."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
+            self._job.require_listing(self._role, self._bucket, self._prefix)
             objects = [
                 (key, name)
                 for key, name in s3_objects.keys_under(self._s3, self._uri)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from local_aws.errors import AwsError, StorageError
 from local_aws.installation import ACCOUNT_ID
 from local_aws.messages import Head, Request, Response
-from local_aws.moto_services import s3_documents
+from local_aws.moto_services import buckets, s3_documents
 from local_aws.moto_services.service import MotoService
 from local_aws.persistence.blobs import Content
 from local_aws.services import S3 as S3_SERVICE
@@ -97,7 +97,10 @@ class S3(MotoService):
             )
         _check_query(head)
         _check_headers(head)
+        if _is_create_bucket(head):
+            buckets.check_new(request, _place(head)[0])
         self._check_document(request, names)
+        self._check_bucket(request, names)
 
     def _check_document(self, request: Request, names: set[str]) -> None:
         """Raise AwsError for a body that is no such document as S3 wants here."""
@@ -140,6 +143,20 @@ class S3(MotoService):
             self._persistence.check_is_there(
                 bucket, key, query.get("versionId"), query.get("uploadId")
             )
+
+    def _check_bucket(self, request: Request, names: set[str]) -> None:
+        """Raise AwsError for another's bucket, and for what this one does not allow.
+
+        Before a large body is stored.
+        """
+        head, own = request.head, self._persistence.buckets()
+        name, key = _place(head)
+        buckets.check_owner(head, name, own, _is_create_bucket(head))
+        bucket = own.get(name)
+        if bucket is not None and not _is_create_bucket(head):
+            buckets.check_access(request, names, bucket)
+            if head.method == "DELETE" and not key and not names:
+                buckets.check_may_go(bucket)
 
     def take_upload(self, request: Request) -> Content | None:
         body = request.body
@@ -185,6 +202,11 @@ def _place(head: Head) -> tuple[str, str]:
     """Bucket and key, both "" if the path has none."""
     bucket, _, key = head.raw_path.removeprefix("/").partition("/")
     return unquote(bucket), unquote(key)
+
+
+def _is_create_bucket(head: Head) -> bool:
+    bucket, key = _place(head)
+    return head.method == "PUT" and bool(bucket) and not key and not head.query
 
 
 def _check_query(head: Head) -> None:

@@ -19,6 +19,7 @@ from local_aws.persistence.s3_models import (
     BlobKey,
     BlobMultipart,
     DirtyKeyStore,
+    NewBucket,
     compute_checksum,
     encoded_checksum,
 )
@@ -33,6 +34,8 @@ def patch_s3(blobs: BlobStore) -> None:
     models.s3_backends[ACCOUNT_ID]["aws"].blobs = blobs
     # moto has the bytes of all objects in memory or in temporary files.
     models.FakeKey = BlobKey
+    # It makes buckets as S3 did until 2023.
+    models.FakeBucket = NewBucket
     # It joins the parts of an upload in memory.
     models.FakeMultipart = BlobMultipart
     # It does not tell which objects a request changed.

@@ -65,6 +65,10 @@ class S3Persistence(ServicePersistence):
             raise
         return Content(self._blobs, [blob])
 
+    def buckets(self) -> dict[str, Any]:
+        """moto's buckets by their names."""
+        return _backend().buckets
+
     def check_is_there(
         self, bucket: str, key: str, version: str | None, upload: str | None
     ) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
-from moto.s3.models import FakeKey, FakeMultipart, s3_backends
+from moto.s3.models import (
+    FakeBucket,
+    FakeKey,
+    FakeMultipart,
+    PublicAccessBlock,
+    s3_backends,
+)
 from moto.s3.utils import HAS_CRT, _VersionedKeyStore
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
@@ -126,6 +132,17 @@ class BlobMultipart(FakeMultipart):
             return kind, encoded_checksum(content.pieces(), algorithm), 1
         sums = [checksum(part.content.pieces(), algorithm) for part in parts]
         return kind, encoded_checksum(sums, algorithm), len(parts)
+
+
+class NewBucket(FakeBucket):
+    """A bucket as S3 makes one since April 2023: without ACLs, and closed to the public
+    (S3 User Guide, "Default settings for new S3 buckets FAQ").
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.ownership_rule = "BucketOwnerEnforced"
+        self.public_access_block = PublicAccessBlock(*4 * ("true",))
 
 
 class DirtyKeyStore(_VersionedKeyStore):

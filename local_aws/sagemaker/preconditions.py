@@ -129,9 +129,9 @@ def check_objects_exist(s3_uri: str, role_arn: str, context: Context) -> None:
         if found["KeyCount"] and may_list:
             return
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchBucket":
+        if error.response["Error"]["Code"] not in ("NoSuchBucket", "AccessDenied"):
             raise
-        suffix = " Error message from S3: The specified bucket does not exist"
+        suffix = f" Error message from S3: {error.response['Error']['Message']}"
     raise validation_exception(
         f'No S3 objects found under S3 URL "{s3_uri}" given in input data source. '
         "Please ensure that the bucket exists in the selected region "
@@ -154,9 +154,13 @@ def check_model_data(uri: str, role_arn: str, context: Context) -> None:
         else:
             s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 403:  # somebody else's bucket
+            may_list = False
+        elif status == 404:
+            keys = []
+        else:
             raise
-        keys = []
     if not keys:
         raise validation_exception(f"Could not find model data at {uri}.")
     readable = (role.may("s3:GetObject", bucket_arn(bucket, key)) for key in keys)
