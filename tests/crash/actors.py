@@ -1,12 +1,15 @@
 """The operations that the crash test works the stand-in with."""
 
+import base64
 import hashlib
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
+from lambda_functions import zip_of
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN
 
@@ -15,6 +18,7 @@ from .ledger import ANYTHING, Actor, connected, difference, now_ms
 BUCKET = "sagemaker-crash-plain"
 VERSIONED = "sagemaker-crash-versioned"
 GROUP = "/crash"
+LAMBDA_ROLE = "crash-functions"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 GIVEN = [
     f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "PowerUserAccess")
@@ -36,6 +40,15 @@ def prepare(clients: Any) -> None:
     rows = "".join(f"{i % 7},{i},{i * i % 11}\n" for i in range(50))
     s3.put_object(Bucket=BUCKET, Key="train/train.csv", Body=rows.encode())
     s3.put_object(Bucket=BUCKET, Key="model/model.tar.gz", Body=b"not looked into")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    trust = {"Version": "2012-10-17", "Statement": [statement]}
+    clients("iam").create_role(
+        RoleName=LAMBDA_ROLE, AssumeRolePolicyDocument=json.dumps(trust)
+    )
     prepare_endpoints(clients)
 
 
@@ -908,6 +921,94 @@ class Endpoints(Actor):
         self.done += 1
 
 
+class Functions(Actor):
+    """Lambda functions: their code, variable and permissions; each of them runs."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.numbers: dict[str, str] = {}  # by code
+
+    def observe(self, name: str) -> Any:
+        client = self.clients("lambda")
+        try:
+            found = client.get_function_configuration(FunctionName=name)
+            number = found["Environment"]["Variables"]["NUMBER"]
+            statements: list[str] = []
+            with suppress(client.exceptions.ResourceNotFoundException):
+                policy = json.loads(client.get_policy(FunctionName=name)["Policy"])
+                statements = [one["Sid"] for one in policy["Statement"]]
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        code = found["CodeSha256"]
+        return {"code": code, "number": number, "statements": statements}
+
+    def check(self) -> list[str]:
+        problems = super().check()
+        client = self.clients("lambda")
+        for name, state in self.expected.items():
+            if state is not None:
+                client.get_waiter("function_active_v2").wait(FunctionName=name)
+                response = client.invoke(FunctionName=name)
+                said = json.loads(response["Payload"].read())
+                if said != [state["number"], self.numbers[state["code"]]]:
+                    problems.append(f"{name} says {said}, and is {state}")
+        return problems
+
+    def step(self) -> None:
+        client = self.clients("lambda")
+        name = f"{self.label}-{self.rng.randrange(3)}"
+        state = self.expected.get(name)
+        number = str(self.rng.randrange(1000))
+        variables = {"Variables": {"NUMBER": number}}
+        content, code = self._code(number)
+        if state is None:
+            after = {"code": code, "number": number, "statements": []}
+            with self.operation(name, after):
+                client.create_function(
+                    FunctionName=name,
+                    Runtime="python3.12",
+                    Role=f"arn:aws:iam::{ACCOUNT_ID}:role/{LAMBDA_ROLE}",
+                    Handler="code.handle",
+                    Code={"ZipFile": content},
+                    Environment=variables,
+                )
+            return
+        with connected():
+            client.get_waiter("function_active_v2").wait(FunctionName=name)
+        match self.rng.randrange(4):
+            case 0:
+                with self.operation(name, None):
+                    client.delete_function(FunctionName=name)
+            case 1:
+                with self.operation(name, state | {"code": code}):
+                    client.update_function_code(FunctionName=name, ZipFile=content)
+            case 2:
+                with self.operation(name, state | {"number": number}):
+                    client.update_function_configuration(
+                        FunctionName=name, Environment=variables
+                    )
+            case 3 if number not in state["statements"]:
+                after = state | {"statements": [*state["statements"], number]}
+                with self.operation(name, after):
+                    client.add_permission(
+                        FunctionName=name,
+                        StatementId=number,
+                        Action="lambda:InvokeFunction",
+                        Principal="apigateway.amazonaws.com",
+                    )
+
+    def _code(self, number: str) -> tuple[bytes, str]:
+        """A zip, and its hash as Lambda shows it; the function says these numbers."""
+        text = (
+            "import os\n\n\ndef handle(event, context):\n"
+            f"    return os.environ['NUMBER'], '{number}'\n"
+        )
+        content = zip_of({"code.py": text})
+        code = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        self.numbers[code] = number
+        return content, code
+
+
 ACTORS = (
     Objects,
     Versions,
@@ -916,6 +1017,7 @@ ACTORS = (
     LogLines,
     Metrics,
     Models,
+    Functions,
     Jobs,
     SpotJobs,
     TuningJobs,
