@@ -53,6 +53,9 @@ def encrypted() -> bytes:
         pytest.param(zip_of({}), "non-empty zip", id="empty"),
         pytest.param(zip_of({"a.py": "print()"})[:-8], NOT_UNZIPPED, id="cut"),
         pytest.param(damaged(stored("a.py", "print()")), NOT_UNZIPPED, id="damaged"),
+        pytest.param(
+            zip_of({"a.py": "print()"}, zipfile.ZIP_LZMA), NOT_UNZIPPED, id="lzma"
+        ),
         pytest.param(encrypted(), NOT_UNZIPPED, id="encrypted"),
         pytest.param(zip_of({"../a.py": ""}), NOT_UNZIPPED, id="parent"),
         pytest.param(zip_of({"a/../../b": ""}), NOT_UNZIPPED, id="inner-parent"),
@@ -85,8 +88,9 @@ def test_a_bomb_is_refused_whatever_it_says_of_its_size(tmp_path, monkeypatch) -
     task = store.task(store.add(check(bytes(lying))))
     assert (task / "a").read_bytes() == b"\0"
     monkeypatch.setattr(packages, "MOST_FILES", 2)
-    with pytest.raises(BadZip, match="more than 2 files"):
-        check(zip_of({"a": "", "b": "", "c": ""}))
+    for names in ("abc", "abcdefgh"):
+        with pytest.raises(BadZip, match="more than 2 files"):
+            check(zip_of(dict.fromkeys(names, "")))
 
 
 def test_a_zip_is_kept_and_unpacked(tmp_path) -> None:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from lambda_functions import invoke, make_function, make_role, zip_of
 
 from course.stand_in import StandIn, start_stand_in, stop_stand_in
+from local_aws.maintenance import describe_state
 
 LAYER = "arn:aws:lambda:us-east-1:123456789012:layer:name:1"
 
@@ -49,8 +50,12 @@ def lambda_handler(event, context):
     if "caller" in event:
         import boto3
 
-        boto3.client("runtime.sagemaker")
         return boto3.client("sts").get_caller_identity()["Arn"]
+    if "endpoint" in event:
+        import boto3
+
+        client = boto3.client("runtime.sagemaker")
+        return client.invoke_endpoint(EndpointName=event["endpoint"], Body="1")
     return {
         "calls": calls,
         "pid": os.getpid(),
@@ -142,7 +147,16 @@ def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> Non
 def test_a_function_is_a_session_of_its_role(stand_in, function, role) -> None:
     said = invoke(stand_in, function, {"caller": True})["Payload"]
     name = role.rpartition("/")[2]
-    assert said == f"arn:aws:sts::123456789012:assumed-role/{name}/{function}"
+    arn = f"arn:aws:sts::123456789012:assumed-role/{name}/{function}"
+    assert said == arn
+    error = invoke(stand_in, function, {"endpoint": "boston-ep"})["Payload"]
+    assert error["errorType"] == "ClientError"
+    assert (
+        f"User: {arn} is not authorized to perform: sagemaker:InvokeEndpoint"
+        in (error["errorMessage"])
+    )
+    assert str(stand_in.home) not in json.dumps(error, ensure_ascii=False)
+    assert '  File "/var/runtime/botocore/client.py", line ' in error["stackTrace"][-1]
 
 
 @pytest.mark.parametrize(
@@ -503,6 +517,7 @@ def test_functions_and_accepted_events_outlive_a_kill(home: Path) -> None:
             if any("bootstrap.py" in word for word in process.cmdline())
         ]
         assert len(pids) == 2
+        assert "Lambda        1 function" in describe_state(stand_in.installation)
     finally:
         stop_stand_in(stand_in)
     assert not any(map(psutil.pid_exists, pids))

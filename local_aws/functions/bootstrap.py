@@ -23,7 +23,9 @@ import time
 import traceback
 
 API = "/2018-06-01/runtime"
-TASK_ROOT = "/var/task"  # how stack traces call the function's folder
+# How stack traces call the function's folder, and that of what AWS's runtime brings.
+TASK_ROOT = "/var/task"
+RUNTIME_DIR = "/var/runtime"
 READ_BYTES = 65536
 # A log record is one event, though it may have several lines: what stands between them
 # is told from the end of a line that is printed.
@@ -119,8 +121,9 @@ def find_handler(name: str) -> object:
 
 
 def _shown(text: str) -> str:
-    """Text with the function's folder as it is called on AWS."""
-    return text.replace(os.environ["LAMBDA_TASK_ROOT"], TASK_ROOT)
+    """Text with our folders as they are called on AWS."""
+    text = text.replace(_FOLDERS[0], TASK_ROOT)
+    return text.replace(_FOLDERS[1], RUNTIME_DIR)
 
 
 def error_of(error: BaseException, request_id: str) -> dict:
@@ -141,6 +144,7 @@ def error_of(error: BaseException, request_id: str) -> dict:
     }
 
 
+_FOLDERS = sys.argv[3:5]
 _IMPORT_SYSTEM = (importlib.__file__, "<frozen importlib._bootstrap>")
 _IMPORT_SYSTEM += ("<frozen importlib._bootstrap_external>",)
 
@@ -279,10 +283,9 @@ def main() -> None:
     runtime_socket, life = int(sys.argv[1]), int(sys.argv[2])
     for descriptor in (runtime_socket, life):  # not for what the function starts
         os.set_inheritable(descriptor, False)
-    paths = sys.argv[3:]
     threading.Thread(target=_end_with_the_stand_in, args=(life,), daemon=True).start()
     _limit()
-    sys.path[:0] = paths
+    sys.path[:0] = _FOLDERS
     sys.argv = [__file__]
     sys.stdout, sys.stderr = Output(1), Output(2)
     api = RuntimeApi(socket.socket(fileno=runtime_socket))

@@ -23,6 +23,7 @@ from typing import Any
 from local_aws.access.credentials import RoleSession
 from local_aws.clients import Clients
 from local_aws.functions import configuration, permissions
+from local_aws.functions.bootstrap import RUNTIME_DIR, TASK_ROOT
 from local_aws.functions.configuration import KIND, refused
 from local_aws.functions.instance import MEGABYTE, Instance, Outcome
 from local_aws.functions.logs import Destination, InvocationLog, LogWriter
@@ -253,7 +254,10 @@ class Functions:
                 said = InvocationLog(
                     self.logs,
                     self._destination(record, instance.log_stream),
-                    str(self.code.task(record["_code"])),
+                    {
+                        self.code.task(record["_code"]): TASK_ROOT,
+                        self._brought: RUNTIME_DIR,
+                    },
                 )
                 if instance.is_new:
                     said.say(_init_line(record))
@@ -361,10 +365,12 @@ class Functions:
         """What a function's process finds in its environment.
 
         Source: Lambda Developer Guide, "Working with Lambda environment variables".
-        What the function's own configuration says can't be one of these.
+        What the function's own configuration says can be the first two of these.
         """
         name, region = record["FunctionName"], record["_region"]
         return {
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
             **record.get("Environment", {}).get("Variables", {}),
             "_HANDLER": record["Handler"],
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{record['Runtime']}",
@@ -377,8 +383,6 @@ class Functions:
             **self.clients.environment_of(session, region),
             "LAMBDA_TASK_ROOT": str(self.code.task(record["_code"])),
             "LAMBDA_RUNTIME_DIR": str(self._brought),
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
         }
 
     def _destination(self, record: dict, stream: str) -> Destination:

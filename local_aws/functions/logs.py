@@ -12,13 +12,14 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from local_aws.clients import Clients
-from local_aws.functions.bootstrap import INNER_BREAK, TASK_ROOT
+from local_aws.functions.bootstrap import INNER_BREAK
 from local_aws.installation import ACCOUNT_ID
 from local_aws.runtime.log_stream import (
     EVENT_OVERHEAD_BYTES,
@@ -177,10 +178,13 @@ def _batches(lines: list[Line]) -> list[list[dict[str, Any]]]:
 class InvocationLog:
     """What is printed in one invocation: its lines, and their last 4 KB."""
 
-    def __init__(self, writer: LogWriter, destination: Destination, task: str) -> None:
+    def __init__(
+        self, writer: LogWriter, destination: Destination, folders: Mapping[Path, str]
+    ) -> None:
+        """`folders` are ours, which are called otherwise on AWS."""
         self._writer = writer
         self._destination = destination
-        self._task = task
+        self._folders = folders
         self._rest = b""
         self.tail = b""
 
@@ -204,7 +208,9 @@ class InvocationLog:
 
     def _text(self, line: bytes) -> str:
         text = line.decode("utf-8", "replace").replace(INNER_BREAK, "\n")
-        return text.replace(self._task, TASK_ROOT)
+        for folder, name in self._folders.items():
+            text = text.replace(str(folder), name)
+        return text
 
     def _send(self, texts: list[str]) -> None:
         now = int(time.time() * 1000)
