@@ -210,21 +210,19 @@ class BinaryClassifier:
         self, channel: str, fitted: LinearModel, records: Records
     ) -> dict[str, float]:
         """What is reported of the chosen model on one data set, in the log's order."""
-        from sklearn import metrics
-
         [loss] = self.losses(channel, Solutions.of(fitted), records)
-        scores, labels = fitted.scores(records.features), records.labels == 1
+        scores, positive = fitted.scores(records.features), records.labels == 1
         called = fitted.predicted_labels(scores) == 1
+        answers = points.of_answers(called, positive)
         beta = self._values["f_beta"]
         found = {
-            self.objective: float(loss),
-            "binary_classification_accuracy": metrics.accuracy_score(labels, called),
-            f"binary_f_{beta:.3f}": metrics.fbeta_score(
-                labels, called, beta=beta, zero_division=0
-            ),
-            "precision": metrics.precision_score(labels, called, zero_division=0),
-            "recall": metrics.recall_score(labels, called, zero_division=0),
+            self.objective: loss,
+            "binary_classification_accuracy": answers.accuracy[0],
+            f"binary_f_{beta:.3f}": answers.f(beta)[0],
+            "precision": answers.precision[0],
+            "recall": answers.recall[0],
         }
-        if labels.any() and not labels.all():
-            found["roc_auc_score"] = metrics.roc_auc_score(labels, scores[:, 0])
-        return found
+        if positive.any() and not positive.all():
+            curve = points.measure(scores[:, 0], records.labels)
+            found["roc_auc_score"] = curve.area_under_roc()
+        return {name: float(value) for name, value in found.items()}

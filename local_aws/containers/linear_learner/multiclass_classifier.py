@@ -93,8 +93,6 @@ class MulticlassClassifier:
         self, channel: str, fitted: LinearModel, records: Records
     ) -> dict[str, float]:
         """What is reported of the chosen model on one data set, in the log's order."""
-        from sklearn import metrics
-
         [loss] = self.losses(channel, Solutions.of(fitted), records)
         scores = fitted.scores(records.features)
         labels, called = records.labels.astype(int), scores.argmax(axis=1)
@@ -102,22 +100,36 @@ class MulticlassClassifier:
         # The place of the right class among all, the first being 1.
         places = 1 + (scores > right[:, None]).sum(axis=1)
         top, beta = self._values["accuracy_top_k"], self._values["f_beta"]
-        settings = {"average": "macro", "zero_division": 0}
-        return {
-            self.objective: float(loss),
-            "multiclass_accuracy": metrics.accuracy_score(labels, called),
-            f"multiclass_top_k_accuracy_{top}": float(np.mean(places <= top)),
-            "dcg": float(np.mean(1 / np.log2(1 + places))),
-            "macro_recall": metrics.recall_score(labels, called, **settings),
-            "macro_precision": metrics.precision_score(labels, called, **settings),
-            f"macro_f_{beta:.3f}": metrics.fbeta_score(
-                labels, called, beta=beta, **settings
-            ),
-            "multiclass_balanced_accuracy": _balanced_accuracy(labels, called),
-            "multiclass_log_loss": float(-np.mean(np.log(np.maximum(right, 1e-15)))),
+        by_class = _ByClass(labels, called, self._classes)
+        found = {
+            self.objective: loss,
+            "multiclass_accuracy": np.mean(labels == called),
+            f"multiclass_top_k_accuracy_{top}": np.mean(places <= top),
+            "dcg": np.mean(1 / np.log2(1 + places)),
+            "macro_recall": by_class.mean(by_class.recall),
+            "macro_precision": by_class.mean(by_class.precision),
+            f"macro_f_{beta:.3f}": by_class.mean(by_class.f(beta)),
+            "multiclass_balanced_accuracy": np.mean(by_class.recall[by_class.true > 0]),
+            "multiclass_log_loss": -np.mean(np.log(np.maximum(right, 1e-15))),
         }
+        return {name: float(value) for name, value in found.items()}
 
 
-def _balanced_accuracy(labels: np.ndarray, called: np.ndarray) -> float:
-    """The mean, over the classes that there are, of the share that is found."""
-    return float(np.mean([np.mean(called[labels == k] == k) for k in set(labels)]))
+class _ByClass:
+    """Counts of each class, (classes,), and what follows from them; 0 for 0/0."""
+
+    def __init__(self, labels: np.ndarray, called: np.ndarray, classes: int) -> None:
+        self.true = np.bincount(labels, minlength=classes)
+        self.called = np.bincount(called, minlength=classes)
+        self.found = np.bincount(labels[labels == called], minlength=classes)
+        self.recall = self.found / np.maximum(self.true, 1)
+        self.precision = self.found / np.maximum(self.called, 1)
+
+    def f(self, beta: float) -> np.ndarray:
+        """F with recall beta times as important as precision."""
+        weighted = beta**2 * self.true + self.called
+        return (1 + beta**2) * self.found / np.maximum(weighted, 1e-12)
+
+    def mean(self, of_classes: np.ndarray) -> float:
+        """Over the classes that are true or called somewhere."""
+        return float(np.mean(of_classes[self.true + self.called > 0]))

@@ -43,6 +43,26 @@ class Points:
         weighted = beta**2 * self.positives + self.called
         return (1 + beta**2) * self.found / np.maximum(weighted, 1e-12)
 
+    def area_under_roc(self) -> float:
+        """Of all thresholds together; there must be rows of both kinds."""
+        false = self.called - self.found
+        area = np.sum(np.diff(false) * (self.found[1:] + self.found[:-1]) / 2)
+        return float(area / self.positives / (self.rows - self.positives))
+
+
+def of_answers(called: np.ndarray, positive: np.ndarray) -> Points:
+    """The single point of a classifier that calls these rows positive.
+
+    called, positive: (rows,) booleans.
+    """
+    return Points(
+        thresholds=np.full(1, np.nan, np.float32),
+        found=np.array([np.sum(called & positive)]),
+        called=np.array([np.sum(called)]),
+        positives=int(np.sum(positive)),
+        rows=len(positive),
+    )
+
 
 def measure(scores: np.ndarray, labels: np.ndarray) -> Points:
     """All thresholds that differ in what they do. scores: (rows,) float32."""

@@ -61,28 +61,39 @@ def measure(values: Values, train: Records) -> Scaling:
 
     "auto" is true in all four for a regressor; a classifier's label is left alone.
     """
-    from sklearn.preprocessing import StandardScaler
-
-    def scaler(
-        unbias: str, normalize: str, table: "np.ndarray | csr_matrix"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        # It has the means of a sparse table, although it could not take them off.
-        fitted = StandardScaler(with_mean=isinstance(table, np.ndarray)).fit(table)
-        means, deviations = fitted.mean_, fitted.scale_
-        if values[unbias] is False:
-            means = np.zeros_like(means)
-        if values[normalize] is False:
-            deviations = np.ones_like(deviations)
-        return means, deviations
-
-    rows = values["num_point_for_scaler"]
+    sample = train.first(values["num_point_for_scaler"])
+    means, deviations = _moments(sample.features)
     label_means, label_deviations = np.zeros(1), np.ones(1)
     if values["predictor_type"] == "regressor":
-        label_means, label_deviations = scaler(
-            "unbias_label", "normalize_label", train.labels[:rows, None]
-        )
+        label_means, label_deviations = _moments(sample.labels[:, None])
+
+    def if_asked(name: str, found: np.ndarray, otherwise: float) -> np.ndarray:
+        return np.full_like(found, otherwise) if values[name] is False else found
+
     return Scaling(
-        *scaler("unbias_data", "normalize_data", train.features[:rows]),
-        float(label_means[0]),
-        float(label_deviations[0]),
+        if_asked("unbias_data", means, 0),
+        if_asked("normalize_data", deviations, 1),
+        float(if_asked("unbias_label", label_means, 0)[0]),
+        float(if_asked("normalize_label", label_deviations, 1)[0]),
     )
+
+
+def _moments(table: "np.ndarray | csr_matrix") -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of each column; 1 where nothing varies.
+
+    As scikit-learn's StandardScaler has them, which takes a second to import.
+    """
+    rows = table.shape[0]
+    if isinstance(table, np.ndarray):
+        means = table.sum(axis=0, dtype=np.float64) / rows
+        apart = table - means
+        squares = (apart**2).sum(axis=0)
+        # What rounding the mean has left.
+        variances = (squares - apart.sum(axis=0) ** 2 / rows) / rows
+    else:
+        table = table.astype(np.float64)
+        means = np.asarray(table.mean(axis=0)).ravel()
+        variances = np.asarray(table.power(2).mean(axis=0)).ravel() - means**2
+    rounding = rows * np.finfo(np.float64).eps
+    varies = variances > rounding * variances + (rounding * means) ** 2
+    return means, np.sqrt(np.where(varies, variances, 1.0))
