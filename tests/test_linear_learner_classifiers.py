@@ -224,7 +224,7 @@ def test_models_are_ranked_by_their_best_threshold(parts, criterion):
     solutions = models.solutions()
     assert len(solutions.numbers) == len(models.candidates) == 32
     ranks = kind.ranks(solutions, validation, np.zeros(32))
-    sums = validation.features @ solutions.weights[..., 0] + solutions.bias[:, 0]
+    sums = validation.features @ solutions.weights[:, 0] + solutions.bias[0]
     wanted = [
         best_by(criterion, validation.labels == 1, scores)
         for scores in logistic(sums).astype(np.float32).T

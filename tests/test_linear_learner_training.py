@@ -15,12 +15,14 @@ import pytest
 from linear_learner_jobs import (
     REGRESSOR,
     Runner,
+    classes_table,
     files,
     fitted,
     linear_table,
     measured,
     start,
 )
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import (
     HuberRegressor,
     Lasso,
@@ -29,6 +31,7 @@ from sklearn.linear_model import (
     Ridge,
 )
 from sklearn.metrics import mean_pinball_loss
+from sklearn.preprocessing import StandardScaler
 from xgboost_jobs import channel, csv_text, write_job
 
 from local_aws.containers.linear_learner import (
@@ -344,6 +347,19 @@ def test_without_a_bias_the_line_goes_through_the_origin(run):
     assert fitted(run(given, files(train=table))).bias == [0]
     with_bias = run(REGRESSOR, files(train=table), name="with-bias")
     assert abs(fitted(with_bias).bias[0]) > 1
+
+
+@pytest.mark.parametrize("kind", [np.array, np.float32, csr_matrix])
+def test_scaling_is_that_of_scikit_learn(kind):
+    table = linear_table(3000, 4, seed=2)[:, 1:]
+    table[:, 1], table[:, 2] = 0.1, 1e6 + np.arange(3000)
+    features = kind(table)
+    values = hyperparameters.validate({**REGRESSOR, "num_point_for_scaler": "2000"})
+    scales = scaling.measure(values, Records(table[:, 0], features))
+    exact = StandardScaler(with_mean=kind is not csr_matrix).fit(features[:2000])
+    assert scales.means == pytest.approx(exact.mean_, rel=1e-6)
+    assert scales.deviations == pytest.approx(exact.scale_, rel=1e-6)
+    assert scales.deviations[1] == 1
 
 
 def test_scaling_is_undone_in_the_model():
@@ -982,6 +998,17 @@ def imported_by(module):
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module, without):
     assert not imported_by(f"local_aws.containers.linear_learner.{module}") & without
+
+
+def test_a_classifier_is_trained_without_scikit_learn(tmp_path, monkeypatch):
+    # It takes longer to import than most jobs to train.
+    table = classes_table(300, shares=(1, 1))
+    given = {"predictor_type": "binary_classifier", "mini_batch_size": "100"}
+    write_job(tmp_path, given, files(train=table, validation=table))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    module = "local_aws.containers.linear_learner.training"
+    found = imported_by(f"{module} as program; assert program.main() == 0; import os")
+    assert not found & {"sklearn", "scipy", "pandas", "google"}
 
 
 def test_imports_are_seen_at_all():

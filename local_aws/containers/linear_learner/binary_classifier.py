@@ -18,7 +18,7 @@ _LOSSES = ("loss_function", "cross_entropy_loss")
 
 
 class Loss(ABC):
-    """A loss of scores, (rows, models, 1), and labels that are 0 or 1, (rows,)."""
+    """A loss of scores, (rows, 1, models), and labels that are 0 or 1, (rows,)."""
 
     objective: str
     link: str
@@ -40,7 +40,7 @@ class Loss(ABC):
     def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """As minibatches.Loss says."""
         slopes = self.slopes(scores, labels)
-        return (slopes * self._weights.in_training(labels))[..., None]
+        return (slopes * self._weights.in_training(labels))[:, None]
 
 
 class Logistic(Loss):
@@ -52,12 +52,12 @@ class Logistic(Loss):
 
     def of_rows(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Unweighted, (rows, models)."""
-        scores = scores[..., 0]
+        scores = scores[:, 0]
         return np.logaddexp(0, scores) - labels[:, None] * scores
 
     def slopes(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Unweighted, (rows, models)."""
-        return logistic(scores[..., 0]) - labels[:, None]
+        return logistic(scores[:, 0]) - labels[:, None]
 
 
 class Hinge(Loss):
@@ -70,12 +70,12 @@ class Hinge(Loss):
     def of_rows(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Unweighted, (rows, models)."""
         signs = 2 * labels[:, None] - 1
-        return np.maximum(self.margin - signs * scores[..., 0], 0)
+        return np.maximum(self.margin - signs * scores[:, 0], 0)
 
     def slopes(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Unweighted, (rows, models)."""
         signs = 2 * labels[:, None] - 1
-        return np.where(signs * scores[..., 0] < self.margin, -signs, 0.0)
+        return np.where(signs * scores[:, 0] < self.margin, -signs, 0.0)
 
 
 LOSSES = {"auto": Logistic, "logistic": Logistic, "hinge_loss": Hinge}
@@ -168,7 +168,7 @@ class BinaryClassifier:
         if self._choice in _LOSSES:
             return -losses
         sample = self._sample(records)
-        scores = self._responses(solutions.scores(sample.features)[..., 0])
+        scores = self._responses(solutions.scores(sample.features)[:, 0])
         return np.array([self._best(column, sample.labels).rank for column in scores.T])
 
     def _sample(self, records: Records) -> Records:
@@ -200,8 +200,8 @@ class BinaryClassifier:
     def _model(self, solution: Solutions, threshold: float) -> LinearModel:
         return LinearModel(
             "binary_classifier",
-            solution.weights[:, 0],
-            solution.bias[0],
+            solution.weights[..., 0],
+            solution.bias[:, 0],
             self._loss.link,
             threshold,
         )

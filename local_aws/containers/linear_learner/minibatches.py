@@ -30,16 +30,17 @@ class Loss(Protocol):
     outputs: int
 
     def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """The slope of each row's loss, weighted: (rows, models, outputs), as scores.
+        """The slope of each row's loss, weighted: (rows, outputs, models), as scores.
 
         labels: (rows,).
         """
 
 
 class Models:
-    """Linear models in one table of parameters, one column for each model's output.
+    """Linear models in one table of parameters.
 
-    The last row of the table is the bias.
+    A column is one output of one model; those of the first output come first. The last
+    row is the bias.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Models:
     def _by_column(self, name: str) -> np.ndarray:
         """A candidate's number for each column of the table."""
         numbers = [getattr(one, name) for one in self.candidates]
-        return np.repeat(numbers, self._loss.outputs)
+        return np.tile(numbers, self._loss.outputs)
 
     def _initial(self, values: Values, columns: int) -> np.ndarray:
         """The same start for all models."""
@@ -90,12 +91,12 @@ class Models:
         else:
             one = self._generator.normal(0, values["init_sigma"], shape)
         one[-1] = values["init_bias"] if values["use_bias"] else 0
-        return np.tile(one, len(self.candidates))
+        return np.repeat(one, len(self.candidates), axis=1)
 
     def train_epoch(self) -> None:
         """Go over all records once, in a new order."""
         order = self._generator.permutation(len(self._train.labels))
-        shape = (-1, len(self.candidates), self._loss.outputs)
+        shape = (-1, self._loss.outputs, len(self.candidates))
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(order), self._batch):
                 rows = order[start : start + self._batch]
@@ -107,7 +108,7 @@ class Models:
 
     def _step(self, gradient: np.ndarray) -> None:
         rates = [one.rate_after(self._batches) for one in self.candidates]
-        rate = np.repeat(rates, self._loss.outputs) * self._rate_factors
+        rate = np.tile(rates, self._loss.outputs) * self._rate_factors
         self._batches += 1
         gradient += self._wd * self._parameters
         optimizers = {"adam": self._adam, "rmsprop": self._rmsprop, "sgd": self._sgd}
@@ -137,9 +138,9 @@ class Models:
 
     def solutions(self) -> Solutions:
         """The models whose numbers are finite, for features as they come."""
-        shape = (-1, len(self.candidates), self._loss.outputs)
+        shape = (-1, self._loss.outputs, len(self.candidates))
         table = self._parameters.reshape(shape)
-        finite = np.flatnonzero(np.isfinite(table).all(axis=(0, 2)))
-        table = table[:, finite]
+        finite = np.flatnonzero(np.isfinite(table).all(axis=(0, 1)))
+        table = table[..., finite]
         weights, bias = self._scales.undo(table[:-1], table[-1])
         return Solutions(finite.tolist(), weights, bias)

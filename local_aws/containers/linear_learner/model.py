@@ -32,9 +32,9 @@ def logistic(scores: np.ndarray) -> np.ndarray:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    """Probabilities along the second axis."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 _LINKS = {"identity": lambda scores: scores, "logistic": logistic, "softmax": softmax}
@@ -82,8 +82,8 @@ class LinearModel:
 class Solutions:
     """Several models side by side, for features and labels as they come.
 
-    numbers: the models' numbers. weights: (features, models, outputs). bias: (models,
-    outputs).
+    numbers: the models' numbers. weights: (features, outputs, models). bias: (outputs,
+    models).
     """
 
     numbers: list[int]
@@ -93,15 +93,15 @@ class Solutions:
     @classmethod
     def of(cls, model: LinearModel) -> "Solutions":
         """A single model."""
-        return cls([0], model.weights[:, None], model.bias[None])
+        return cls([0], model.weights[..., None], model.bias[:, None])
 
     def only(self, numbers: list[int]) -> "Solutions":
         """Some of the models, by their numbers."""
         at = [self.numbers.index(number) for number in numbers]
-        return Solutions(numbers, self.weights[:, at], self.bias[at])
+        return Solutions(numbers, self.weights[..., at], self.bias[:, at])
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """(rows, models, outputs): the linear sums, without a link."""
+        """(rows, outputs, models): the linear sums, without a link."""
         sums = features @ self.weights.reshape(len(self.weights), -1)
         return sums.reshape(-1, *self.bias.shape) + self.bias
 

@@ -11,7 +11,7 @@ from local_aws.containers.linear_learner.scaling import Scaling
 
 
 class Softmax:
-    """The cross entropy of scores, (rows, models, classes), and labels, (rows,)."""
+    """The cross entropy of scores, (rows, classes, models), and labels, (rows,)."""
 
     def __init__(self, outputs: int, weights: np.ndarray) -> None:
         """weights: (classes,), what a row of each class counts for."""
@@ -21,16 +21,16 @@ class Softmax:
     def of_rows(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Weighted, (rows, models)."""
         classes = labels.astype(int)
-        scores = scores - scores.max(axis=2, keepdims=True)
-        right = np.take_along_axis(scores, classes[:, None, None], axis=2)[..., 0]
-        losses = np.log(np.exp(scores).sum(axis=2)) - right
+        scores = scores - scores.max(axis=1, keepdims=True)
+        right = scores[np.arange(len(classes)), classes]
+        losses = np.log(np.exp(scores).sum(axis=1)) - right
         return losses * self._weights[classes][:, None]
 
     def gradient(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """As minibatches.Loss says."""
         classes = labels.astype(int)
         slopes = softmax(scores)
-        slopes[np.arange(len(classes)), :, classes] -= 1
+        slopes[np.arange(len(classes)), classes] -= 1
         return slopes * self._weights[classes][:, None, None]
 
 
@@ -86,7 +86,7 @@ class MulticlassClassifier:
 
     def finish(self, solution: Solutions, records: Records) -> LinearModel:
         """The chosen model."""
-        weights, bias = solution.weights[:, 0], solution.bias[0]
+        weights, bias = solution.weights[..., 0], solution.bias[:, 0]
         return LinearModel("multiclass_classifier", weights, bias, "softmax")
 
     def final_metrics(

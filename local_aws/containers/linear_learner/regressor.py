@@ -124,7 +124,7 @@ class Regressor:
         unit = 1.0 if channel == "train" else deviation
 
         def of_rows(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            residuals = (scores[..., 0] - labels[:, None]) / deviation
+            residuals = (scores[:, 0] - labels[:, None]) / deviation
             return self._loss.of(unit * residuals, unit)
 
         return solutions.mean(of_rows, records)
@@ -137,7 +137,7 @@ class Regressor:
 
     def finish(self, solution: Solutions, records: Records) -> LinearModel:
         """The chosen model."""
-        return LinearModel("regressor", solution.weights[:, 0], solution.bias[0])
+        return LinearModel("regressor", solution.weights[..., 0], solution.bias[:, 0])
 
     def final_metrics(
         self, channel: str, fitted: LinearModel, records: Records

@@ -83,17 +83,23 @@ def _moments(table: "np.ndarray | csr_matrix") -> tuple[np.ndarray, np.ndarray]:
 
     As scikit-learn's StandardScaler has them, which takes a second to import.
     """
-    rows = table.shape[0]
+    rows, columns = table.shape
     if isinstance(table, np.ndarray):
         means = table.sum(axis=0, dtype=np.float64) / rows
         apart = table - means
-        squares = (apart**2).sum(axis=0)
-        # What rounding the mean has left.
-        variances = (squares - apart.sum(axis=0) ** 2 / rows) / rows
+        squares, rest = (apart**2).sum(axis=0), apart.sum(axis=0)
     else:
-        table = table.astype(np.float64)
-        means = np.asarray(table.mean(axis=0)).ravel()
-        variances = np.asarray(table.power(2).mean(axis=0)).ravel() - means**2
+
+        def total(written: np.ndarray) -> np.ndarray:
+            return np.bincount(table.indices, written, minlength=columns)
+
+        means = total(table.data) / rows
+        apart = table.data - means[table.indices]
+        zeros = rows - total(np.ones(table.nnz))
+        squares = total(apart**2) + zeros * means**2
+        rest = total(apart) - zeros * means
+    # The rest would be 0, were the mean not rounded.
+    variances = (squares - rest**2 / rows) / rows
     rounding = rows * np.finfo(np.float64).eps
     varies = variances > rounding * variances + (rounding * means) ** 2
     return means, np.sqrt(np.where(varies, variances, 1.0))

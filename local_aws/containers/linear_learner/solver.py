@@ -109,11 +109,8 @@ class Learners:
         """The models that have not diverged, for features and labels as they come."""
         alive = [n for n, one in enumerate(self._learners) if not one.diverged]
         found = [self._scales.undo(*self._learners[n].solution()) for n in alive]
-        weights = [weights[:, None] for weights, _ in found]
-        bias = [[bias] for _, bias in found]
-        columns = len(self._scales.means)
-        return Solutions(
-            alive,
-            np.stack(weights, 1) if found else np.empty((columns, 0, 1)),
-            np.array(bias).reshape(-1, 1),
-        )
+        weights = np.empty((len(self._scales.means), 1, len(alive)))
+        bias = np.empty((1, len(alive)))
+        for at, (coefficients, intercept) in enumerate(found):
+            weights[:, 0, at], bias[0, at] = coefficients, intercept
+        return Solutions(alive, weights, bias)
