@@ -25,6 +25,7 @@ LINES = {
     9: ("InvokeEndpoint through boto3", "invocation:measure"),
     10: ("deploying an endpoint", "deployment:measure"),
     11: ("a tuning job of 20 training jobs, 3 at a time", "tuning:measure"),
+    12: ("the bank-marketing data: trained and scored", "bank_marketing:measure"),
 }
 # Downloads and installs everything, twice: only if it is asked for by its number.
 ON_REQUEST = {7}
