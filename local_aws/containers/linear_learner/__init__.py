@@ -21,7 +21,9 @@ What differs from AWS's algorithm, or is not known of it:
   loss criteria leave it at 0.5 (hinge loss, whose scores are not probabilities: at 0).
   When no threshold reaches a target the nearest is taken, and the log says so.
 - A classifier has no csv to respond with: AWS's pages do not list it, its column order
-  is not published, and people have reported that there is none. It gets 406.
+  is not published, and people have reported that there is none. It gets 406. A
+  transform job that asks for nothing gets a line for each record, of csv from a
+  regressor and of JSON from a classifier; what AWS's image does then is not known.
 - A regressor's optimiser is averaged stochastic gradient descent, one row at a time
   (scikit-learn's SGDRegressor), for 8 models; only quantile_loss is trained as the
   classifiers are. Hyperparameters of AWS's optimiser (optimizer, momentum, beta_1,

@@ -33,7 +33,7 @@ class Grid:
 
 
 _BY_ROWS = Grid(8, (10,), (0.0001, 0.01), (0.0,), (0.1, 0.03, 0.01, 0.003))
-# As many as in AWS's logs; the first is the one that these call the best most often.
+# As many as in AWS's logs, with values that these name.
 _BY_MINIBATCHES = Grid(
     32, (100, 10), (0.0001, 0.01), (0.0, 0.0001), (0.1, 0.03, 0.01, 0.003)
 )

@@ -61,8 +61,8 @@ def train(
         seconds = time.time() - begun
         solutions, ranks = _judge(kind, models.solutions(), records, epoch, report)
         at = int(np.argmax(ranks))
-        number = solutions.numbers[at]
-        new = Best(models.candidates[number], solutions.only([number]), ranks[at])
+        candidate = models.candidates[solutions.numbers[at]]
+        new = Best(candidate, solutions.where([at]), ranks[at])
         best = best.or_better(new, values["early_stopping_tolerance"]) if best else new
         _report_progress(best, epoch, report)
         times.append(1000 * (time.time() - begun))
@@ -100,38 +100,25 @@ def _judge(
     CustomerError if there is none.
     """
     losses = kind.losses("train", solutions, records["train"])
-    fine = [
-        number
-        for number, loss in zip(solutions.numbers, losses, strict=True)
-        if loss < _OVERFLOW
-    ]
-    if not fine:
+    fine = losses < _OVERFLOW
+    if not fine.any():
         raise CustomerError(
             "Training diverged: the numbers overflowed in every model. Use a "
             "smaller learning_rate or normalize_data true."
         )
-    losses = losses[np.isin(solutions.numbers, fine)]
-    solutions = solutions.only(fine)
-    report.epoch_losses(
-        "train", kind.objective, epoch, dict(zip(fine, losses.tolist(), strict=True))
-    )
-    if "validation" not in records:
-        report.early_stopping(kind.objective, epoch, float(losses.min()))
-        return solutions, -losses
-    validation = records["validation"]
-    losses = kind.losses("validation", solutions, validation)
-    report.epoch_losses(
-        "validation",
-        kind.objective,
-        epoch,
-        dict(zip(fine, losses.tolist(), strict=True)),
-    )
-    ranks = kind.ranks(solutions, validation, losses)
-    # What is a loss is written as one.
-    is_loss = kind.criterion == kind.objective
-    report.early_stopping(
-        kind.criterion, epoch, abs(max(ranks)) if is_loss else max(ranks)
-    )
+    losses, solutions = losses[fine], solutions.where(fine)
+    report.epoch_losses("train", kind.objective, epoch, solutions.numbers, losses)
+    criterion, ranks = kind.objective, -losses
+    if "validation" in records:
+        validation = records["validation"]
+        losses = kind.losses("validation", solutions, validation)
+        report.epoch_losses(
+            "validation", kind.objective, epoch, solutions.numbers, losses
+        )
+        criterion, ranks = kind.criterion, kind.ranks(solutions, validation, losses)
+    # Ranked by their losses the best has the least.
+    best = losses.min() if criterion == kind.objective else ranks.max()
+    report.early_stopping(criterion, epoch, float(best))
     return solutions, ranks
 
 

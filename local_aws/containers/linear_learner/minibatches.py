@@ -143,4 +143,4 @@ class Models:
         finite = np.flatnonzero(np.isfinite(table).all(axis=(0, 1)))
         table = table[..., finite]
         weights, bias = self._scales.undo(table[:-1], table[-1])
-        return Solutions(finite.tolist(), weights, bias)
+        return Solutions(finite, weights, bias)

@@ -82,23 +82,24 @@ class LinearModel:
 class Solutions:
     """Several models side by side, for features and labels as they come.
 
-    numbers: the models' numbers. weights: (features, outputs, models). bias: (outputs,
-    models).
+    numbers: the models' numbers, (models,). weights: (features, outputs, models).
+    bias: (outputs, models).
     """
 
-    numbers: list[int]
+    numbers: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
 
     @classmethod
     def of(cls, model: LinearModel) -> "Solutions":
         """A single model."""
-        return cls([0], model.weights[..., None], model.bias[:, None])
+        return cls(np.zeros(1, int), model.weights[..., None], model.bias[:, None])
 
-    def only(self, numbers: list[int]) -> "Solutions":
-        """Some of the models, by their numbers."""
-        at = [self.numbers.index(number) for number in numbers]
-        return Solutions(numbers, self.weights[..., at], self.bias[:, at])
+    def where(self, chosen: np.ndarray | list[int]) -> "Solutions":
+        """Some of the models, as numpy chooses elements."""
+        return Solutions(
+            self.numbers[chosen], self.weights[..., chosen], self.bias[:, chosen]
+        )
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """(rows, outputs, models): the linear sums, without a link."""

@@ -142,20 +142,12 @@ class Regressor:
     def final_metrics(
         self, channel: str, fitted: LinearModel, records: Records
     ) -> dict[str, float]:
-        """As `final_metrics` below."""
+        """What is reported of the chosen model on one data set, in the log's order."""
         residuals = fitted.scores(records.features)[:, 0] - records.labels
-        return final_metrics(self._loss, residuals, self._scales.label_deviation)
-
-
-def final_metrics(loss: Loss, residuals: np.ndarray, unit: float) -> dict[str, float]:
-    """What is reported of the chosen model on one data set, in the log's order.
-
-    residuals: prediction minus label, in the label's unit; all are losses.
-    """
-    mean_square = float(np.mean(residuals**2))
-    return {
-        loss.objective: loss.mean(residuals, unit),
-        "mse": mean_square,
-        "absolute_loss": float(np.mean(np.abs(residuals))),
-        "rmse": mean_square**0.5,
-    }
+        mean_square = float(np.mean(residuals**2))
+        return {
+            self.objective: self._loss.mean(residuals, self._scales.label_deviation),
+            "mse": mean_square,
+            "absolute_loss": float(np.mean(np.abs(residuals))),
+            "rmse": mean_square**0.5,
+        }

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from local_aws.containers.linear_learner import log
 from local_aws.containers.linear_learner.scaling import Scaling
 
@@ -33,20 +35,24 @@ class Report:
         )
 
     def epoch_losses(
-        self, data: str, objective: str, epoch: int, losses: dict[int, float]
+        self,
+        data: str,
+        objective: str,
+        epoch: int,
+        numbers: np.ndarray,
+        losses: np.ndarray,
     ) -> None:
         """Each model's loss after an epoch; the first one's as the quality metric.
 
-        losses: by the model's number.
+        numbers: the models' numbers.
         """
-        for model, loss in losses.items():
+        for model, loss in zip(numbers.tolist(), losses.tolist(), strict=True):
             self.metrics(
                 {f"{data}_{objective}": [loss]}, time.time(), epoch=epoch, model=model
             )
-        first = next(iter(losses.values()))
         self.info(
             f"#quality_metric: host={self._host}, epoch={epoch}, "
-            f"{data} {objective} <loss>={first}"
+            f"{data} {objective} <loss>={float(losses[0])}"
         )
 
     def early_stopping(self, objective: str, epoch: int, value: float) -> None:

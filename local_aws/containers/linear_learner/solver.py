@@ -113,4 +113,4 @@ class Learners:
         bias = np.empty((1, len(alive)))
         for at, (coefficients, intercept) in enumerate(found):
             weights[:, 0, at], bias[0, at] = coefficients, intercept
-        return Solutions(alive, weights, bias)
+        return Solutions(np.array(alive, int), weights, bias)
