@@ -22,7 +22,7 @@ class Image:
     CreateTrainingJob has them; they are for log lines in which a TAB is written as
     #011. faults: how a FailureReason begins, by the exit code, where it is not
     "AlgorithmError". preloaded: modules that a fork server imports once for all
-    processes of the program.
+    processes of the program. saves_checkpoints: and resumes from them.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Image:
     faults: Mapping[int, str] = field(default_factory=dict)
     former_repository: str = ""
     former_tags: tuple[str, ...] = ()
+    saves_checkpoints: bool = True
 
     def hyperparameter_names(self) -> Collection[str]:
         """All names that a request's hyperparameters may have."""

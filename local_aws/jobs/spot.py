@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Self
 
+from local_aws.containers.image import Image
+from local_aws.errors import StorageError
 from local_aws.jobs import attempts
 from local_aws.jobs.checkpoints import Checkpoints
 from local_aws.jobs.job import Job, JobStopped, NotInProgress
@@ -138,11 +140,13 @@ class Follower:
         record: dict,
         container: ContainerProcess,
         checkpoints: Checkpoints | None,
+        image: Image,
     ) -> None:
         self.has_interrupted = False
         self._job = job
         self._container = container
         self._checkpoints = checkpoints
+        self._counted = checkpoints if image.saves_checkpoints else None
         self._is_spot = record["EnableManagedSpotTraining"]
         is_first = attempts.count(record) == 1
         self._interruption = interruption_of(record) if is_first else None
@@ -179,7 +183,7 @@ class Follower:
         while not self._over.wait(pause):
             now = time.monotonic()
             if self._interruption is not None and self._interruption.is_due(
-                self._checkpoints, now - began
+                self._counted, now - began
             ):
                 self.has_interrupted = True
                 self._container.kill()
@@ -189,4 +193,5 @@ class Follower:
                 if self._checkpoints is not None:
                     self._checkpoints.copy()
                 if self._is_spot:
-                    self._job.update(attempts.seen)
+                    with contextlib.suppress(StorageError):  # the disk may be full
+                        self._job.update(attempts.seen)

@@ -269,7 +269,7 @@ def _run_container(
         on_exit=lambda code: ended.set(),
     )
     try:
-        with spot.Follower(job, record, container, saved) as follower:
+        with spot.Follower(job, record, container, saved, image) as follower:
             stopped = _wait_for_end(job, record, container, ended, limits)
             code = container.wait()
     except BaseException:

@@ -14,4 +14,5 @@ IMAGE = Image(
     preloaded=("local_aws.containers.linear_learner.serving",),
     # Public issues quote this image's "ClientError: Unable to parse csv: ...".
     faults={2: "ClientError"},
+    saves_checkpoints=False,
 )
