@@ -53,6 +53,12 @@ OTHER_PARAMETERS = {
     "05": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
     "06": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
     "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rounds": 2},
+    "09": {
+        "seed": 11,
+        "test_fraction": 0.25,
+        "target_recall": 0.7,
+        "most_bothered": 0.2,
+    },
 }
 
 

@@ -62,6 +62,6 @@ def test_the_curve_goes_through_the_roc(customers):
 
 def test_decisions_side_by_side():
     table = rates_side_by_side([1, 0, 0, 0], {"all": [True] * 4, "none": [False] * 4})
-    assert table.loc["precision", "all"].startswith("25.0% (")
-    assert table.loc["recall", "all"].startswith("100.0% (")
-    assert table.loc["accuracy", "none"].startswith("75.0% (")
+    assert table.loc["precision (%)", "all"].startswith("25.0 (")
+    assert table.loc["recall (%)", "all"].startswith("100.0 (")
+    assert table.loc["accuracy (%)", "none"].startswith("75.0 (")

@@ -43,10 +43,10 @@ def rates_side_by_side(
     table = {}
     for name, called in decisions.items():
         table[name] = [
-            f"{row.rate:.1%} ({row.low:.1%} to {row.high:.1%})"
-            for row in rates(actual, called).itertuples()
+            f"{row.rate:.1f} ({row.low:.1f} to {row.high:.1f})"
+            for row in (100 * rates(actual, called)).itertuples()
         ]
-    return pd.DataFrame(table, index=list(RATES))
+    return pd.DataFrame(table, index=[f"{name} (%)" for name in RATES])
 
 
 def rates_by_threshold(actual: Sequence[int], score: Sequence[float]) -> pd.DataFrame:
