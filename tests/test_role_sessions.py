@@ -1,6 +1,7 @@
 """Temporary keys of a role: who the caller is, and when they are refused."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,14 @@ from botocore.exceptions import ClientError
 
 from local_aws import signature
 from local_aws.access.credentials import TemporaryCredentials
+from local_aws.access.roles import NO_ROLE
+from local_aws.clients import Clients
 from local_aws.errors import AwsError
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN
+from local_aws.jobs.engine import JobEngine
+from local_aws.jobs.job import Job, Observer
+from local_aws.jobs.kinds import KINDS, JobKind
+from local_aws.persistence.resources import Resources
 
 OWN_ACCOUNT = {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}
 
@@ -184,3 +191,37 @@ def test_expired_keys_are_refused_as_such(protocol, code, status) -> None:
         signature.check_claim(head, claim, keys, now - timedelta(seconds=1), now)
     assert (raised.value.code, raised.value.status) == (code, status)
     assert "expired" in raised.value.message
+
+
+@pytest.mark.parametrize("isolation", [False, True])
+def test_a_jobs_container_has_keys_until_the_job_ends(
+    tmp_path, monkeypatch, isolation
+) -> None:
+    clients = Clients(None, "http://127.0.0.1:1", lambda arn: NO_ROLE)
+    seen: dict = {}
+
+    def run(job: Job) -> None:
+        job.begin_attempt("InProgress")
+        seen.update(job.environment(ROLE_ARN))
+        key = seen.get("AWS_ACCESS_KEY_ID")
+        seen["session"] = key and clients.credentials.find(key)
+
+    kind = JobKind("trivial-job", run, "Status", "StartTime", "EndTime")
+    monkeypatch.setitem(KINDS, kind.name, kind)
+    resources = Resources(tmp_path / "sagemaker.sqlite")
+    engine = JobEngine(resources, clients, tmp_path / "jobs")
+    record = {"EnableNetworkIsolation": isolation}
+    engine.begin(kind.name, "eu-west-1", "one", record, "arn", {}, Observer())
+    while resources.get("eu-west-1", kind.name, "one")["Status"] == "InProgress":
+        time.sleep(0.01)
+    engine.close()
+    resources.close()
+    assert seen["AWS_REGION"] == "eu-west-1"
+    if isolation:
+        assert not {"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"} & seen.keys()
+        return
+    session = seen["session"]
+    assert session.arn.endswith("assumed-role/SageMakerCourse/SageMaker")
+    assert seen["AWS_SESSION_TOKEN"] == session.session_token
+    assert seen["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert clients.credentials.find(session.access_key_id) is None
