@@ -4,12 +4,14 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import boston
 import boto3
 import pytest
+from aws_requests import request_of
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -19,10 +21,13 @@ from botocore.model import Shape
 
 from local_aws import services
 from local_aws.access import operations, s3_requests
-from local_aws.errors import AwsError
+from local_aws.access.authorization import Authorization
+from local_aws.access.credentials import TemporaryCredentials
+from local_aws.access.roles import Role
+from local_aws.errors import AwsError, StorageError
 from local_aws.functions.operations import HANDLERS as FUNCTIONS
 from local_aws.hosting.service import BUILT
-from local_aws.installation import ACCOUNT_ID
+from local_aws.installation import ACCOUNT_ID, ROLE_ARN
 from local_aws.messages import Head
 from local_aws.sagemaker import HANDLERS as SAGEMAKER
 
@@ -330,6 +335,16 @@ def test_an_action_in_a_line_of_a_log_is_none(stand_in, caller) -> None:
     )
     (event,) = logs.get_log_events(**place)["events"]
     assert event["message"] == line
+
+
+def test_roles_that_cant_be_read_allow_nothing() -> None:
+    def unreadable(arn: str) -> Role:
+        raise StorageError("disk I/O error")
+
+    session = TemporaryCredentials().of_role(ROLE_ARN, "x")
+    request = replace(request_of("sts", Head("POST", "/", "", [])), caller=session)
+    with pytest.raises(AwsError, match="can't use its state folder: disk I/O error"):
+        Authorization(unreadable, lambda name: None).check(request)
 
 
 @pytest.mark.parametrize(

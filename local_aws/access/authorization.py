@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local_aws import protocol, signature
+from local_aws import errors, protocol, signature
 from local_aws.access import operations, s3_requests
 from local_aws.access.credentials import RoleSession
 from local_aws.access.operations import Action, NotMapped
 from local_aws.access.roles import NO_ROLE, FindRole, Role
-from local_aws.errors import AwsError
-from local_aws.installation import HOST
+from local_aws.errors import AwsError, StorageError
+from local_aws.installation import HOST, InstallationError
 from local_aws.messages import Request
 from local_aws.protocol import requests
 
@@ -40,27 +40,17 @@ class Authorization:
 
         Nothing is kept from one request to the next: a changed policy counts at once.
         """
-        caller = request.caller
+        try:
+            self._check(request, request.caller)
+        except (InstallationError, StorageError) as error:
+            raise errors.state_unusable(request.service, error) from error
+
+    def _check(self, request: Request, caller: RoleSession) -> None:
         role = self._find_role(caller.role_arn)
         if role is NO_ROLE:
             raise signature.unknown_keys(request.protocol)
         operation, params = _read(request)
-        try:
-            needed = operations.actions(
-                request.service.name,
-                operation,
-                params,
-                request.region,
-                self._find_role_arn,
-            )
-            if operation == "DeleteObjects":
-                needed = [
-                    Action(one.name, one.resource + key)
-                    for one in needed
-                    for key in s3_requests.keys_to_delete(request.body.read())
-                ]
-        except NotMapped:
-            raise _refused(request, _not_mapped(request, operation)) from None
+        needed = self._needed(request, operation, params)
         context = {**session_context(caller, role), **request_context(request)}
         for action in needed:
             if action.name in ALWAYS_ALLOWED:
@@ -69,6 +59,22 @@ class Authorization:
             why = role.refusal(action.name, action.resource, keys)
             if why is not None:
                 raise _refused(request, _sentence(request, action, why))
+
+    def _needed(
+        self, request: Request, operation: str, params: Mapping[str, Any]
+    ) -> list[Action]:
+        """The actions that the caller must be allowed. Raises AwsError."""
+        service, region = request.service.name, request.region
+        try:
+            needed = operations.actions(
+                service, operation, params, region, self._find_role_arn
+            )
+        except NotMapped:
+            raise _refused(request, _not_mapped(request, operation)) from None
+        if operation != "DeleteObjects":
+            return needed
+        keys = s3_requests.keys_to_delete(request.body.read())
+        return [Action(one.name, one.resource + key) for one in needed for key in keys]
 
 
 def session_context(caller: RoleSession, role: Role) -> dict[str, str]:

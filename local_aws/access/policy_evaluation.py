@@ -61,20 +61,25 @@ def simulate(
         context: the values of the condition keys that the request has.
         is_known: a key that is neither in `context` nor known is one of which nobody
             here can say whether the request has it: a condition on it is not met,
-            whatever it says, and the log names the key.
+            whatever it says. The log names the key if the decision could be another.
     """
     by_effect: dict[str, list[Policy]] = {"Allow": [], "Deny": []}
+    unknown: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
     for policy in policies:
         has_variables = policy.document.get("Version") == _WITH_VARIABLES
-        request = _Request(action, resource, context, is_known, has_variables)
         for statement in as_list(policy.document.get("Statement", [])):
+            effect = statement["Effect"]
+            request = _Request(
+                action, resource, context, is_known, unknown[effect], has_variables
+            )
             if request.is_covered_by(statement):
-                by_effect[statement["Effect"]].append(policy)
+                by_effect[effect].append(policy)
     if by_effect["Deny"]:
         return Result("explicitDeny", by_effect["Deny"])
-    return Result(
-        "allowed" if by_effect["Allow"] else "implicitDeny", by_effect["Allow"]
-    )
+    is_allowed = bool(by_effect["Allow"])
+    for key in sorted(unknown["Deny" if is_allowed else "Allow"]):
+        _tell_of(key)
+    return Result("allowed" if is_allowed else "implicitDeny", by_effect["Allow"])
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class _Request:
     resource: str
     context: ConditionKeys
     is_known: IsKnown
+    unknown: set[str]  # keys of which it is not known, as they are met
     has_variables: bool
 
     def is_covered_by(self, statement: Mapping[str, Any]) -> bool:
@@ -118,7 +124,7 @@ class _Request:
         expected = [_text(value) for value in expected]
         values = self.context.get(key)
         if values is None and not self.is_known(key):
-            _tell_of(key)
+            self.unknown.add(key)
             return False
         if name == "Null":
             return (str(values is None).lower()) in [v.lower() for v in expected]
