@@ -36,6 +36,7 @@ BUILD = ROOT / "build"
 TEXTS = {
     "docs/glossary.md": "glossary",
     "data/README.md": "data",
+    "data/bank_marketing.md": "bank_marketing",
     "exercises/README.md": "about_the_exercises",
     "local_aws/README.md": "stand_in",
     "README.md": "readme",
@@ -44,6 +45,7 @@ TEXTS = {
 REFERENCE = [
     "Glossary <glossary>",
     "The data <data>",
+    "The bank-marketing data <bank_marketing>",
     "Prices <prices>",
     "About the exercises <about_the_exercises>",
     "About the course <readme>",

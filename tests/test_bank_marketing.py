@@ -583,6 +583,24 @@ def test_an_unknown_category_is_refused(made_up):
         encode_bank_marketing(strange)
 
 
+# --- the data card --------------------------------------------------------------------
+
+CARD = (ROOT / "data" / "bank_marketing.md").read_text(encoding="utf-8")
+
+
+def test_the_card_names_every_column_in_order_and_every_place():
+    rows = re.findall(r"^\| \**`([\w.]+)`\** \|", CARD, re.MULTILINE)
+    assert tuple(rows) == COLUMNS
+    for column, categories in BANK_CATEGORIES.items():
+        if len(categories) < 9:  # not the jobs and months
+            (row,) = re.findall(rf"^\| `{column}` .*$", CARD, re.MULTILINE)
+            missing = [name for name in categories if f"`{name}`" not in row]
+            assert missing == ([] if column != "day_of_week" else ["tue", "wed", "thu"])
+    for words in (SHA256[WHOLE], bank_marketing_file.UCI, "CC BY 4.0", "2014.03.001"):
+        assert words in CARD
+    assert f"`{MADE_UP}`" in CARD.replace("\n", " ")
+
+
 # --- the made-up data -----------------------------------------------------------------
 
 
@@ -663,6 +681,43 @@ class TestRealData:
         assert b";" not in in_the_way_of_aws(calls)
         archive = archive_of(in_the_way_of_aws(calls))
         assert bank_marketing_file.member(archive, WHOLE) == read_file()
+
+    def test_what_the_card_says_of_the_values(self):
+        calls = load_bank_marketing()
+        sold, days = calls["y"] == "yes", calls["pdays"] != 999
+        fifths = sold.groupby(np.arange(len(calls)) * 5 // len(calls)).mean()
+        assert list((100 * fifths).round()) == [3, 5, 6, 11, 31]
+        of_age = {
+            "24 % below the age of 25": calls["age"] < 25,
+            "47 % from 65 on": calls["age"] >= 65,
+            "9 % between 35 and 54": calls["age"].between(35, 54),
+            "14 % among the single": calls["marital"] == "single",
+            "10 % among the married": calls["marital"] == "married",
+            "31 % among students": calls["job"] == "student",
+            "25 % among the retired": calls["job"] == "retired",
+        }
+        text = " ".join(CARD.split())
+        for words, group in of_age.items():
+            assert words in text
+            assert round(100 * sold[group].mean()) == int(words[: words.index(" ")])
+        features = encode_bank_marketing(calls).drop(columns="y")
+        counts = {
+            "(1,515 rows)": days.sum(),
+            "4,110 rows have 999": (~days & (calls["previous"] > 0)).sum(),
+            "for 142 others": (days & (calls["poutcome"] == "failure")).sum(),
+            "in 8,597 rows": (calls["default"] == "unknown").sum(),
+            "same 990 rows": calls[["housing", "loan"]].eq("unknown").all(axis=1).sum(),
+            "2,759 rows repeat": features.duplicated().sum(),
+            "12 rows are equal": calls.duplicated().sum(),
+            "5,834,924 bytes": len(read_file()),
+            "4,119 rows": len(load_bank_marketing(sample=True)),
+            "41,188, in the order": len(calls),
+            "4,640 of them": sold.sum(),
+            "more than 449 seconds": calls["duration"][sold].median(),
+        }
+        for words, count in counts.items():
+            assert f"{int(count):,}" in words, words
+            assert words in text
 
     def test_made_up_calls_have_its_types_and_frequencies(self, made_up):
         calls = load_bank_marketing()
