@@ -47,6 +47,8 @@ class Started:
         self.pid = self.instance._process.pid
 
     def invoke(self, event: object = None, timeout: float = PATIENCE_S) -> Outcome:
+        if self.instance.is_new:
+            self.instance.initialize(self._print)
         return self.instance.invoke(
             json.dumps(event).encode(), "id", "arn", timeout, self._print
         )
@@ -164,6 +166,19 @@ def test_a_function_that_can_not_start(start, code, handler, kind, message) -> N
         assert line.startswith('  File "/var/task/lambda_function.py", line 2, in <mod')
 
 
+def test_what_a_handler_may_return(start) -> None:
+    started = start(
+        """
+        from decimal import Decimal
+
+        def handle(event, context):
+            return {"decimal": Decimal("0.5"), "none": None, "nothing": []}[event]
+        """
+    )
+    payloads = [started.invoke(key).payload for key in ("decimal", "none", "nothing")]
+    assert payloads == [b"0.5", b"null", b"[]"]
+
+
 def test_a_response_has_a_limit(start) -> None:
     started = start("def handle(event, context): return 'a' * event")
     assert len(started.invoke(LARGEST_RESPONSE - 2).payload) == LARGEST_RESPONSE
@@ -227,13 +242,13 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_function_instances import Started
-code = "def handle(event, context):\\n    import time\\n    time.sleep(event)"
+code = "import time\\n\\ndef handle(event, context): print(0); time.sleep(event)"
 one = Started(Path(sys.argv[1]), code, "lambda_function.handle", 128)
 if {is_idle}:
     one.invoke(0)
-print(one.pid, flush=True)
-if {is_idle}:
+    print(one.pid, flush=True)
     time.sleep(600)
+one._print = lambda data: print(one.pid, flush=True)
 one.invoke(600, 900)
 """
 

@@ -21,6 +21,7 @@ from local_aws.maintenance import describe_state
 LAYER = "arn:aws:lambda:us-east-1:123456789012:layer:name:1"
 
 CODE = """
+import importlib.util
 import json
 import logging
 import os
@@ -57,6 +58,7 @@ def lambda_handler(event, context):
         client = boto3.client("runtime.sagemaker")
         return client.invoke_endpoint(EndpointName=event["endpoint"], Body="1")
     return {
+        "numpy": importlib.util.find_spec("numpy") is not None,
         "calls": calls,
         "pid": os.getpid(),
         "request": context.aws_request_id,
@@ -123,6 +125,7 @@ def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> Non
     assert one["arn"].endswith(f":function:{function}")
     assert 0 < one["left"] <= 2000
     variables = one["variables"]
+    assert one["numpy"] is False
     assert variables["ENDPOINT"] == "boston-ep"
     assert variables["AWS_LAMBDA_FUNCTION_NAME"] == function
     assert variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.12"
@@ -139,6 +142,9 @@ def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> Non
         r"Memory Size: 128 MB\tMax Memory Used: (\d+) MB\t\n",
         said[4],
     )
+    assert messages[0].startswith("INIT_START Runtime Version: python:3.")
+    assert messages[1] == "loaded\n"
+    assert messages[2].startswith("START RequestId: ")
     assert float(report[1]) <= int(report[2]) < float(report[1]) + 1
     assert int(report[3]) > 0
     assert tail(second) == "".join(said)

@@ -250,6 +250,14 @@ class Context:
         return f"LambdaContext([{members}])"
 
 
+def _as_json(value: object) -> float:
+    """A Decimal, as DynamoDB's numbers are, in what JSON has."""
+    if type(value).__name__ == "Decimal":
+        return float(value)
+    kind = type(value).__name__
+    raise TypeError(f"Object of type {kind} is not JSON serializable")
+
+
 def handle(
     handler: object, headers: dict[str, str], body: bytes
 ) -> tuple[bytes, dict | None]:
@@ -260,7 +268,7 @@ def handle(
     except Exception as error:  # noqa: BLE001 - it is the function's, and reported
         return b"", error_of(error, request_id)
     try:
-        return json.dumps(result).encode(), None
+        return json.dumps(result, default=_as_json).encode(), None
     except (TypeError, ValueError, RecursionError) as error:
         text = f"Unable to marshal response: {error}"
         return b"", error_of(Fault("Runtime.MarshalError", text, []), request_id)

@@ -27,6 +27,8 @@ from local_aws.runtime.container_process import INHERITED
 # Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle":
 # what a function does before its first event may take so long.
 INIT_SECONDS = 10.0
+# How long a process that has failed to start may take to end.
+LAST_WORDS_SECONDS = 1.0
 # How often the memory of a function that runs is looked at.
 LOOK_SECONDS = 0.05
 READ_BYTES = 65536
@@ -140,6 +142,8 @@ class Instance:
         self.started = time.monotonic()
         self.last_used = self.started
         self._is_initialized = False
+        self._init_duration: float | None = None
+        self._init_error: bytes | None = None
         self._calls = _Calls()
         ours, theirs = socket.socketpair()
         self._output, output = os.pipe()
@@ -189,16 +193,13 @@ class Instance:
         on_output: OnOutput,
         client_context: str = "",
     ) -> Outcome:
-        """Let it handle an event; `on_output` is given what it prints."""
-        init_duration = None
-        failed = None
-        if not self._is_initialized:
-            failed = self._initialize(on_output)
-            init_duration = time.monotonic() - self.started
+        """Let it handle an event, after `initialize` if it is new."""
+        init_duration, self._init_duration = self._init_duration, None
         began = time.monotonic()
-        if failed is not None:
-            kind = json.loads(failed).get("errorType", "Runtime.Unknown")
-            return self._over(failed, 0.0, init_duration, _error_status(kind))
+        if self._init_error is not None:
+            kind = json.loads(self._init_error).get("errorType", "Runtime.Unknown")
+            status = _error_status(kind)
+            return self._over(self._init_error, 0.0, init_duration, status)
         try:
             self._send_event(event, request_id, arn, timeout, client_context)
             call = self._next_call(began + timeout, on_output)
@@ -224,18 +225,19 @@ class Instance:
             is_over=False,
         )
 
-    def _initialize(self, on_output: OnOutput) -> bytes | None:
-        """Wait until it asks for an event; the payload of its error if it fails."""
+    def initialize(self, on_output: OnOutput) -> None:
+        """Wait until a new one asks for an event, or fails; what goes wrong here is
+        what the first invocation comes to. `on_output` is given what it prints.
+        """
         deadline = self.started + INIT_SECONDS
         with contextlib.suppress(TimedOut, Ended, OSError):
             call = self._next_call(deadline, on_output)
             if call.path == "/init/error":
+                self._init_error = call.body
                 self._answer(202, {}, b'{"status":"OK"}')
-                with contextlib.suppress(TimedOut, Ended):
-                    self._next_call(time.monotonic() + 1.0, on_output)
-                return call.body
+                self._next_call(time.monotonic() + LAST_WORDS_SECONDS, on_output)
             self._is_initialized = True
-        return None
+        self._init_duration = time.monotonic() - self.started
 
     def _next_call(self, deadline: float, on_output: OnOutput) -> Call:
         """The next thing that it asks or says, but for the asking for events.
