@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 
-from utils.ab_test import customers_needed, half_width, reassign, verdict
+from utils.ab_test import customers_needed, half_width, judge, reassign
 
 
 def test_the_textbooks_sixteen_times_variance_over_squared_difference():
@@ -36,8 +37,9 @@ def test_the_interval_is_as_wide_as_scipys():
     generator = np.random.default_rng(2)
     a, b = generator.normal(0, 8, 9000), generator.normal(0, 11, 1000)
     interval = ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
-    wide = 2 * half_width(a.std(ddof=1), b.std(ddof=1), 10_000, 0.1)
-    assert wide == pytest.approx(interval.high - interval.low, rel=0.005)
+    half = half_width(a.std(ddof=1), b.std(ddof=1), pd.Series([10_000, 40_000]), 0.1)
+    assert half[1] == half[0] / 2
+    assert 2 * half[0] == pytest.approx(interval.high - interval.low, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_the_interval_is_as_wide_as_scipys():
     ],
 )
 def test_the_rule(low, high, said):
-    assert said in verdict(low, high, matters=0.65)
+    assert said in judge(low, high, matters=0.65)
 
 
 def test_reassigned_tests_are_those_of_scipy():

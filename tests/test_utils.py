@@ -722,7 +722,7 @@ FIGURES = {
         {"half": pd.Series([2, 1, 0.5], [100, 400, 1600])}, {"half": 900}, matters=0.5
     ),
     "reassigned": lambda: plots.reassignments(
-        {"half": TESTS, "10 %": 1.5 * TESTS}, difference=-0.8
+        {"half": TESTS, "10 %": 1.5 * TESTS}, difference=-0.8, yours=-0.6
     ),
     "intervals": lambda: plots.intervals({"live": (-1, -1.6, -0.2)}, matters=0.5),
     "variants": lambda: plots.latency_of_variants(
@@ -806,7 +806,7 @@ WHAT_FIGURES_SAY = {
     "errors": ["7.67 for old and 2.00 for new", "the cap at 50"],
     "shares": ["75/25 (a and b), updated (b)"],
     "customers": ["0.50 USD", "900 customers for half"],
-    "reassigned": ["2 tests", "-0.80 USD", "50 % at half and 50 % at 10 %"],
+    "reassigned": ["2 tests", "-0.80 USD", "50 % at half and 50 % at 10 %", "-0.60"],
     "intervals": ["-1.00 (-1.60 to -0.20) for live", "0.50 USD"],
     "variants": ["A and B", "99th percentile"],
     "replies": ["of old and new"],

@@ -28,14 +28,18 @@ def customers_needed(
 
 
 def half_width(
-    sd_a: float, sd_b: float, customers: float, share_b: float = 0.5
-) -> float:
-    """Give how far a 95 % interval of the difference goes to either side."""
+    sd_a: float, sd_b: float, customers: pd.Series, share_b: float = 0.5
+) -> pd.Series:
+    """Give how far a 95 % interval of the difference goes to either side.
+
+    customers: numbers of customers, both groups together; there is a half-width for
+    each. The other arguments are those of `customers_needed`.
+    """
     variance = sd_a**2 / (1 - share_b) + sd_b**2 / share_b
-    return float(norm.ppf(1 - FALSE_ALARM / 2) * np.sqrt(variance / customers))
+    return norm.ppf(1 - FALSE_ALARM / 2) * np.sqrt(variance / customers)
 
 
-def verdict(low: float, high: float, matters: float) -> str:
+def judge(low: float, high: float, matters: float) -> str:
     """Say what follows from the interval of B minus A, by the rule of lesson 10.
 
     matters: the smallest difference that matters, above 0.

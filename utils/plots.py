@@ -386,13 +386,13 @@ def interval_by_customers(
 
 
 def reassignments(
-    tests: Mapping[str, pd.DataFrame], difference: float
+    tests: Mapping[str, pd.DataFrame], difference: float, yours: float
 ) -> DescribedFigure:
-    """Draw what tests of each design find, a panel each: those that decide, the others.
+    """Draw what tests find, a panel for each design; those that find nothing in grey.
 
     tests: for each design, by its name, a row for each test, with the columns
     "difference", "low" and "high". difference: that of all customers, a dashed line.
-    All in USD.
+    yours: what the reader's own test of the first design has found. All in USD.
     """
     with plt.rc_context(STYLE):
         figure, panels = subplots(
@@ -412,13 +412,17 @@ def reassignments(
                 bins=bins,
                 stacked=True,
                 color=(BLUE, "#C8C8C8"),
-                label=("0 is outside of the interval", "0 is inside: not decided"),
+                label=("0 is outside of the interval", "0 is inside of it"),
             )
             axes.axvline(0, color="black", linewidth=1.2)
             axes.axvline(difference, color=ORANGE, linestyle="--", linewidth=1.6)
             share = f"{100 * decides.mean():.0f} %"
             found.append(f"{share} at {name}")
-            axes.set(ylabel="Tests", title=f"{name}: {share} of the tests decide")
+            title = f"{name}: {share} of the tests find a difference"
+            axes.set(ylabel="Tests", title=title)
+        panels[0].plot(
+            yours, 0, "^", color="black", markersize=11, clip_on=False, label="yours"
+        )
         panels[-1].set_xlabel("Difference found, B minus A (USD per customer)")
         handles, labels = panels[0].get_legend_handles_labels()
         panels[-1].legend(
@@ -428,7 +432,8 @@ def reassignments(
     figure.alt = (
         f"Histograms of the difference that {len(table):,} tests find, a panel for "
         f"each design, around that of all customers, {difference:.2f} USD, a dashed "
-        f"line; the interval excludes 0 in {_listed(found)}"
+        f"line; the interval excludes 0 in {_listed(found)}; a triangle marks your own "
+        f"test, {yours:.2f} USD"
     )
     return figure
 
