@@ -59,6 +59,13 @@ OTHER_PARAMETERS = {
         "target_recall": 0.7,
         "most_bothered": 0.2,
     },
+    "10": {
+        "seed": 11,
+        "test_fraction": 0.25,
+        "num_round": 60,
+        "customers": 1500,
+        "threads": 3,
+    },
 }
 
 

@@ -159,7 +159,7 @@ def test_there_are_lessons() -> None:
 NEEDED_BY = {
     "iam:GetRole": {"01"},
     "iam:SimulatePrincipalPolicy": {"01"},
-    "logs:DeleteLogGroup": {"03", "04", "07"},
+    "logs:DeleteLogGroup": {"03", "04", "07", "10"},
 }
 
 
