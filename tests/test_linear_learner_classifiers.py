@@ -20,6 +20,8 @@ from scipy.sparse import csr_matrix
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 from xgboost_jobs import as_recordio, channel, recordio_bytes
 
 from local_aws.containers.linear_learner import (
@@ -124,6 +126,41 @@ def test_balanced_weights_are_those_of_scikit_learn(run, parts):
     by_number = {"positive_example_weight_mult": repr(ratio_of(train))}
     same = run({**given, **by_number}, files(train=train), name="number")
     assert scores_of(same, train) == pytest.approx(scores_of(weighted, train))
+
+
+@pytest.mark.parametrize(
+    ("changed", "exact"),
+    [
+        ({"wd": "0.05"}, {"C": 1 / (0.05 * 2000)}),
+        ({"l1": "0.02"}, {"C": 1 / (0.02 * 2000), "l1_ratio": 1, "solver": "saga"}),
+        (
+            {"optimizer": "sgd", "momentum": "0.5", "learning_rate": "0.05"},
+            {"C": 1e6},
+        ),
+        ({"optimizer": "rmsprop"}, {"C": 1e6}),
+        ({"optimizer": "adam", "beta_1": "0.5", "beta_2": "0.9"}, {"C": 1e6}),
+        ({"use_bias": "false"}, {"C": 1e6, "fit_intercept": False}),
+        ({"init_method": "normal", "init_sigma": "1", "init_bias": "3"}, {"C": 1e6}),
+    ],
+    ids=["wd", "l1", "sgd", "rmsprop", "adam", "no-bias", "start"],
+)
+def test_what_an_optimiser_comes_near_to(run, parts, changed, exact):
+    given = {**BINARY, "wd": "0", "l1": "0", "learning_rate": "0.01", "epochs": "80"}
+    given |= {CRITERION: "loss_function", "early_stopping_patience": "99", **changed}
+    given |= {"unbias_data": "false", "normalize_data": "false"}
+    train = parts["train"]
+    found = fitted(run(given, files(train=train)))
+    wanted = LogisticRegression(**exact, max_iter=1000)
+    wanted.fit(train[:, 1:], train[:, 0])
+    assert found.weights[:, 0] == pytest.approx(wanted.coef_[0], abs=0.05)
+    assert found.bias == pytest.approx(wanted.intercept_, abs=0.05)
+    zeros = wanted.coef_[0] == 0
+    assert zeros.any() == ("l1" in changed)
+    assert not found.weights[zeros].any()
+    plain = LogisticRegression(C=1e6).fit(train[:, 1:], train[:, 0])
+    if "optimizer" not in changed and "init_method" not in changed:
+        # Control: without it the solution is another.
+        assert np.abs(plain.coef_ - wanted.coef_).max() > 0.1
 
 
 def ratio_of(table):
@@ -452,8 +489,13 @@ def test_balanced_classes_are_those_of_scikit_learn(run, classes):
     exact = LogisticRegression(C=1e6, class_weight="balanced", max_iter=1000)
     exact.fit(train[:, 1:], train[:, 0])
     wanted = exact.predict_proba(train[:, 1:])
-    ours = fitted(run(given, files(train=train))).scores(train[:, 1:])
+    done = run(given, files(train=train))
+    ours = fitted(done).scores(train[:, 1:])
     assert ours == pytest.approx(wanted, abs=0.08)
+    weights = compute_sample_weight("balanced", train[:, 0])
+    assert measured(done.output)["train:objective_loss:final"] == [
+        pytest.approx(metrics.log_loss(train[:, 0], ours, sample_weight=weights))
+    ]
     given["balance_multiclass_weights"] = "false"
     plain = fitted(run(given, files(train=train), name="plain")).scores(train[:, 1:])
     # Control: without the weights the rare class has half of that.
@@ -589,12 +631,16 @@ def test_recordio_that_is_refused(run, data, sentence):
 # -- the same again -------------------------------------------------------------------
 
 
-def test_the_same_job_gives_the_same_model_on_any_number_of_threads(run, parts):
-    from threadpoolctl import threadpool_limits
-
+def test_the_same_job_gives_the_same_model_on_any_number_of_threads(run):
+    # Large enough for numpy to use them.
+    table = classes_table(6000, shares=(8, 1), columns=60)
     artifacts = set()
     for threads in (1, 2):
         with threadpool_limits(threads):
-            done = run(BINARY, files(train=parts["train"]), name=f"with-{threads}")
+            done = run(
+                {**BINARY, "mini_batch_size": "1000"},
+                files(train=table),
+                name=f"with-{threads}",
+            )
         artifacts.add(artifact(done))
     assert len(artifacts) == 1
