@@ -206,6 +206,7 @@ def test_what_it_has_started_ends_with_it_and_keeps_nobody_waiting(start) -> Non
         import multiprocessing, os, time
 
         def handle(event, context):
+            os.close(2)
             child = multiprocessing.get_context("fork").Process(
                 target=time.sleep, args=(600,)
             )

@@ -62,6 +62,7 @@ def lambda_handler(event, context):
         "calls": calls,
         "pid": os.getpid(),
         "request": context.aws_request_id,
+        "custom": context.client_context and context.client_context.custom,
         "arn": context.invoked_function_arn,
         "left": context.get_remaining_time_in_millis(),
         "stream": context.log_stream_name,
@@ -114,7 +115,8 @@ def logged(stand_in: StandIn, name: str, stream: str, last: str) -> list[str]:
 
 
 def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> None:
-    first = invoke(stand_in, function, {"a": 1}, LogType="Tail")
+    told = base64.b64encode(b'{"custom": {"page": "\\u2601"}}').decode()
+    first = invoke(stand_in, function, {"a": 1}, LogType="Tail", ClientContext=told)
     second = invoke(stand_in, function, {"a": 2}, LogType="Tail")
     assert first["StatusCode"] == 200
     assert first["ExecutedVersion"] == "$LATEST"
@@ -126,6 +128,8 @@ def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> Non
     assert 0 < one["left"] <= 2000
     variables = one["variables"]
     assert one["numpy"] is False
+    assert (one["custom"], two["custom"]) == ({"page": "☁"}, None)
+    assert "INIT_START" not in tail(first)
     assert variables["ENDPOINT"] == "boston-ep"
     assert variables["AWS_LAMBDA_FUNCTION_NAME"] == function
     assert variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.12"
@@ -382,6 +386,12 @@ def test_a_role_of_another_service_is_refused(stand_in) -> None:
             413,
             "RequestTooLargeException",
             "is too large for the Event invocation type (limit 1048576 bytes)",
+        ),
+        (
+            {"ClientContext": "bm90aGluZw=="},
+            400,
+            "InvalidRequestContentException",
+            "Client context must be a valid Base64-encoded JSON object.",
         ),
         ({"Qualifier": "7"}, 404, "ResourceNotFoundException", ":7"),
         ({"InvocationType": "Now"}, 400, "ValidationException", "enum value set"),

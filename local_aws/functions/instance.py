@@ -144,6 +144,7 @@ class Instance:
         self._is_initialized = False
         self._init_duration: float | None = None
         self._init_error: bytes | None = None
+        self._has_output = True
         self._calls = _Calls()
         ours, theirs = socket.socketpair()
         self._output, output = os.pipe()
@@ -253,21 +254,25 @@ class Instance:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut
-            ready = wait([self._socket, self._output], min(left, LOOK_SECONDS))
+            sources = [self._socket, *[self._output] * self._has_output]
+            ready = wait(sources, min(left, LOOK_SECONDS))
             if self._output in ready:
                 self._read_output(on_output)
             if self._socket in ready:
-                data = self._socket.recv(READ_BYTES)
-                if not data:
-                    raise Ended("closed")
-                self._calls.feed(data)
+                self._read_calls()
+            elif not self.is_running and not wait([self._socket], 0):
+                # What it has started holds the socket open.
+                raise Ended("exited")
             self._note_memory()
             if self._max_memory > self._memory:
                 self.kill()
                 raise OutOfMemory("killed")
-            # What it has started may hold the socket open.
-            if not ready and not self.is_running:
-                raise Ended("exited")
+
+    def _read_calls(self) -> None:
+        data = self._socket.recv(READ_BYTES)
+        if not data:
+            raise Ended("closed")
+        self._calls.feed(data)
 
     def _send_event(
         self,
@@ -312,6 +317,7 @@ class Instance:
             except BlockingIOError:
                 return
             if not data:
+                self._has_output = False  # it has closed it
                 return
             on_output(data)
 

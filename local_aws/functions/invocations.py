@@ -260,7 +260,7 @@ class Functions:
                     },
                 )
                 if instance.is_new:
-                    said.say(_init_line(record))
+                    said.say_of_start(_init_line(record))
                     instance.initialize(said.output)
                 said.say(f"START RequestId: {request_id} Version: $LATEST")
                 outcome = instance.invoke(

@@ -192,6 +192,11 @@ class InvocationLog:
         """A line of the platform's own."""
         self._send([text])
 
+    def say_of_start(self, text: str) -> None:
+        """One that is no part of the invocation."""
+        self._send([text])
+        self.tail = b""
+
     def output(self, data: bytes) -> None:
         """What the function prints, as it was read."""
         *whole, self._rest = _LINE_END.split(self._rest + data)

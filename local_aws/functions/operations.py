@@ -73,12 +73,12 @@ class Settling:
 
     def _settle(self, region: str, name: str, begun: dict, old: Iterable[str]) -> None:
         problem = ""
-        time.sleep(SETTLING_SECONDS)
         try:
             self._functions.code.task(begun["_code"])
         except Exception as error:  # said by the function's state
             log.exception("can't unpack the code of %s", name)
             problem = str(error)
+        time.sleep(SETTLING_SECONDS)
 
         def change(record: dict) -> None:
             if record["_code"] == begun["_code"] and (

@@ -1,6 +1,7 @@
 """Lambda as a responder."""
 
 import asyncio
+import base64
 import json
 import re
 import uuid
@@ -106,9 +107,8 @@ class Lambda:
         if kind == "Event":
             await self._on_thread(self._events.accept, record, event, request_id)
             return {"StatusCode": 202}
-        running = self.functions.start(
-            record, event, request_id, params.get("ClientContext", "")
-        )
+        context = _client_context(params.get("ClientContext", ""))
+        running = self.functions.start(record, event, request_id, context)
         result: Result = await asyncio.wrap_future(running)
         shown = {
             "StatusCode": 200,
@@ -160,3 +160,16 @@ class Lambda:
         except Exception as error:  # noqa: BLE001 - failure() logs it
             return protocol.failure(error, request, request_id)
         return Response(200, [("Content-Type", "application/zip")], [content])
+
+
+def _client_context(text: str) -> str:
+    """What a client says of itself, as the runtime gets it. Raises AwsError."""
+    if not text:
+        return ""
+    try:
+        return json.dumps(dict(json.loads(base64.b64decode(text, validate=True))))
+    except (ValueError, TypeError, RecursionError):
+        raise refused(
+            "InvalidRequestContentException",
+            "Client context must be a valid Base64-encoded JSON object.",
+        ) from None
