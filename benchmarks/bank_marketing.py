@@ -2,16 +2,12 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import bare_training
 from benchmarks.figures import Figure
 from benchmarks.invocation import deploy
 from benchmarks.measuring import Run, in_turns, seconds
@@ -23,7 +19,7 @@ from benchmarks.stand_in import (
     temporary_folder,
     train,
 )
-from benchmarks.training import CORES
+from benchmarks.training import CORES, bare_process
 from local_aws.installation import ROLE_ARN
 from utils.bank_marketing import (
     BANK_TARGET,
@@ -80,7 +76,7 @@ def measure(run: Run) -> list[Figure]:
                 "ours": lambda: seconds(
                     lambda: jobs.extend(train(stand_in, keys, SETTINGS, 0.01))
                 ),
-                "floor": lambda: seconds(lambda: bare_process(settings)),
+                "floor": lambda: seconds(lambda: bare_process(settings, CORES)),
             },
         )
         model = model_of(stand_in.client("sagemaker"), jobs[0])
@@ -126,18 +122,6 @@ def payloads_of(table: pd.DataFrame) -> list[bytes]:
         .encode()
         for start in range(0, len(table), ROWS_PER_REQUEST)
     ]
-
-
-def bare_process(settings: Path) -> None:
-    """Train in a fresh Python; raises CalledProcessError."""
-    subprocess.run(
-        [sys.executable, bare_training.__file__, str(settings)],
-        check=True,
-        capture_output=True,
-        timeout=300,
-        # As in a job's process: threads that wait let others work.
-        env={**os.environ, "OMP_WAIT_POLICY": "passive"},
-    )
 
 
 def model_of(sagemaker: Any, job: dict) -> str:

@@ -189,14 +189,19 @@ def settings_file(
     return file
 
 
-def bare_process(settings: Path) -> None:
+def bare_process(settings: Path, threads: int = 1) -> None:
     """Train in a fresh Python; raises CalledProcessError."""
     subprocess.run(
         [sys.executable, bare_training.__file__, str(settings)],
         check=True,
         capture_output=True,
         timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # As in a job's process: threads that wait let others work.
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "passive",
+        },
     )
 
 

@@ -16,7 +16,7 @@ def why_not_real() -> str:
     try:
         bank_marketing_file.read_file()
     except NoData as problem:
-        return str(problem)
+        return " ".join(str(problem).split())
     return ""
 
 
