@@ -270,7 +270,7 @@ def test_the_life_of_a_function(stand_in: StandIn, role: str) -> None:
     client.untag_resource(Resource=arn, TagKeys=["course"])
     assert client.list_tags(Resource=arn)["Tags"] == {"a b": "c"}
 
-    client.delete_function(FunctionName=name)
+    assert client.delete_function(FunctionName=name)["StatusCode"] == 204
     for call in (client.invoke, client.get_function, client.delete_function):
         status, code, message = error_of(call, FunctionName=name)
         assert (status, code) == (404, "ResourceNotFoundException")

@@ -341,7 +341,7 @@ def _begin(record: dict, context: Context, old: list[str] | None = None) -> dict
 
 
 @operation("DeleteFunction")
-def delete_function(request: dict, context: Context) -> None:
+def delete_function(request: dict, context: Context) -> dict:
     """Delete a function; what runs of it ends with its invocation."""
     region, name = context.place(request)
     found = []
@@ -350,6 +350,7 @@ def delete_function(request: dict, context: Context) -> None:
     except NotFound:
         raise configuration.not_found(region, name) from None
     context.functions.forget(found[0])
+    return {"StatusCode": 204}
 
 
 @operation("AddPermission")
