@@ -154,6 +154,12 @@ SERVICES = (
         largest_body=68 * MEGABYTE,
         resumes=True,
     ),
+    Service(
+        "apigatewayv2",
+        "http_apis.service:HttpApis",
+        validation_error="BadRequestException",
+        resumes=True,
+    ),
 )
 
 

@@ -196,7 +196,7 @@ def test_what_is_not_built_says_so(stand_in, bucket) -> None:
         ("ListMetricStreams", stand_in.client("cloudwatch").list_metric_streams, {}),
         ("DescribeInstances", stand_in.client("ec2").describe_instances, {}),
         ("ListTables", stand_in.client("dynamodb").list_tables, {}),
-        ("GET /v2/apis", stand_in.client("apigatewayv2").get_apis, {}),
+        ("GET /restapis", stand_in.client("apigateway").get_rest_apis, {}),
     ]
     for name, call, parameters in calls:
         status, code, message = error_of(call, **parameters)

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from local_aws import errors, services
 from local_aws.errors import AwsError
-from local_aws.messages import Head
+from local_aws.messages import Head, Response
 
 # Of request line and headers. S3 takes 8 KB of headers (Amazon S3 API Reference, PUT
 # Object); a URL may hold a key of 1,024 bytes, each written as three, more than once.
@@ -87,6 +87,16 @@ class Connection(HttpToolsProtocol):
         text = "An error occurred when parsing the HTTP request."
         self._refuse(AwsError("BadRequest", text))
 
+    def refusal(self, error: AwsError) -> Response:
+        """How an error is written, by what is known of the request."""
+        names = (
+            (k.decode("latin-1"), v.decode("latin-1")) for k, v in self.headers or ()
+        )
+        head = Head("", "/", "", list(names))
+        service = services.of_target(head) or services.S3
+        protocol = services.protocol_of(service, head)
+        return errors.render(error, protocol, service)
+
     def _progress(self) -> None:
         self._gap = 0
         self._waiting_since = self.loop.time()
@@ -95,16 +105,9 @@ class Connection(HttpToolsProtocol):
         """Send an error by what is known of the request, and end the connection."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            names = (
-                (k.decode("latin-1"), v.decode("latin-1"))
-                for k, v in self.headers or ()
-            )
-            head = Head("", "/", "", list(names))
-            service = services.of_target(head) or services.S3
-            protocol = services.protocol_of(service, head)
-            response = errors.render(error, protocol, service)
+            response = self.refusal(error)
             lines = [f"{name}: {value}\r\n" for name, value in response.headers]
             lines.append("connection: close\r\n\r\n")
-            start = STATUS_LINE[error.status] + "".join(lines).encode()
+            start = STATUS_LINE[response.status] + "".join(lines).encode()
             self.transport.write(start + b"".join(response.parts))
         self.transport.close()
