@@ -200,6 +200,7 @@ def test_objects_and_prefixes(stand_in, bucket, caller) -> None:
         error_of(s3.list_objects_v2, Bucket=bucket),
         error_of(s3.put_object, **place, Body=b"2"),
         error_of(s3.put_object, Bucket=bucket, Key="out/3", ACL="public-read"),
+        error_of(s3.put_object, Bucket=bucket, Key="out/3", GrantRead='id="1"'),
         error_of(s3.copy_object, Bucket=bucket, Key="out/3", CopySource=f"{bucket}/x"),
         error_of(
             s3.delete_objects,
@@ -215,6 +216,7 @@ def test_objects_and_prefixes(stand_in, bucket, caller) -> None:
         f'"{arn}/in/ä',
         f'"{arn}"',
         f'"{arn}/in/ä',
+        f'"{arn}/out/3"',
         f'"{arn}/out/3"',
         f'"{arn}/x"',
         f'"{arn}/out/1"',
@@ -469,6 +471,15 @@ def test_an_operation_of_s3_is_told_by_its_request() -> None:
 def test_a_request_to_s3_that_is_not_clear(method, path, query) -> None:
     with pytest.raises(AwsError, match="not clear"):
         s3_requests.read(Head(method, path, query, []))
+
+
+def test_a_source_that_is_not_clear() -> None:
+    head = Head("PUT", "/b-1/key", "", [("x-amz-copy-source", "b-1/in/a%23b")])
+    assert s3_requests.read(head)[0] == "CopyObject"
+    for source in ("b-1/in/a#b", "b-1/in/a;b"):
+        head.headers[:] = [("x-amz-copy-source", source)]
+        with pytest.raises(AwsError, match="not clear"):
+            s3_requests.read(head)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,8 @@ def _values(
     elif service == "s3":
         source = texts.get("CopySource", "").partition("?")[0]
         values["source"] = unquote(source).removeprefix("/")
+        if any(name.startswith("Grant") for name in texts):
+            values["ACL"] = texts.get("ACL", "grants")
     elif service == "logs":
         given = texts.get("logGroupIdentifier", "").partition(":log-group:")
         values["group"] = texts.get("logGroupName") or given[2] or given[0]

@@ -71,6 +71,9 @@ def read(head: Head) -> tuple[str, dict[str, Any]]:
             value = query.get(name)
         if value is not None:
             params[member] = value
+    # Clients encode them; moto would take what follows for no part of the key.
+    if set(params.get("CopySource", "")) & set("#;"):
+        raise _unclear()
     return best.name, params
 
 
