@@ -1,10 +1,12 @@
 """Zips of functions: what is refused before anything is written, what is unpacked."""
 
+import errno
 import io
 import stat
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 from lambda_functions import zip_of
@@ -106,3 +108,16 @@ def test_a_zip_is_kept_and_unpacked(tmp_path) -> None:
     # What was cut off is begun anew, and what nobody has is removed.
     store.sweep({name})
     assert [p.name for p in (tmp_path / "code").iterdir()] == [name]
+    assert not task.exists()
+    assert (store.task(name) / "lambda_function.py").read_text() == "x = 1"
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packages, "fsync", fail)
+    store = CodeStore(tmp_path / "code")
+    with pytest.raises(OSError, match="No space left"):
+        store.add(check(zip_of({"a.py": ""})))
+    assert not list((tmp_path / "code").iterdir())

@@ -17,6 +17,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from local_aws.persistence.blobs import fsync
+
 # Lambda Developer Guide, "Lambda quotas": 50 MB zipped, 250 MB unzipped.
 LARGEST_ZIP = 50 * 2**20
 LARGEST_UNZIPPED = 250 * 2**20
@@ -136,20 +138,17 @@ class CodeStore:
         folder.mkdir(mode=0o700, exist_ok=True)
 
     def add(self, package: Package) -> str:
-        """Keep a zip; it is on the disk when this returns its name."""
+        """Keep a zip; it is on the disk when this returns its name. Raises OSError."""
         name = uuid.uuid4().hex
         folder = self._folder / name
         folder.mkdir(mode=0o700)
-        with open(folder / ZIP, "wb") as file:
-            file.write(package.content)
-            file.flush()
-            os.fsync(file.fileno())
-        for path in (folder, self._folder):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        try:
+            (folder / ZIP).write_bytes(package.content)
+            for path in (folder / ZIP, folder, self._folder):
+                fsync(path)
+        except OSError:
+            self.remove(name)
+            raise
         return name
 
     def zip(self, name: str) -> bytes:
@@ -182,10 +181,14 @@ class CodeStore:
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def sweep(self, known: set[str]) -> None:
-        """Remove what no function has: the process ended before it could be removed."""
+        """At the start, remove what no function has: the process ended before it could
+        be removed. What was unpacked goes too, since it may not have come to the disk.
+        """
         for path in self._folder.iterdir():
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
+            for unpacked in path.glob(f"{TASK}*"):
+                shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def link_brought_packages(folder: Path) -> Path:

@@ -96,9 +96,9 @@ class BlobStore:
         files = [self._folder / blob.name for blob in blobs if not blob.inline]
         try:
             for path in files:
-                _fsync(path)
+                fsync(path)
             if files:
-                _fsync(self._folder)
+                fsync(self._folder)
         except OSError as error:
             raise _storage_error(self._folder, error) from error
 
@@ -287,7 +287,7 @@ def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
