@@ -53,6 +53,7 @@ OTHER_PARAMETERS = {
     "05": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
     "06": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "max_jobs": 6},
     "07": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "rounds": 2},
+    "08": {"seed": 11, "test_fraction": 0.25, "num_round": 60, "call_cost": 8.0},
     "09": {
         "seed": 11,
         "test_fraction": 0.25,

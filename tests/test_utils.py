@@ -811,8 +811,8 @@ WHAT_FIGURES_SAY = {
     "variants": ["A and B", "99th percentile"],
     "replies": ["of old and new"],
     "confusion": [
-        "of 2 customers of whom each says yes, 1 (50.0%) are called and 1 are not",
-        "of 3 customers of whom each says no, 1 (33.3%) are called and 2 are not",
+        "where the customer buys, 1 of 2 are called (50.0%)",
+        "where the customer doesn't buy, 1 of 3 are called (33.3%)",
     ],
     "profit": [
         "-40 USD at 0.01",

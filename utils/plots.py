@@ -876,7 +876,7 @@ def confusion_matrix(
     for the same customers, whether they are called.
     """
     yes, called = np.asarray(actual) == 1, np.asarray(called, dtype=bool)
-    rows = {"says yes": yes, "says no": ~yes}
+    rows = {"buys": yes, "doesn't buy": ~yes}
     columns = {"called": called, "not called": ~called}
     counts = np.array(
         [[(r & c).sum() for c in columns.values()] for r in rows.values()]
@@ -897,12 +897,14 @@ def confusion_matrix(
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         axes.set(
-            title=title, xlabel="What the bank does", ylabel="What the customer says"
+            title=title,
+            xlabel="What the bank does",
+            ylabel="What the customer does when called",
         )
         plt.close(figure)
     parts = [
-        f"of {rows[name].sum():,} customers of whom each {name}, {count[0]:,} "
-        f"({share[0]:.1%}) are called and {count[1]:,} are not"
+        f"where the customer {name}, {count[0]:,} of {count.sum():,} are called "
+        f"({share[0]:.1%})"
         for name, count, share in zip(rows, counts, shares, strict=True)
     ]
     figure.alt = f"Confusion matrix, {title}: {_listed(parts)}"
