@@ -41,16 +41,20 @@ NOTEBOOKS = [*lessons.find_lessons(), *exercises.find_sources()]
 NAMES_OF_NOTEBOOKS = [f"{p.relative_to(CHECKOUT).parts[0]}-{p.stem}" for p in NOTEBOOKS]
 UTILS = sorted((CHECKOUT / "utils").glob("*.py"))
 ROLE = "arn:aws:iam::123456789012:role/service-role/SageMakerCourse"
-# What a notebook instance gets: requirements of the lessons, and what they bring.
+# What a notebook instance gets: requirements of the lessons, and what they bring (the
+# SageMaker SDK: google.protobuf, requests, scipy and tqdm).
 ON_AWS = {
     "boto3",
     "botocore",
+    "google",
     "matplotlib",
     "numpy",
     "pandas",
+    "requests",
     "rich",
     "sagemaker",
     "scipy",
+    "tqdm",
     "utils",
 }
 
