@@ -183,6 +183,7 @@ def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
         statuses.setdefault(kind, Counter())[json.loads(record).get(member, "")] += 1
     functions = statuses.pop("function", Counter()).total()
     statuses.pop("function-event", None)
+    http_apis = statuses.pop("http-api", Counter()).total()
     label = "SageMaker"
     for kind, found in statuses.items():
         number = count(found.total(), kind.replace("-", " "))
@@ -195,6 +196,8 @@ def _sagemaker(connection: sqlite3.Connection) -> Iterator[str]:
         yield "SageMaker     nothing"
     if functions:
         yield f"Lambda        {count(functions, 'function')}"
+    if http_apis:
+        yield f"API Gateway   {count(http_apis, 'HTTP API')}"
 
 
 def count(number: int, what: str) -> str:

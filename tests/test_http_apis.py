@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from lambda_functions import make_function, make_role
 
 from course.stand_in import StandIn, start_stand_in, stop_stand_in
+from local_aws.maintenance import describe_state
 
 ACCOUNT = "123456789012"
 PAGE = "https://page.example"
@@ -583,6 +584,7 @@ def test_an_api_survives_a_restart(home: Path) -> None:
         assert moved != taken["ApiEndpoint"]
         assert do(moved).status == 200
         assert len(client.get_apis()["Items"]) == 2
+        assert "API Gateway   2 HTTP APIs" in describe_state(running.installation)
     finally:
         other.server_close()
         log = stop_stand_in(running)

@@ -6,6 +6,7 @@ by right of their own policies, and nothing else of the stand-in.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ PRINCIPAL = "apigateway.amazonaws.com"
 # "Quotas for HTTP APIs".
 LARGEST_BODY = 10 * MEGABYTE
 LARGEST_HEAD = 10_240
+# Of a line of the log that would be the same, and how many there are meanwhile.
+QUIET_S = 60.0
+MOST_SAID = 20
 
 NOT_FOUND = message(404, "Not Found")
 FORBIDDEN = message(403, "Forbidden")
@@ -86,6 +90,7 @@ class Gateway:
         self._threads = threads
         self._folder = temporary_folder
         self._buckets: dict[tuple, Bucket] = {}
+        self._said: dict[tuple[str, str], float] = {}
         self.update(record)
 
     def update(self, record: Mapping[str, Any]) -> None:
@@ -137,7 +142,8 @@ class Gateway:
         if sum(map(len, texts)) > LARGEST_HEAD:
             return HEAD_TOO_LARGE
         # A page whose name has been made to lead here must not pass for this origin.
-        if head.by_name.get("host") not in self._hosts:
+        hosts = {value for name, value in head.headers if name == "host"}
+        if not hosts or not hosts <= self._hosts:
             return FORBIDDEN
         if self._record["DisableExecuteApiEndpoint"]:
             return NOT_FOUND
@@ -179,7 +185,7 @@ class Gateway:
             return TOO_LARGE
         integration = self._integration(stage, key)
         if integration is None:
-            log.warning("API %s: route %r has no integration", self._id, key.text)
+            self._say(key, "has no integration")
             return INTERNAL
         return await self._integrated(head, body, stage, key, parameters, integration)
 
@@ -226,24 +232,14 @@ class Gateway:
         except AwsError as error:
             return self._refusal(key, error)
         if result is None:
-            log.warning(
-                "API %s: %r took longer than %d ms",
-                self._id,
-                key.text,
-                integration["TimeoutInMillis"],
-            )
+            self._say(key, f"took longer than {integration['TimeoutInMillis']} ms")
             return UNAVAILABLE
         if result.function_error is not None:
             return INTERNAL  # its log says why
         try:
             return events.reply_of(result.payload, integration["PayloadFormatVersion"])
         except events.Malformed as problem:
-            log.warning(
-                "API %s: what the function of %r returns is no response: %s",
-                self._id,
-                key.text,
-                problem,
-            )
+            self._say(key, f"what its function returns is no response: {problem}")
             return INTERNAL
 
     async def _invoke(
@@ -275,12 +271,23 @@ class Gateway:
 
     def _refusal(self, key: RouteKey, error: AwsError) -> Reply:
         """What the public is told when Lambda refuses; the log says more."""
-        log.warning("API %s: %r: %s", self._id, key.text, error)
+        self._say(key, str(error))
         if error.code == "RequestTooLargeException":
             return TOO_LARGE
         if error.code in ("TooManyRequestsException", "ServiceException"):
             return UNAVAILABLE
         return INTERNAL
+
+    def _say(self, key: RouteKey, text: str) -> None:
+        """Tell the log why a client is told so little, but not each time: the public
+        must not fill the disk.
+        """
+        now = time.monotonic()
+        said = {one: at for one, at in self._said.items() if now - at < QUIET_S}
+        if (key.text, text) not in said and len(said) < MOST_SAID:
+            said[key.text, text] = now
+            log.warning("API %s, route %s: %s", self._id, key.text, text)
+        self._said = said
 
 
 def _routes(

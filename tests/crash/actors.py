@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import time
+import urllib.error
+import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -1009,6 +1011,80 @@ class Functions(Actor):
         return content, code
 
 
+class HttpApis(Actor):
+    """HTTP APIs: their routes, origins and deployments; each of them is served."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.ids: dict[str, str] = {}
+
+    def _find(self, name: str) -> dict | None:
+        """The API of this name; after a kill nobody else may know its id."""
+        apis = self.clients("apigatewayv2").get_apis()["Items"]
+        found = [api for api in apis if api["Name"] == name]
+        assert len(found) < 2, found
+        if found:
+            self.ids[name] = found[0]["ApiId"]
+        return found[0] if found else None
+
+    def observe(self, name: str) -> Any:
+        found = self._find(name)
+        if found is None:
+            return None
+        client, api_id = self.clients("apigatewayv2"), found["ApiId"]
+        routes = client.get_routes(ApiId=api_id)["Items"]
+        deployments = client.get_deployments(ApiId=api_id)["Items"]
+        return {
+            "routes": sorted(route["RouteKey"] for route in routes),
+            "origins": found.get("CorsConfiguration", {}).get("AllowOrigins"),
+            "deployments": sorted(one["Description"] for one in deployments),
+        }
+
+    def check(self) -> list[str]:
+        problems = super().check()
+        for name, state in self.expected.items():
+            if state is not None:
+                address = f"{self._find(name)['ApiEndpoint']}/nowhere"
+                try:
+                    urllib.request.urlopen(address, timeout=30)
+                except urllib.error.HTTPError as error:
+                    if error.code == 404 and error.headers["apigw-requestid"]:
+                        continue
+                problems.append(f"{name} is not served")
+        return problems
+
+    def step(self) -> None:
+        client = self.clients("apigatewayv2")
+        name = f"{self.label}-{self.rng.randrange(3)}"
+        state = self.expected.get(name)
+        number = str(self.rng.randrange(1000))
+        if state is None:
+            after = {"routes": [], "origins": None, "deployments": []}
+            with self.operation(name, after):
+                made = client.create_api(Name=name, ProtocolType="HTTP")
+                self.ids[name] = made["ApiId"]
+            return
+        api_id = self.ids[name]
+        match self.rng.randrange(4):
+            case 0:
+                with self.operation(name, None):
+                    client.delete_api(ApiId=api_id)
+            case 1 if f"GET /{number}" not in state["routes"]:
+                routes = sorted([*state["routes"], f"GET /{number}"])
+                with self.operation(name, state | {"routes": routes}):
+                    client.create_route(ApiId=api_id, RouteKey=f"GET /{number}")
+            case 2:
+                origins = [f"https://{number}.example"]
+                with self.operation(name, state | {"origins": origins}):
+                    client.update_api(
+                        ApiId=api_id, CorsConfiguration={"AllowOrigins": origins}
+                    )
+            case 3 if state["routes"]:
+                made = sorted([*state["deployments"], number])
+                with self.operation(name, state | {"deployments": made}):
+                    client.create_deployment(ApiId=api_id, Description=number)
+
+
 ACTORS = (
     Objects,
     Versions,
@@ -1018,6 +1094,7 @@ ACTORS = (
     Metrics,
     Models,
     Functions,
+    HttpApis,
     Jobs,
     SpotJobs,
     TuningJobs,
