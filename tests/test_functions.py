@@ -219,7 +219,7 @@ def test_what_goes_wrong_is_told_as_lambda_does(
     assert "pid" in invoke(stand_in, function, {})["Payload"]
 
 
-def test_the_life_of_a_function(stand_in: StandIn, role: str) -> None:
+def test_the_life_of_a_function(stand_in: StandIn, role: str, function: str) -> None:
     client = stand_in.client("lambda")
     name = f"life-{uuid.uuid4().hex[:12]}"
     arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
@@ -277,7 +277,11 @@ def test_the_life_of_a_function(stand_in: StandIn, role: str) -> None:
         assert message == f"Function not found: {arn}"
     # Its log is the user's, and nothing writes there any more.
     logs = stand_in.client("logs")
-    logs.delete_log_group(logGroupName=f"/aws/lambda/{name}")
+    group = f"/aws/lambda/{name}"
+    logs.delete_log_group(logGroupName=group)
+    other = invoke(stand_in, function, {})["Payload"]
+    logged(stand_in, function, other["stream"], f"REPORT RequestId: {other['request']}")
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
 
 
 def test_functions_are_listed_in_pages(stand_in, function, role) -> None:
