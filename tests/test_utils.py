@@ -580,9 +580,14 @@ def brought(distributions: Iterable[str]) -> set[str]:
     return found
 
 
+# sagemaker-train asks for mlflow, which asks for scikit-learn; this environment is made
+# without mlflow (pyproject.toml).
+BY_MLFLOW = {"scikit-learn"}
+
+
 def not_brought(source: str) -> set[str]:
     """What a lesson's code imports and the %pip cell of lesson 00 does not bring."""
-    needed = brought(utils.NEEDED)
+    needed = brought(utils.NEEDED) | BY_MLFLOW
     distributions = packages_distributions()
     # IPython is the kernel itself, utils the course's own.
     others = imports_of(source) - {"IPython", "utils"}
