@@ -493,7 +493,7 @@ def loaded(environment: dict[str, str]) -> list[str]:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return [*done.stderr.splitlines(), *done.stdout.splitlines()]
 
 
 def test_with_a_dead_proxy_the_data_is_made_up_and_a_line_at_the_top_says_so(home):

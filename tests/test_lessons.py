@@ -275,7 +275,7 @@ def test_bank_marketing_is_compared_where_the_real_data_can_be_had(
         folder = tmp_path / f"out{made_up}"
         folder.mkdir()
         run = run_notebook(path, stand_in.environment, folder, made_up=made_up)
-        text = run.notebook.cells[-1].outputs[0].text
+        text = "".join(output.text for output in run.notebook.cells[-1].outputs)
         assert text.endswith(f"source: {source}\n"), text
         assert text.startswith(MADE_UP) == (source == "synthetic")
         assert run.left == []

@@ -5,6 +5,7 @@ data/bank_marketing.md says what each column is, and which of them lessons drop.
 """
 
 import io
+import sys
 
 import pandas as pd
 
@@ -60,7 +61,8 @@ BANK_CATEGORIES = {
 def load_bank_marketing(sample: bool = False) -> pd.DataFrame:
     """Read the 41,188 phone calls, in the order of the file, which is that of dates.
 
-    sample: UCI's own sample of 4,119 of them. Prints where they come from;
+    sample: UCI's own sample of 4,119 of them. Prints where they come from, and prints a
+    warning if they are made up;
     `calls.attrs["source"]` is "UCI", or "synthetic" where the data set can't be had, or
     is not wanted (COURSE_DATA_MIRROR=synthetic).
     """
@@ -71,10 +73,13 @@ def load_bank_marketing(sample: bool = False) -> pd.DataFrame:
         if sample:
             calls = calls.sample(SAMPLE_SIZE, random_state=0, ignore_index=True)
         calls.attrs["source"] = SYNTHETIC
-        print(f"{MADE_UP}: these {len(calls):,} phone calls are made up.")
-        print("Every number that you compute from them differs from the text and from")
-        print("the stored outputs, which are about the real data.")
-        print(problem)
+        warning = (
+            f"{MADE_UP}: these {len(calls):,} phone calls are made up.\n"
+            "Every number that you compute from them differs from the text and from\n"
+            "the stored outputs, which are about the real data."
+        )
+        # There, since Jupyter and the pages set it off by a colour.
+        print(warning, problem, sep="\n", file=sys.stderr)
     else:
         calls = pd.read_csv(io.BytesIO(content), sep=";")
         calls.attrs["source"] = "UCI"
