@@ -150,6 +150,18 @@ class Faulty:
     text: str  # the constraint, or the whole message of a SerializationException
 
 
+def wrongly_told(faulty: Faulty, code: str, message: str) -> str | None:
+    """What is wrong with the answer to a faulty request; None if it is right."""
+    if code != faulty.code:
+        return f"{faulty.fault}: {code} {message[:200]}"
+    if code == "SerializationException":
+        is_right = message == faulty.text
+    else:
+        where = f" at '{faulty.path}' failed to satisfy constraint: "
+        is_right = where in message and faulty.text in message
+    return None if is_right else f"{faulty.fault}: {message[:300]}"
+
+
 def faulty_requests(request: dict[str, Any], shape: Shape) -> Iterator[Faulty]:
     """Every request that differs from a valid one in one member that is wrong."""
     for keys, path, member, holder in _members(request, shape, (), ""):

@@ -9,7 +9,7 @@ import pytest
 from aws_requests import request_of, unpacked
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
-from model_requests import Faulty, faulty_requests, sample
+from model_requests import Faulty, faulty_requests, sample, wrongly_told
 
 from local_aws import protocol
 from local_aws.errors import AwsError
@@ -79,15 +79,8 @@ def whole_body(name: str) -> dict:
 
 def wrongly_answered(name: str, faulty: Faulty) -> str | None:
     """What is wrong with the answer to a faulty request; None if it is right."""
-    code, message = send(name, faulty.request)
-    if code != faulty.code:
-        return f"{name}: {faulty.fault}: {code} {message[:200]}"
-    if code == "SerializationException":
-        is_right = message == faulty.text
-    else:
-        where = f" at '{faulty.path}' failed to satisfy constraint: "
-        is_right = where in message and faulty.text in message
-    return None if is_right else f"{name}: {faulty.fault}: {message[:300]}"
+    problem = wrongly_told(faulty, *send(name, faulty.request))
+    return problem and f"{name}: {problem}"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

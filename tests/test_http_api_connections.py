@@ -43,7 +43,7 @@ class Place:
         self.folder = folder
 
     def api(self) -> dict:
-        """An API that is served, with the route ANY /a."""
+        """An API that is served; the second of its routes leads nowhere."""
         record = configuration.new_api("us-east-1", {"Name": "a"})
         integration = configuration.new_integration(
             record,
@@ -54,9 +54,10 @@ class Place:
         )
         id_ = integration["IntegrationId"]
         record["_integrations"][id_] = integration
-        route = {"RouteKey": "ANY /a", "Target": f"integrations/{id_}"}
-        route = configuration.new_route(record, route)
-        record["_routes"][route["RouteId"]] = route
+        target = {"Target": f"integrations/{id_}"}
+        for route in ({"RouteKey": "ANY /a", **target}, {"RouteKey": "ANY /nowhere"}):
+            made = configuration.new_route(record, route)
+            record["_routes"][made["RouteId"]] = made
         stage = {"StageName": "$default", "AutoDeploy": True}
         record["_stages"]["$default"] = configuration.new_stage(record, stage)
         listener = bind()
@@ -103,10 +104,19 @@ def converse(api: dict, begin: bytes, piece: bytes = b"", times: int = 0) -> byt
 CLOSE = b"Connection: close\r\n\r\n"
 
 
-def test_it_answers(api) -> None:
+def test_it_answers(api, place) -> None:
     received = converse(api, b"GET /a HTTP/1.1\r\nHOST\r\n" + CLOSE)
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert received.endswith(b"\r\n\r\nok")
+    assert "connection" not in place.functions.events[-1]["headers"]
+
+
+def test_the_public_does_not_fill_the_log(api, caplog) -> None:
+    for _ in range(3):
+        received = converse(api, b"GET /nowhere HTTP/1.1\r\nHOST\r\n" + CLOSE)
+        assert received.startswith(b"HTTP/1.1 500 ")
+    [line] = [r.getMessage() for r in caplog.records if "nowhere" in r.getMessage()]
+    assert line == f"API {api['ApiId']}, route ANY /nowhere: has no integration"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +247,7 @@ def test_there_are_only_so_many_connections(api, place, monkeypatch) -> None:
         for client in clients:
             client.close()
     wait_until_nobody_is_there(place)
-    test_it_answers(api)
+    test_it_answers(api, place)
 
 
 def test_an_api_that_is_stopped_can_not_be_reached(place) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from aws_requests import request_of
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
-from model_requests import Faulty, faulty_requests, sample
+from model_requests import Faulty, faulty_requests, sample, wrongly_told
 
 from local_aws.errors import AwsError
 from local_aws.http_apis import configuration, cors, routing, service, throttling
@@ -77,18 +78,10 @@ def bodies(name: str) -> Iterator[Faulty]:
 
 def wrongly_answered(name: str, faulty: Faulty) -> str | None:
     """What is wrong with the answer to a faulty request; None if it is right."""
-    code, message = send(name, faulty.request)
-    wanted = faulty.code
-    if wanted == "ValidationException":
-        wanted = "BadRequestException"  # as this service calls it
-    if code != wanted:
-        return f"{name}: {faulty.fault}: {code} {message[:200]}"
-    if code == "SerializationException":
-        is_right = message == faulty.text
-    else:
-        where = f" at '{faulty.path}' failed to satisfy constraint: "
-        is_right = where in message and faulty.text in message
-    return None if is_right else f"{name}: {faulty.fault}: {message[:300]}"
+    if faulty.code == "ValidationException":  # which this service calls so
+        faulty = replace(faulty, code="BadRequestException")
+    problem = wrongly_told(faulty, *send(name, faulty.request))
+    return problem and f"{name}: {problem}"
 
 
 def test_one_field_wrong_is_refused_by_name() -> None:

@@ -25,22 +25,21 @@ _TEXT = re.compile(
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
 _NO_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# What belongs to a connection or is written here.
-_OWN = frozenset(
+_OF_CONNECTION = frozenset(
     (
-        "apigw-requestid",
         "connection",
-        "content-length",
-        "date",
+        "expect",
         "keep-alive",
         "proxy-authenticate",
-        "server",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
     )
 )
+# What a function can't set.
+_OWN = _OF_CONNECTION | {"apigw-requestid", "content-length", "date", "server"}
 
 
 class Malformed(Exception):
@@ -101,9 +100,12 @@ def new_request_id() -> str:
 
 
 def forwarded(
-    headers: list[tuple[str, str]], client: str, port: int
+    headers: list[tuple[str, str]], client: str, port: int, size: int
 ) -> list[tuple[str, str]]:
-    """The headers with those that API Gateway adds or sets."""
+    """The headers of a request as a function sees them.
+
+    Those that API Gateway adds or sets are in, those of the connection are not.
+    """
     before = [value for name, value in headers if name == "x-forwarded-for"]
     trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     names = {name for name, _ in headers}
@@ -114,7 +116,9 @@ def forwarded(
     ]
     if "x-amzn-trace-id" not in names:
         added.append(("x-amzn-trace-id", trace))
-    dropped = {name for name, _ in added}
+    if size:
+        added.append(("content-length", str(size)))
+    dropped = {name for name, _ in added} | _OF_CONNECTION
     return [pair for pair in headers if pair[0] not in dropped] + added
 
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -74,6 +74,21 @@ class Head:
     @property
     def by_name(self) -> dict[str, str]:
         return dict(self.headers)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The route that a request takes, and the values in its path."""
+
+    stage: Stage
+    key: RouteKey
+    parameters: Mapping[str, str]
+
+    @property
+    def integration(self) -> Mapping[str, Any] | None:
+        """What the route leads to; None for nothing."""
+        _, _, id_ = self.stage.routes[self.key].get("Target", "").partition("/")
+        return self.stage.integrations.get(id_)
 
 
 class Gateway:
@@ -174,8 +189,8 @@ class Gateway:
         found = routing.find(stage.routes, head.method, path)
         if found is None:
             return NOT_FOUND
-        key, parameters = found
-        if not self._bucket(stage, key).take():
+        taken = Taken(stage, *found)
+        if not self._bucket(taken).take():
             return THROTTLED
         if int(head.by_name.get("content-length") or 0) > LARGEST_BODY:
             return TOO_LARGE
@@ -183,84 +198,58 @@ class Gateway:
             await body.fill(LARGEST_BODY)
         except TooLarge:
             return TOO_LARGE
-        integration = self._integration(stage, key)
-        if integration is None:
-            self._say(key, "has no integration")
+        if taken.integration is None:
+            self._say(taken.key, "has no integration")
             return INTERNAL
-        return await self._integrated(head, body, stage, key, parameters, integration)
+        try:
+            result = await self._invoke(self._called(head, body, taken), taken)
+        except AwsError as error:
+            return self._refusal(taken.key, error)
+        return self._answer(result, taken)
 
-    def _bucket(self, stage: Stage, key: RouteKey) -> Bucket:
-        limits = throttling.limits(stage.record, key.text)
-        name = stage.name, key.text
+    def _bucket(self, taken: Taken) -> Bucket:
+        limits = throttling.limits(taken.stage.record, taken.key.text)
+        name = taken.stage.name, taken.key.text
         kept = self._buckets.get(name)
         if kept is None or kept.limits != limits:
             kept = self._buckets[name] = Bucket(*limits)
         return kept
 
-    def _integration(self, stage: Stage, key: RouteKey) -> Mapping[str, Any] | None:
-        _, _, id_ = stage.routes[key].get("Target", "").partition("/")
-        return stage.integrations.get(id_)
-
-    async def _integrated(
-        self,
-        head: Head,
-        body: Body,
-        stage: Stage,
-        key: RouteKey,
-        parameters: Mapping[str, str],
-        integration: Mapping[str, Any],
-    ) -> Reply:
+    def _called(self, head: Head, body: Body, taken: Taken) -> Called:
         port = self._record["_port"]
-        called = Called(
+        return Called(
             api_id=self._id,
-            stage=stage.name,
+            stage=taken.stage.name,
             domain=f"{HOST}:{port}",
             method=head.method,
             path=head.path,
             query=head.query,
-            headers=events.forwarded(head.headers, head.client, port),
+            headers=events.forwarded(head.headers, head.client, port, body.size),
             client=head.client,
-            route_key=key.text,
-            resource=key.path or DEFAULT,
-            parameters=parameters,
-            variables=stage.record["StageVariables"],
+            route_key=taken.key.text,
+            resource=taken.key.path or DEFAULT,
+            parameters=taken.parameters,
+            variables=taken.stage.record["StageVariables"],
             request_id=head.request_id,
             body=body.read(),
         )
-        try:
-            result = await self._invoke(called, key, integration)
-        except AwsError as error:
-            return self._refusal(key, error)
-        if result is None:
-            self._say(key, f"took longer than {integration['TimeoutInMillis']} ms")
-            return UNAVAILABLE
-        if result.function_error is not None:
-            return INTERNAL  # its log says why
-        try:
-            return events.reply_of(result.payload, integration["PayloadFormatVersion"])
-        except events.Malformed as problem:
-            self._say(key, f"what its function returns is no response: {problem}")
-            return INTERNAL
 
-    async def _invoke(
-        self, called: Called, key: RouteKey, integration: Mapping[str, Any]
-    ) -> Result | None:
+    async def _invoke(self, called: Called, taken: Taken) -> Result | None:
         """What the function comes to; None if that takes too long. Raises AwsError.
 
         As on AWS, the function is not ended then.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + integration["TimeoutInMillis"] / 1000
+        deadline = loop.time() + taken.integration["TimeoutInMillis"] / 1000
         submitted = await loop.run_in_executor(
-            self._threads, self._submit, called, key, integration
+            self._threads, self._submit, called, taken
         )
         running = asyncio.wrap_future(submitted)
         done, _ = await asyncio.wait({running}, timeout=deadline - loop.time())
         return running.result() if done else None
 
-    def _submit(
-        self, called: Called, key: RouteKey, integration: Mapping[str, Any]
-    ) -> Any:
+    def _submit(self, called: Called, taken: Taken) -> "Future[Result]":
+        key, integration = taken.key, taken.integration
         path = DEFAULT if key.is_default else f"{called.method}{key.path}"
         region = self._record["_region"]
         api = f"arn:aws:execute-api:{region}:{ACCOUNT_ID}:{self._id}"
@@ -268,6 +257,20 @@ class Gateway:
         event = events.event_of(called, integration["PayloadFormatVersion"])
         function = function_of(integration["IntegrationUri"])
         return self._functions.submit(function, event, caller, region)
+
+    def _answer(self, result: Result | None, taken: Taken) -> Reply:
+        integration = taken.integration
+        if result is None:
+            limit = integration["TimeoutInMillis"]
+            self._say(taken.key, f"took longer than {limit} ms")
+            return UNAVAILABLE
+        if result.function_error is not None:
+            return INTERNAL  # its log says why
+        try:
+            return events.reply_of(result.payload, integration["PayloadFormatVersion"])
+        except events.Malformed as problem:
+            self._say(taken.key, f"what its function returns is no response: {problem}")
+            return INTERNAL
 
     def _refusal(self, key: RouteKey, error: AwsError) -> Reply:
         """What the public is told when Lambda refuses; the log says more."""
