@@ -137,7 +137,7 @@ def test_jobs_and_models_can_not_use_it_either(stand_in):
 
 def test_the_expected_owner_of_a_bucket(s3, bucket):
     s3.head_bucket(Bucket=bucket, ExpectedBucketOwner="123456789012")
-    other = {"Bucket": bucket, "ExpectedBucketOwner": "111122223333"}
+    other = {"Bucket": bucket, "ExpectedBucketOwner": "999999999999"}
     assert refusal(s3.head_bucket, **other)[0] == 403
     assert refusal(s3.list_objects_v2, **other)[:2] == (403, "AccessDenied")
 
