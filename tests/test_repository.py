@@ -638,6 +638,18 @@ def test_the_readme_lists_the_lessons() -> None:
     assert listed == there
 
 
+def test_the_readme_has_the_lessons_minutes_and_costs() -> None:
+    row = re.compile(
+        r"^\| \d\d \| .*?/([^/)]+)\) \| (\d+) \| ([\d.]+) \|", re.MULTILINE
+    )
+    rows = row.findall(readme())
+    assert [name for name, *_ in rows] == [p.name for p in lessons.find_lessons()]
+    for name, minutes, dollars in rows:
+        head = lessons.read(ROOT / "notebooks" / name).cells[0].source
+        assert re.search(r"Time:\*\*\D*(\d+) minutes", head)[1] == minutes, name
+        assert re.search(r"estimated ([\d.]+) USD", head)[1] == dollars, name
+
+
 def test_links_lead_to_files() -> None:
     for target in re.findall(r"\]\(([^)#]+)", readme() + contributing()):
         if "://" not in target:
