@@ -78,8 +78,9 @@ def load_bank_marketing(sample: bool = False) -> pd.DataFrame:
             "Every number that you compute from them differs from the text and from\n"
             "the stored outputs, which are about the real data."
         )
-        # There, since Jupyter and the pages set it off by a colour.
-        print(warning, problem, sep="\n", file=sys.stderr)
+        # There, since Jupyter and the pages set it off by a colour; and before what the
+        # cell prints next.
+        print(warning, problem, sep="\n", file=sys.stderr, flush=True)
     else:
         calls = pd.read_csv(io.BytesIO(content), sep=";")
         calls.attrs["source"] = "UCI"
