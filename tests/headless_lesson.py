@@ -148,10 +148,15 @@ def execute(task: dict, cells: Cells) -> str | None:
 
 def run_again(task: dict, stumbles: list[str]) -> str | None:
     """Run its cells twice; returns the text of an error in their first run."""
+    from papermill.parameterize import parameterize_notebook
+
     notebook = nbformat.read(task["notebook"], as_version=4)
     try:
+        if task["parameters"]:
+            check_parameters(notebook, task["parameters"])
+            notebook = parameterize_notebook(notebook, task["parameters"])
         stumbles += what_is_wrong(notebook, str(Path(task["notebook"]).parent))
-    except FirstRunFails as problem:
+    except (FirstRunFails, UnknownParameter) as problem:
         return str(problem)
     return None
 

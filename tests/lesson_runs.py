@@ -68,6 +68,8 @@ OTHER_PARAMETERS = {
         "threads": 3,
     },
 }
+# And for the run of each cell twice, where the defaults take long.
+QUICK_PARAMETERS = {"10": {"customers": 1500}}
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,18 @@ def run_cut_off(
     return replace(run, error=error)
 
 
-def run_again(path: Path, folder: Path) -> Run:
+def run_again(path: Path, folder: Path, parameters: dict | None = None) -> Run:
     """Run each cell of a notebook twice, on a stand-in of its own."""
     with temporary_folder(NAME) as home:
         environment = dict(os.environ) | {HOME_VARIABLE: str(home)}
         return run_notebook(
-            path, environment, folder, again=True, join=True, made_up=True
+            path,
+            environment,
+            folder,
+            again=True,
+            parameters=parameters,
+            join=True,
+            made_up=True,
         )
 
 
@@ -278,7 +286,8 @@ class Runs:
     def _again(self, name: str) -> Run:
         """Each cell twice."""
         path, folder = self._places("again", name)
-        return run_again(path, folder)
+        parameters = QUICK_PARAMETERS.get(lessons.lesson_number(path))
+        return run_again(path, folder, parameters)
 
     def _places(self, kind: str, name: str) -> tuple[Path, Path]:
         folder = self.folder / f"{kind}-{name[:2]}"
