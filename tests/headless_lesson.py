@@ -148,9 +148,10 @@ def execute(task: dict, cells: Cells) -> str | None:
 
 def run_again(task: dict, stumbles: list[str]) -> str | None:
     """Run its cells twice; returns the text of an error in their first run."""
+    from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    notebook = nbformat.read(task["notebook"], as_version=4)
+    notebook = load_notebook_node(task["notebook"])
     try:
         if task["parameters"]:
             check_parameters(notebook, task["parameters"])
