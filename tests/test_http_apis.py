@@ -464,6 +464,8 @@ def test_stages_and_deployments(place: Place) -> None:
     client.delete_stage(ApiId=api_id, StageName="$default")
     assert call(endpoint, "/a").said == NOT_FOUND
     assert call(endpoint, "/prod/a").status == 200
+    client.update_api(ApiId=api_id, DisableExecuteApiEndpoint=True)
+    assert call(endpoint, "/prod/a").said == NOT_FOUND
 
 
 def test_throttling(place: Place) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import pkgutil
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -78,21 +78,24 @@ class Responders:
         """Make what a first lesson needs, ahead of the first call, and what goes on
         with what it had begun; returns at once.
         """
-        self.moto_threads.submit(self._warm_up)
+        first = [service for service in SERVICES if service.is_needed_first]
+        going_on = [service for service in SERVICES if service.resumes]
+        # Importing moto takes seconds, which what goes on need not wait for.
+        self.own_threads.submit(self._make, going_on)
+        self.moto_threads.submit(self._make, first)
 
-    def _warm_up(self) -> None:
-        for service in SERVICES:
-            if service.is_needed_first or service.resumes:
-                try:
-                    made = self.of(service)
-                    if service.is_needed_first:
-                        made.app()
-                except Exception as error:
-                    if self._is_stopping:
-                        return  # what it needs may be closed by now
-                    if isinstance(error, (InstallationError, StorageError)):
-                        log.error("%s: %s", service.name, error)
-                    else:
-                        log.exception(
-                            "%s can't be made ahead of its requests", service.name
-                        )
+    def _make(self, services: Sequence[Service]) -> None:
+        for service in services:
+            try:
+                made = self.of(service)
+                if service.is_needed_first:
+                    made.app()
+            except Exception as error:
+                if self._is_stopping:
+                    return  # what it needs may be closed by now
+                if isinstance(error, (InstallationError, StorageError)):
+                    log.error("%s: %s", service.name, error)
+                else:
+                    log.exception(
+                        "%s can't be made ahead of its requests", service.name
+                    )
