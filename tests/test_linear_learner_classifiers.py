@@ -72,7 +72,8 @@ def rows_as_json(table):
 
 @pytest.mark.parametrize("channels", [("train",), ("train", "validation")])
 def test_logistic_loss_comes_near_to_logistic_regression(run, parts, channels):
-    done = run(BINARY, files(**{name: parts[name] for name in channels}))
+    given = {**BINARY, CRITERION: "loss_function"}
+    done = run(given, files(**{name: parts[name] for name in channels}))
     train, test = parts["train"], parts["test"]
     exact = LogisticRegression().fit(train[:, 1:], train[:, 0])
     probabilities = exact.predict_proba(test[:, 1:])[:, 1]

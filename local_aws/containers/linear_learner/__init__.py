@@ -13,7 +13,8 @@ that is best on that data.
 What differs from AWS's algorithm, or is not known of it:
 
 - Which rates and regularisations the models have, the order of the rows and the start
-  are this program's own, so that models are of the same quality and not the same.
+  are this program's own, and so is that an epoch's model is the mean of its steps:
+  models are of the same quality and not the same.
 - positive_example_weight_mult auto tries 1 and balanced, and the criterion decides
   (without validation data the loss, which is for 1).
 - Weighted losses have the weights that training has, and a mean weight of 1; with auto

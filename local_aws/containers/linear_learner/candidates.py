@@ -35,7 +35,7 @@ class Grid:
 _BY_ROWS = Grid(8, (10,), (0.0001, 0.01), (0.0,), (0.1, 0.03, 0.01, 0.003))
 # As many as in AWS's logs, with values that these name.
 _BY_MINIBATCHES = Grid(
-    32, (100, 10), (0.0001, 0.01), (0.0, 0.0001), (0.1, 0.03, 0.01, 0.003)
+    32, (100, 10), (0.0001, 0.01), (0.0, 0.0001), (0.1, 0.05, 0.03, 0.02)
 )
 
 _SCHEDULE = {"lr_scheduler_factor": 0.99, "lr_scheduler_minimum_lr": 1e-5}

