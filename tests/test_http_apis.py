@@ -235,6 +235,7 @@ def test_the_event_of_payload_1(place: Place) -> None:
     [
         ({"a": 1}, 200, "application/json", b'{"a": 1}'),
         ("text", 200, "application/json", b"text"),
+        ("half a \ud83d", 200, "application/json", b"half a ?"),
         (None, 200, "application/json", b"null"),
         ({"statusCode": 201}, 201, "text/plain; charset=utf-8", b""),
         ({"statusCode": "404", "body": "é"}, 404, "text/plain; charset=utf-8", "é"),

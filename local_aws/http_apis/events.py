@@ -259,7 +259,8 @@ def reply_of(payload: bytes, version: str) -> Reply:
     if not isinstance(result, dict) or "statusCode" not in result:
         if version == "1.0":
             raise Malformed("it has no statusCode")
-        body = result.encode() if isinstance(result, str) else payload
+        is_text = isinstance(result, str)
+        body = result.encode("utf-8", "replace") if is_text else payload
         return Reply(200, [("content-type", JSON)], body)
     headers = _headers(result, version)
     if all(name != "content-type" for name, _ in headers):
