@@ -12,8 +12,8 @@ import pytest
 
 from local_aws.http_apis import configuration, listeners
 from local_aws.http_apis.gateway import Gateway
-from local_aws.http_apis.listeners import Listeners, bind
-from local_aws.server.connection import PATIENCE_S
+from local_aws.http_apis.listeners import Listeners
+from local_aws.server.connection import PATIENCE_S, listen
 
 REPLY = {"statusCode": 200, "body": "ok"}
 CHUNKED = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
@@ -60,7 +60,7 @@ class Place:
             record["_routes"][made["RouteId"]] = made
         stage = {"StageName": "$default", "AutoDeploy": True}
         record["_stages"]["$default"] = configuration.new_stage(record, stage)
-        listener = bind()
+        listener = listen()
         record["_port"] = listener.getsockname()[1]
         gateway = Gateway(record, self.functions, self.functions.threads, self.folder)
         self.listeners.start(record["ApiId"], gateway, listener)

@@ -12,8 +12,9 @@ from local_aws.functions.invocations import Functions
 from local_aws.http_apis import configuration
 from local_aws.http_apis.configuration import KIND
 from local_aws.http_apis.gateway import Gateway
-from local_aws.http_apis.listeners import Listeners, bind
+from local_aws.http_apis.listeners import Listeners
 from local_aws.persistence.resources import Resources
+from local_aws.server.connection import listen
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,10 @@ class Apis:
 
     def _restore(self, region: str, api_id: str, record: dict[str, Any]) -> None:
         try:
-            listener = bind(record["_port"])
+            listener = listen(record["_port"])
         except OSError as error:
             old = configuration.endpoint_of(record)
-            listener = bind()
+            listener = listen()
             try:
                 record = self.resources.update(
                     region,
@@ -71,7 +72,7 @@ class Apis:
 
     def create(self, region: str, record: dict[str, Any]) -> None:
         """Add an API, give it a port and serve it."""
-        listener = bind()
+        listener = listen()
         try:
             record["_port"] = listener.getsockname()[1]
             api_id = record["ApiId"]

@@ -396,8 +396,8 @@ def configure_stage(
             stage[member] = request[member]
     for member in ("DefaultRouteSettings", "RouteSettings", "StageVariables"):
         if member in request:
-            # An update adds to what there is ("UpdateStage" of the API reference has
-            # no way to remove a member; DeleteRouteSettings removes a route's).
+            # UpdateStage has no way to remove a member, so it adds to what there is;
+            # DeleteRouteSettings removes a route's settings.
             stage[member] = stage[member] | request[member]
     if "DeploymentId" in request:
         if stage["AutoDeploy"]:

@@ -18,7 +18,6 @@ from uvicorn.server import ServerState
 from local_aws.errors import AwsError
 from local_aws.http_apis import events
 from local_aws.http_apis.gateway import HEAD_TOO_LARGE, Gateway
-from local_aws.installation import HOST
 from local_aws.messages import Response
 from local_aws.server.connection import Connection
 
@@ -53,20 +52,6 @@ class PublicConnection(Connection):
             reply = events.message(status, WORDS[status])
         length = ("content-length", str(len(reply.body)))
         return Response(reply.status, [*reply.headers, length], [reply.body])
-
-
-def bind(port: int = 0) -> socket.socket:
-    """A listening socket on loopback; port 0 is any that is free. Raises OSError."""
-    # With the protocol named, asyncio switches Nagle's algorithm off.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 class _Served:

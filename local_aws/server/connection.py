@@ -4,12 +4,14 @@ uvicorn reads headers, and what stands between the chunks of a body, without end
 has been asked for a key by then.
 """
 
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from local_aws import errors, services
 from local_aws.errors import AwsError
+from local_aws.installation import HOST
 from local_aws.messages import Head, Response
 
 # Of request line and headers. S3 takes 8 KB of headers (Amazon S3 API Reference, PUT
@@ -19,6 +21,24 @@ LARGEST_HEAD = 32 * 1024
 LARGEST_GAP = 64 * 1024
 # For the headers of one request, and between two pieces of a body.
 PATIENCE_S = 75
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A listening socket on loopback; port 0 is any that is free. Raises OSError."""
+    # With the protocol named, asyncio switches Nagle's algorithm off on what is
+    # accepted; without, a response of two packets takes 44 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # A port whose old connections are still fading (TIME_WAIT) counts as free.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # At once: with SO_REUSEADDR, a port that is bound but not yet listened at can
+        # be given to somebody else too.
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def head_too_large() -> AwsError:

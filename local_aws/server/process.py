@@ -27,7 +27,7 @@ from local_aws.lifetime import POLL_S, UsersWatch, hold_users_lock, try_server_l
 from local_aws.maintenance import DATABASES, finish_reset
 from local_aws.moto_services.switches import set_switches
 from local_aws.server.application import StandIn
-from local_aws.server.connection import Connection
+from local_aws.server.connection import Connection, listen
 from local_aws.server.responders import Responders
 from local_aws.services import named
 from local_aws.terminal import say
@@ -123,22 +123,11 @@ def bind(installation: Installation) -> socket.socket:
     for port in (installation.port, 0):
         if port is None:
             continue
-        # With the protocol named, asyncio switches Nagle's algorithm off on what is
-        # accepted; without, a response of two packets takes 44 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        # A port whose old connections are still fading (TIME_WAIT) counts as free.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
-            # At once: with SO_REUSEADDR, a port that is bound but not yet listened at
-            # can be given to somebody else too.
-            listener.listen()
+            return listen(port)
         except OSError:
-            listener.close()
             if port == 0:
                 raise
-        else:
-            return listener
     raise AssertionError("port 0 was tried last")
 
 
