@@ -4,11 +4,10 @@ With plain xgboost, outside of SageMaker, and with scikit-learn's metrics.
 """
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
-import xgboost
 from bank_data import why_not_real
+from bank_models import plain_xgboost
 from lesson_runs import LESSONS, why_not_strict
 from sklearn import metrics
 
@@ -19,37 +18,14 @@ from utils.bank_marketing import (
     split_bank_marketing,
 )
 from utils.decision import best_threshold, profit
-from utils.training import bank_marketing_hyperparameters
 
 BY_HAND = 5 / 40
-
-
-def scores_of(parts: list[pd.DataFrame], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Train as the lesson does; predict the validation and the test set."""
-    matrices = [
-        xgboost.DMatrix(
-            part.drop(columns="y").to_numpy(np.float32), label=part["y"].to_numpy()
-        )
-        for part in parts
-    ]
-    settings = bank_marketing_hyperparameters(seed) | {"nthread": 1}
-    model = xgboost.train(
-        settings,
-        matrices[0],
-        settings.pop("num_round"),
-        evals=[(matrices[1], "validation")],
-        early_stopping_rounds=settings.pop("early_stopping_rounds"),
-        verbose_eval=False,
-    )
-    kept = (0, model.best_iteration + 1)
-    validation, test = (model.predict(m, iteration_range=kept) for m in matrices[1:])
-    return validation, test
 
 
 def what_comes_of(calls: pd.DataFrame, table: pd.DataFrame, seed: int) -> dict:
     """Split, train, choose a threshold, and open the test set."""
     parts = [table.loc[part.index] for part in split_bank_marketing(calls, seed)]
-    of_validation, of_test = scores_of(parts, seed)
+    _, of_validation, of_test = plain_xgboost(parts, seed)
     known, buys = parts[1]["y"].to_numpy(), parts[2]["y"].to_numpy()
     threshold = best_threshold(known, of_validation)
     called = of_test >= threshold

@@ -9,8 +9,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import xgboost
 from bank_data import why_not_real
+from bank_models import plain_xgboost
 from lesson_runs import LESSONS
 from scipy.stats import norm, ttest_ind_from_stats
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +25,6 @@ from utils.bank_marketing import (
     split_bank_marketing,
 )
 from utils.decision import best_threshold
-from utils.training import bank_marketing_hyperparameters
 
 SEED = 5
 
@@ -58,20 +57,9 @@ def customers() -> pd.DataFrame:
         pytest.skip(reason)
     parts = split_bank_marketing(load_bank_marketing(), SEED)
     tables = [encode_bank_marketing(part) for part in parts]
+    of_a = plain_xgboost(tables, SEED)
     outcomes = [table.pop("y").to_numpy() for table in tables]
     rows = [table.to_numpy(np.float32) for table in tables]
-    settings = bank_marketing_hyperparameters(SEED) | {"nthread": 1}
-    matrices = [xgboost.DMatrix(x, y) for x, y in zip(rows, outcomes, strict=True)]
-    model = xgboost.train(
-        settings,
-        matrices[0],
-        settings.pop("num_round"),
-        evals=[(matrices[1], "validation")],
-        early_stopping_rounds=settings.pop("early_stopping_rounds"),
-        verbose_eval=False,
-    )
-    kept = (0, model.best_iteration + 1)
-    of_a = [model.predict(matrix, iteration_range=kept) for matrix in matrices]
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     linear.fit(rows[0], outcomes[0])
     of_b = [linear.predict_proba(x)[:, 1] for x in rows]

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_aws import protocol
 from local_aws.errors import StorageError
 from local_aws.functions import configuration, packages, permissions
 from local_aws.functions.configuration import KIND, invalid, refused
@@ -166,16 +167,7 @@ def _check_revision(record: Mapping[str, Any], request: Mapping[str, Any]) -> No
 
 Handler = Callable[[dict, Context], dict | None]
 HANDLERS: dict[str, Handler] = {}
-
-
-def operation(name: str) -> Callable[[Handler], Handler]:
-    """Register the decorated function as the operation of this name."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[name] = handler
-        return handler
-
-    return register
+operation = protocol.registered_in(HANDLERS)
 
 
 @operation("CreateFunction")

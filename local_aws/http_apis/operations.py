@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from local_aws import protocol
 from local_aws.http_apis import configuration, deployments
 from local_aws.http_apis.apis import Apis
 from local_aws.http_apis.configuration import (
@@ -63,16 +64,7 @@ class Context:
 
 Handler = Callable[[dict, Context], dict | None]
 HANDLERS: dict[str, Handler] = {}
-
-
-def operation(name: str) -> Callable[[Handler], Handler]:
-    """Register the decorated function as the operation of this name."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[name] = handler
-        return handler
-
-    return register
+operation = protocol.registered_in(HANDLERS)
 
 
 # APIs

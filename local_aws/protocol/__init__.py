@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.model import OperationModel
 
@@ -20,6 +20,20 @@ from local_aws.protocol import constraints, requests, responses, rest
 log = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any] | None]
+H = TypeVar("H", bound=Callable)
+
+
+def registered_in(handlers: dict[str, H]) -> Callable[[str], Callable[[H], H]]:
+    """The decorator that makes a function the handler of the operation it names."""
+
+    def operation(name: str) -> Callable[[H], H]:
+        def register(handler: H) -> H:
+            handlers[name] = handler
+            return handler
+
+        return register
+
+    return operation
 
 
 @dataclass(frozen=True)

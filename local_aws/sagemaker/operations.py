@@ -7,6 +7,7 @@ It returns the members of its output, or raises AwsError. Decorating a function 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from local_aws import protocol
 from local_aws.clients import Clients
 from local_aws.hosting.engine import HostingEngine
 from local_aws.jobs.engine import JobEngine
@@ -28,13 +29,4 @@ Handler = Callable[[dict, Context], dict]
 
 # By the operation's name; filled as the modules of this package are imported.
 HANDLERS: dict[str, Handler] = {}
-
-
-def operation(name: str) -> Callable[[Handler], Handler]:
-    """Register the decorated function as the operation of this name."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[name] = handler
-        return handler
-
-    return register
+operation = protocol.registered_in(HANDLERS)
