@@ -27,6 +27,8 @@ LARGEST_EVENT = 2**20
 RETRY_SECONDS = (60.0, 120.0)
 # Too many invocations at once, or a function that is not ready: soon again.
 THROTTLED_SECONDS = 1.0
+# What is kept of an event can't be read or written: once there is a place on the disk.
+UNSTORED_SECONDS = 60.0
 LONGEST_AGE_SECONDS = 6 * 3600.0
 
 
@@ -36,6 +38,7 @@ class Events:
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
         self._due: list[tuple[float, str, str]] = []  # time, Region, id
+        self._handled: set[str] = set()  # ids of those that are still to be forgotten
         self._has_work = threading.Condition()
         self._is_closed = False
         self._thread: threading.Thread | None = None
@@ -85,8 +88,11 @@ class Events:
         while (place := self._next()) is not None:
             try:
                 self._start(*place)
+            except NotFound:
+                log.error("the event %s has gone", place[1])
             except Exception:  # the other events' turn comes all the same
                 log.exception("can't start the invocation %s", place[1])
+                self._schedule(time.time() + UNSTORED_SECONDS, *place)
 
     def _next(self) -> tuple[str, str] | None:
         """Wait for an event that is due: Region and id; None at the end."""
@@ -100,6 +106,9 @@ class Events:
         return None
 
     def _start(self, region: str, request_id: str) -> None:
+        if request_id in self._handled:
+            self._forget(region, request_id)
+            return
         record = self._functions.resources.get(region, KIND, request_id)
         event = base64.b64decode(record["event"])
         try:
@@ -127,11 +136,15 @@ class Events:
         try:
             error = ended.exception()
             if error is None and ended.result().function_error is None:
+                self._handled.add(request_id)
                 self._forget(region, request_id)
             else:
                 self._failed(region, request_id)
-        except (NotFound, StorageError) as problem:
+        except NotFound:
+            log.error("the event %s has gone", request_id)
+        except StorageError as problem:
             log.error("the event %s: %s", request_id, problem)
+            self._schedule(time.time() + UNSTORED_SECONDS, region, request_id)
 
     def _failed(self, region: str, request_id: str) -> None:
         def change(record: dict) -> None:
@@ -147,3 +160,4 @@ class Events:
 
     def _forget(self, region: str, request_id: str) -> None:
         self._functions.resources.delete(region, KIND, request_id)
+        self._handled.discard(request_id)
