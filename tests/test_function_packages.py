@@ -6,7 +6,6 @@ import stat
 import struct
 import zipfile
 import zlib
-from pathlib import Path
 
 import pytest
 from lambda_functions import zip_of
@@ -112,12 +111,23 @@ def test_a_zip_is_kept_and_unpacked(tmp_path) -> None:
     assert (store.task(name) / "lambda_function.py").read_text() == "x = 1"
 
 
+def fail(*arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch) -> None:
-    def fail(path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(packages, "fsync", fail)
     store = CodeStore(tmp_path / "code")
     with pytest.raises(OSError, match="No space left"):
         store.add(check(zip_of({"a.py": ""})))
     assert not list((tmp_path / "code").iterdir())
+
+
+def test_what_can_not_be_unpacked_whole_is_removed(tmp_path, monkeypatch) -> None:
+    store = CodeStore(tmp_path / "code")
+    name = store.add(check(with_mode("run", stat.S_IFREG | 0o755)))
+    monkeypatch.setattr(packages.os, "chmod", fail)
+    with pytest.raises(OSError, match="No space left"):
+        store.task(name)
+    assert [p.name for p in (tmp_path / "code" / name).iterdir()] == ["code.zip"]

@@ -167,15 +167,14 @@ class CodeStore:
         folder = self._folder / name
         begun = folder / f"{TASK}-{uuid.uuid4().hex}"
         begun.mkdir(mode=0o700)
-        with zipfile.ZipFile(folder / ZIP) as archive:
-            for member in archive.infolist():
-                written = archive.extract(member, begun)
-                if not member.is_dir() and member.external_attr >> 16 & stat.S_IXUSR:
-                    os.chmod(written, 0o700)
         try:
+            _extract(folder / ZIP, begun)
             begun.rename(folder / TASK)
-        except OSError:  # another thread was quicker
-            shutil.rmtree(begun)
+        except OSError:
+            if not (folder / TASK).is_dir():  # else another thread was quicker
+                raise
+        finally:
+            shutil.rmtree(begun, ignore_errors=True)
 
     def remove(self, name: str) -> None:
         shutil.rmtree(self._folder / name, ignore_errors=True)
@@ -189,6 +188,14 @@ class CodeStore:
                 shutil.rmtree(path, ignore_errors=True)
             for unpacked in path.glob(f"{TASK}*"):
                 shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _extract(zip_path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(zip_path) as archive:
+        for member in archive.infolist():
+            written = archive.extract(member, folder)
+            if not member.is_dir() and member.external_attr >> 16 & stat.S_IXUSR:
+                os.chmod(written, 0o700)
 
 
 def link_brought_packages(folder: Path) -> Path:
