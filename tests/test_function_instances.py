@@ -238,6 +238,17 @@ def test_words_on_its_socket_that_are_no_http(start) -> None:
     assert payload(started.invoke())["errorType"] == "Runtime.ExitError"
 
 
+def test_a_process_is_killed_once(start, monkeypatch) -> None:
+    """Later its id may be that of somebody else's."""
+    killed = []
+    kill = os.killpg
+    monkeypatch.setattr(os, "killpg", lambda *a: killed.append(a) or kill(*a))
+    started = start("import time\n\ndef handle(event, context): time.sleep(600)")
+    assert started.invoke(timeout=0.1).is_over
+    started.instance.close()
+    assert killed == [(started.pid, signal.SIGKILL)]
+
+
 PARENT = """
 import sys, time
 from pathlib import Path

@@ -1,17 +1,27 @@
 """Who may invoke a function, how many run at a time, and when processes end."""
 
+import errno
+import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from lambda_functions import zip_of
 
 from local_aws.access.credentials import TemporaryCredentials
-from local_aws.errors import AwsError
-from local_aws.functions import configuration, events, invocations, permissions
+from local_aws.errors import AwsError, StorageError
+from local_aws.functions import (
+    configuration,
+    events,
+    instance,
+    invocations,
+    permissions,
+)
 from local_aws.functions.events import Events
 from local_aws.functions.invocations import Caller, Functions
 from local_aws.functions.packages import check
@@ -231,6 +241,61 @@ def test_an_event_is_tried_three_times(place, monkeypatch) -> None:
     queue.accept(record, b"{}", "late")
     eventually(lambda: not list(place.resources.all_records(events.KIND)))
     queue.close()
+
+
+def test_an_event_whose_state_fails_is_handled_all_the_same(place, monkeypatch) -> None:
+    monkeypatch.setattr(events, "UNSTORED_SECONDS", 0.0)
+    record = place.make()
+    failed, started = [], []
+
+    def once(name: str) -> None:
+        call = getattr(place.resources, name)
+
+        def failing(region: str, kind: str, *arguments: object) -> object:
+            if kind == events.KIND and name not in failed:
+                failed.append(name)
+                raise StorageError("the disk is full")
+            return call(region, kind, *arguments)
+
+        monkeypatch.setattr(place.resources, name, failing)
+
+    for name in ("get", "delete"):
+        once(name)
+    start = place.functions.start
+    monkeypatch.setattr(
+        place.functions, "start", lambda *a: started.append(1) or start(*a)
+    )
+    queue = Events(place.functions)
+    queue.accept(record, b"{}", "fine")
+    eventually(lambda: not list(place.resources.all_records(events.KIND)))
+    queue.close()
+    assert failed == ["get", "delete"]
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("broken", ["code", "process"])
+def test_what_can_not_be_started_leaves_no_keys(place, monkeypatch, broken) -> None:
+    made = [os.pipe] * (broken == "process")  # the first pipe can be had
+
+    def fail(*arguments: object) -> object:
+        if made:
+            return made.pop()()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    record = place.make()
+    place.functions.code.task(record["_code"])
+    if broken == "code":
+        monkeypatch.setattr(place.functions.code, "task", fail)
+    else:
+        monkeypatch.setattr(instance.os, "pipe", fail)
+    gc.collect()
+    descriptors = psutil.Process().num_fds()
+    with pytest.raises(OSError, match="Too many open"):
+        place.functions.invoke("one", {})
+    assert not place.credentials._sessions
+    assert not list((place.folder / "functions" / "processes").iterdir())
+    gc.collect()
+    assert psutil.Process().num_fds() == descriptors
 
 
 def test_many_threads_at_once(place) -> None:

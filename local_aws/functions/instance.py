@@ -130,15 +130,11 @@ class Instance:
             log_stream: the name of its log stream.
             revision: of the function that it is a process of.
             folder: its own, which is removed when it ends.
-            on_end: called when it has ended.
+            on_end: called when it has ended; not if it can't be started.
         """
         self.log_stream = log_stream
         self.revision = revision
         self._memory = memory
-        self._folder = folder
-        self._on_end = on_end
-        self._is_closed = False
-        folder.mkdir(mode=0o700)
         self.started = time.monotonic()
         self.last_used = self.started
         self._is_initialized = False
@@ -146,39 +142,53 @@ class Instance:
         self._init_error: bytes | None = None
         self._has_output = True
         self._calls = _Calls()
-        ours, theirs = socket.socketpair()
-        self._output, output = os.pipe()
-        life, self._life = os.pipe()
-        self._socket = ours
-        os.set_blocking(self._output, False)
-        given = [str(theirs.fileno()), str(life), *map(str, folders)]
-        complete = {
-            **{key: os.environ[key] for key in INHERITED if key in os.environ},
-            **environment,
-            "HOME": str(self._folder),
-            "TMPDIR": str(self._folder),
-        }
-        try:
-            self._process = subprocess.Popen(
+        self._max_memory = 0
+        self._is_killed = False
+        with contextlib.ExitStack() as undo:
+            self._process = self._start(undo, environment, folders, folder)
+            undo.callback(self.kill)
+            self._memory_of = psutil.Process(self._process.pid)
+            self._at_end = undo.pop_all()
+        self._at_end.callback(on_end)
+
+    def _start(
+        self,
+        undo: contextlib.ExitStack,
+        environment: Mapping[str, str],
+        folders: list[Path],
+        folder: Path,
+    ) -> subprocess.Popen:
+        """Start the process; `undo` gets what removes that which was made for it."""
+        folder.mkdir(mode=0o700)
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        with contextlib.ExitStack() as given:  # which only the process keeps
+            self._socket, theirs = socket.socketpair()
+            undo.callback(self._socket.close)
+            given.callback(theirs.close)
+            self._output, output = os.pipe()
+            undo.callback(os.close, self._output)
+            given.callback(os.close, output)
+            life, ours = os.pipe()  # it ends when ours is closed
+            undo.callback(os.close, ours)
+            given.callback(os.close, life)
+            os.set_blocking(self._output, False)
+            arguments = [str(theirs.fileno()), str(life), *map(str, folders)]
+            return subprocess.Popen(
                 # Isolated, and without this installation's packages.
-                [sys.executable, "-I", "-S", "-B", bootstrap.__file__, *given],
+                [sys.executable, "-I", "-S", "-B", bootstrap.__file__, *arguments],
                 cwd=folders[0],
-                env=complete,
+                env={
+                    **{key: os.environ[key] for key in INHERITED if key in os.environ},
+                    **environment,
+                    "HOME": str(folder),
+                    "TMPDIR": str(folder),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 pass_fds=(theirs.fileno(), life),
                 start_new_session=True,
             )
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            theirs.close()
-            os.close(output)
-            os.close(life)
-        self._memory_of = psutil.Process(self._process.pid)
-        self._max_memory = 0
 
     @property
     def is_new(self) -> bool:
@@ -414,25 +424,16 @@ class Instance:
 
     def kill(self) -> None:
         """End the process, and all that it has started, at once."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if not self._is_killed:  # later its id may be somebody else's
+            self._is_killed = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """End the process and remove what it has left."""
+        """End the process and remove what it has left; again does nothing."""
         self.kill()
-        self._close()
-
-    def _close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._on_end()
-        self._socket.close()
-        for descriptor in (self._output, self._life):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._at_end.close()
 
 
 def _error_status(kind: str) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -307,24 +308,32 @@ class Functions:
         finally:
             for instance in old:
                 instance.close()
-        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
-        session = self.clients.credentials.of_role(
-            record["Role"], record["FunctionName"]
-        )
-        instance = Instance(
-            self._environment(record, stream, session),
-            [self.code.task(record["_code"]), self._brought],
-            record["MemorySize"] * MEGABYTE,
-            stream,
-            _revision(record),
-            self._processes / uuid.uuid4().hex,
-            lambda: self.clients.credentials.end(session),
-        )
+        instance = self._new_instance(record)
         with self._lock:
             self._busy.add(instance)
         if self._closed.is_set():
             instance.kill()
         return instance
+
+    def _new_instance(self, record: dict) -> Instance:
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        session = self.clients.credentials.of_role(
+            record["Role"], record["FunctionName"]
+        )
+        end_session = partial(self.clients.credentials.end, session)
+        try:
+            return Instance(
+                self._environment(record, stream, session),
+                [self.code.task(record["_code"]), self._brought],
+                record["MemorySize"] * MEGABYTE,
+                stream,
+                _revision(record),
+                self._processes / uuid.uuid4().hex,
+                end_session,
+            )
+        except BaseException:
+            end_session()
+            raise
 
     def _keep(self, record: dict, instance: Instance) -> None:
         """Keep a process warm, if the function is still what it was."""
