@@ -58,12 +58,14 @@ def test_the_requirements_are_missed_as_often_as_it_says(table, text):
         name: (of(table, name)["false-positive rate"] > 0.15).sum()
         for name in DECISIONS
     }
-    assert (of(table, "reach")["recall"] < 0.8).sum() == 10
-    assert "`reach` missed its 80 % in 10 of 12" in text
+    assert (of(table, "reach")["recall"] < 0.8).sum() == 9
+    assert "`reach` missed its 80 % in 9 of 12" in text
+    assert "| 9 of 12 |" in text
     assert missed["spare"] == missed["as spare, without weights"] == 0
     assert "`spare` was above 15 % in none" in text
-    assert missed["plain, moved for 15 %"] == 5
-    assert missed["plain, moved for 14 %"] == 1
+    assert missed["plain, moved for 15 %"] == 4
+    assert "| 4 of 12 |" in text
+    assert missed["plain, moved for 14 %"] == 0
 
 
 def test_target_and_weights_have_brought_what_it_says(table, text):
@@ -71,10 +73,11 @@ def test_target_and_weights_have_brought_what_it_says(table, text):
         of(table, name) for name in ("plain, moved for 14 %", DECISIONS[4], "spare")
     )
     less = (moved["false-positive rate"] - target["false-positive rate"]).mean()
-    assert f"lowered the false-positive rate by {100 * less:.1f} points" in text
-    assert abs((moved["recall"] - target["recall"]).mean()) < 0.005
+    lost = (moved["recall"] - target["recall"]).mean()
+    lowered = f"the false-positive rate by {100 * less:.1f} points"
+    assert f"lowered {lowered}, and the recall by {100 * lost:.1f}" in text
     more = spare["false-positive rate"] - target["false-positive rate"]
-    assert (more < 0).sum() == 6
+    assert f"`spare` bothers fewer people in {(more < 0).sum()} of the 12" in text
     assert abs(more.mean()) < 0.001
     assert f"decide alike on {100 * target['same_as_spare'].mean():.0f} %" in text
 
