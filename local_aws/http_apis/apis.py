@@ -79,7 +79,11 @@ class Apis:
             with self._lock:
                 arn = configuration.arn_of(region, api_id)
                 self.resources.create(region, KIND, api_id, record, arn)
-                self._listeners.start(api_id, self._gateway(record), listener)
+                try:
+                    self._listeners.start(api_id, self._gateway(record), listener)
+                except BaseException:
+                    self.resources.delete(region, KIND, api_id)
+                    raise
         except BaseException:
             listener.close()
             raise
@@ -102,8 +106,9 @@ class Apis:
             self._listeners.stop(api_id)
 
     def close(self) -> None:
-        """Serve nothing more."""
-        self._listeners.close()
+        """Serve nothing more; what is being created or deleted comes first."""
+        with self._lock:
+            self._listeners.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _gateway(self, record: dict[str, Any]) -> Gateway:

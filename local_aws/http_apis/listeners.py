@@ -97,7 +97,7 @@ class _Served:
 
 
 class Listeners:
-    """The listeners of all APIs, by the API's id. Thread-safe."""
+    """The listeners of all APIs, by the API's id. Thread-safe, but for `close`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -112,8 +112,15 @@ class Listeners:
         return sum(len(served.state.connections) for served in self._served.values())
 
     def start(self, api_id: str, gateway: Gateway, listener: socket.socket) -> None:
-        """Serve an API at a socket that listens already."""
-        self._call(self._start(api_id, gateway, listener))
+        """Serve an API at a socket that listens already, and is closed if it can't be.
+
+        Raises RuntimeError after `close`.
+        """
+        try:
+            self._call(self._start(api_id, gateway, listener))
+        except BaseException:
+            listener.close()
+            raise
 
     def gateway(self, api_id: str) -> Gateway | None:
         """What serves an API; None if nothing does."""
@@ -122,10 +129,11 @@ class Listeners:
 
     def stop(self, api_id: str) -> None:
         """Serve an API no more; nothing is to be had at its port when this returns."""
-        self._call(self._stop(api_id))
+        if api_id in self._served:
+            self._call(self._stop(api_id))
 
     def close(self) -> None:
-        """Serve nothing more, and end."""
+        """Serve nothing more, and end; while nothing is being started or stopped."""
         for api_id in list(self._served):
             self.stop(api_id)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -141,7 +149,12 @@ class Listeners:
             self._loop.run_until_complete(sweeping)
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        try:
+            running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # the loop has been closed
+            work.close()
+            raise
+        running.result()
 
     async def _start(
         self, api_id: str, gateway: Gateway, listener: socket.socket
