@@ -138,12 +138,10 @@ def main(file: Path = DEFAULT_FILE, seeds: int = SEEDS) -> None:
     calls = load_bank_marketing()
     if calls.attrs["source"] != "UCI":
         raise SystemExit("The real data is needed.")
+    rows = [row for seed in range(seeds) for row in compare(calls, seed)]
+    # Only now: who breaks off has the old table.
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for seed in range(seeds):
-            writer.writerows(compare(calls, seed))
-            stream.flush()
+        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 if __name__ == "__main__":

@@ -16,12 +16,13 @@ def plain_xgboost(tables: list[pd.DataFrame], seed: int) -> list[np.ndarray]:
         for table in tables
     ]
     settings = bank_marketing_hyperparameters(seed) | {"nthread": 1}
+    rounds, patience = map(settings.pop, ("num_round", "early_stopping_rounds"))
     model = xgboost.train(
         settings,
         matrices[0],
-        settings.pop("num_round"),
+        rounds,
         evals=[(matrices[1], "validation")],
-        early_stopping_rounds=settings.pop("early_stopping_rounds"),
+        early_stopping_rounds=patience,
         verbose_eval=False,
     )
     kept = (0, model.best_iteration + 1)

@@ -22,11 +22,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from bank_data import why_not_real
+from bank_data import found, real_data, why_not_real, with_data
+from lesson_fixture import small_notebook, write
 from lesson_runs import with_dead_proxy
 from sklearn.metrics import roc_auc_score
 
 from course.install import ROOT
+from data import compare_bank_splits, make_linear_learner_splits
 from local_aws.installation import client_environment, open_installation
 from utils import bank_marketing_file
 from utils.bank_marketing import (
@@ -117,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.give(page, len(page))
 
-    def give(self, content: bytes, length: int) -> None:
+    def give(self, content: bytes, length: int | str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(length))
         self.end_headers()
@@ -154,6 +156,7 @@ def places(server, small_csv, tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(bank_marketing_file, "DOWNLOADS", folder)
     monkeypatch.setattr(bank_marketing_file, "UCI", f"{server.address}/uci.zip")
     monkeypatch.setattr(bank_marketing_file, "AWS", f"{server.address}/aws.zip")
+    monkeypatch.setattr(bank_marketing_file, "ANSWER_S", 60)  # on a busy machine
     monkeypatch.setitem(SHA256, WHOLE, hashlib.sha256(small_csv).hexdigest())
     monkeypatch.delenv("COURSE_DATA_MIRROR", raising=False)
     return folder
@@ -244,11 +247,88 @@ def test_what_a_browser_has_downloaded_is_found(places, small_csv, small_archive
 def test_a_mirror_that_is_of_no_use_is_told_and_the_data_comes_from_elsewhere(
     places, server, small_csv, small_archive, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setenv("COURSE_DATA_MIRROR", str(tmp_path / "nothing"))
+    told = {
+        str(tmp_path / "nothing"): f"there is no {ARCHIVE}",
+        "~nobody.of.this.name/data": "there is no such folder",
+    }
     server.pages["/uci.zip"] = small_archive
+    for mirror, why in told.items():
+        monkeypatch.setenv("COURSE_DATA_MIRROR", mirror)
+        assert read_file() == small_csv
+        assert f"{mirror}: {why}." in capsys.readouterr().out
+        (places / ARCHIVE).unlink()
+
+
+def test_a_password_in_a_mirrors_address_is_not_printed(
+    places, server, small_csv, small_archive, monkeypatch, capsys
+):
+    mirror = server.address.replace("//", "//someone:s3cret@")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", mirror)
+    with pytest.raises(NoData) as caught:
+        read_file()
+    assert f"- {server.address}: the answer is HTTP 404" in str(caught.value)
+    server.pages["/aws.zip"] = small_archive
     assert read_file() == small_csv
-    printed = capsys.readouterr().out
-    assert f"{tmp_path / 'nothing'}: there is no {ARCHIVE}." in printed
+    (places / ARCHIVE).unlink()
+    server.pages[f"/{ARCHIVE}"] = small_archive
+    assert read_file() == small_csv
+    (places / ARCHIVE).unlink()
+    monkeypatch.setenv("COURSE_DATA_MIRROR", mirror.replace("http", "gopher", 1))
+    assert read_file() == small_csv
+    printed = capsys.readouterr().out + str(caught.value)
+    assert f"COURSE_DATA_MIRROR is {server.address}: " in printed
+    assert "COURSE_DATA_MIRROR is gopher://127.0.0.1" in printed
+    assert "Downloading the data set from 127.0.0.1" in printed
+    assert "s3cret" not in printed
+
+
+def test_the_sample_alone_does_not_replace_what_is_kept(
+    places, server, small_csv, small_archive, monkeypatch
+):
+    monkeypatch.setitem(SHA256, SAMPLE, hashlib.sha256(b"sample").hexdigest())
+    put(places, small_archive)
+    server.pages["/uci.zip"] = archive_of(b"sample", SAMPLE)
+    assert read_file(SAMPLE) == b"sample"
+    assert read_file() == small_csv
+    assert server.asked == ["/uci.zip"]
+    # The control: what holds both is kept.
+    server.pages["/uci.zip"] = packed({SAMPLE: b"sample", WHOLE: small_csv})
+    for _ in range(2):
+        assert read_file(SAMPLE) == b"sample"
+    assert server.asked == ["/uci.zip"] * 2
+
+
+# --- what the course's own tests do ---------------------------------------------------
+
+
+def test_tests_use_the_folder_that_has_the_data_and_no_network(
+    places, server, small_archive, tmp_path, monkeypatch
+):
+    """Wherever it is; its copy of the course has no folder of its own."""
+    path = write(small_notebook("import utils.bank_marketing"), tmp_path / "01_a.ipynb")
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    mirrors = (None, "", str(tmp_path / "nothing"), "~/mirror", server.address)
+    server.pages |= dict.fromkeys(("/uci.zip", f"/{ARCHIVE}"), small_archive)
+
+    def chosen(mirror: str | None) -> str:
+        if mirror is None:
+            monkeypatch.delenv("COURSE_DATA_MIRROR", raising=False)
+        else:
+            monkeypatch.setenv("COURSE_DATA_MIRROR", mirror)
+        found.cache_clear()
+        return with_data(os.environ, path)["COURSE_DATA_MIRROR"]
+
+    assert [chosen(mirror) for mirror in mirrors] == ["synthetic"] * len(mirrors)
+    assert f"has {WHOLE}, and tests don't download it" in why_not_real()
+    mirror = put(home / "mirror", small_archive)
+    assert chosen("~/mirror") == str(real_data()) == str(mirror)
+    assert why_not_real() == ""
+    assert SAMPLE in why_not_real(SAMPLE)
+    put(places, small_archive)
+    assert [chosen(mirror) for mirror in mirrors] == [str(places)] * len(mirrors)
+    assert chosen("synthetic") == "synthetic"
+    assert server.asked == []
 
 
 # --- what goes wrong ------------------------------------------------------------------
@@ -298,6 +378,23 @@ def encrypted(archive: bytes) -> bytes:
     return bytes(changed)
 
 
+def of_no_length(page: bytes):
+    """Nobody knows how long it is, and then it is no archive."""
+    return lambda handler: handler.give(b"<html>", "many")
+
+
+def in_another_method(archive: bytes) -> bytes:
+    """bzip2, and damaged: of which Python's module complains in its own way."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as members:
+        members.writestr(WHOLE, b"x" * 1000)
+    return file.getvalue().replace(b"BZh9", b"BZh0")
+
+
+def with_a_name_that_is_no_text(archive: bytes) -> bytes:
+    return packed({"\u00e9.csv": b"1"}).replace("\u00e9".encode(), b"\xff\xff")
+
+
 WRONG = {
     "HTTP 404": (lambda archive: 404, "the answer is HTTP 404"),
     "HTTP 500": (lambda archive: 500, "the answer is HTTP 500"),
@@ -313,6 +410,12 @@ WRONG = {
     "a bomb": (lambda archive: bomb(), "is too large"),
     "an answer without end": (lambda archive: endless, "is too large"),
     "a password": (encrypted, "no archive that can be read"),
+    "another method": (in_another_method, "packed in an unusual way"),
+    "a name that is no text": (
+        with_a_name_that_is_no_text,
+        "no archive that can be read",
+    ),
+    "a length that is no number": (of_no_length, "no archive that can be read"),
 }
 
 
@@ -358,25 +461,30 @@ def test_nobody_listens_and_a_proxy_is_dead(places, small_csv, monkeypatch):
 def test_who_does_not_answer_is_not_waited_for(
     places, server, small_csv, small_archive, monkeypatch
 ):
-    """Neither by an answer that does not begin, nor by one that does not end."""
+    """Neither for an answer that does not begin, nor for one that does not end."""
     done = threading.Event()
     server.pages["/uci.zip"] = lambda handler: done.wait(60)
 
     def slow(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        while not done.wait(0.05):
+        for _ in range(1000):
+            if done.wait(0.05):
+                return
             handler.wfile.write(b"a")
             handler.wfile.flush()
 
-    server.pages["/aws.zip"] = slow
-    monkeypatch.setattr(bank_marketing_file, "ANSWER_S", 0.3)
-    monkeypatch.setattr(bank_marketing_file, "DOWNLOAD_S", 0.3)
+    too_late = "uci.zip: it does not answer in time"
     try:
-        with pytest.raises(NoData) as caught:
+        # One limit at a time, since both are told in the same words.
+        with monkeypatch.context() as patch:
+            patch.setattr(bank_marketing_file, "ANSWER_S", 0.3)
+            with pytest.raises(NoData, match=too_late):
+                read_file()
+        server.pages["/uci.zip"] = slow
+        monkeypatch.setattr(bank_marketing_file, "DOWNLOAD_S", 0.3)
+        with pytest.raises(NoData, match=too_late):
             read_file()
-        for path in ("uci.zip", "aws.zip"):
-            assert f"{path}: it does not answer in time" in str(caught.value)
     finally:
         done.set()
 
@@ -440,6 +548,7 @@ import hashlib, sys
 from pathlib import Path
 from utils import bank_marketing_file as file
 file.DOWNLOADS, file.UCI, file.AWS = Path(sys.argv[1]), sys.argv[2], sys.argv[2]
+file.ANSWER_S = 60
 file.SHA256[file.WHOLE] = sys.argv[3]
 print(hashlib.sha256(file.read_file()).hexdigest() == sys.argv[3])
 """
@@ -652,12 +761,43 @@ def test_a_model_finds_in_them_about_as_much_as_in_the_real_ones(made_up):
     assert 0.45 < auc(made_up.assign(y=shuffled)) < 0.55
 
 
+# --- tables of what was measured ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "script", [compare_bank_splits, make_linear_learner_splits], ids=["card", "lesson"]
+)
+def test_made_up_calls_are_not_measured(script, made_up, monkeypatch):
+    calls = made_up.copy()
+    calls.attrs["source"] = "synthetic"
+    monkeypatch.setattr(script, "load_bank_marketing", lambda: calls)
+    monkeypatch.setattr(script, "encode_bank_marketing", None)  # no further than that
+    with pytest.raises(SystemExit, match="real data is needed"):
+        script.main()
+
+
+def test_a_table_stays_if_its_measuring_breaks_off(made_up, tmp_path, monkeypatch):
+    calls = made_up[:1].copy()
+    calls.attrs["source"] = "UCI"
+    script, table = make_linear_learner_splits, tmp_path / "table.csv"
+    monkeypatch.setattr(script, "load_bank_marketing", lambda: calls)
+    monkeypatch.setattr(
+        script, "compare", lambda calls, seed: [(seed, 1 // (1 - seed))]
+    )
+    script.main(table, 1)
+    assert table.read_text().splitlines()[1:] == ["0,1"]
+    before = table.read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        script.main(table, 2)
+    assert table.read_bytes() == before
+
+
 # --- the real data --------------------------------------------------------------------
 
 
 @pytest.fixture
 def _real():
-    if reason := why_not_real():
+    if reason := why_not_real(WHOLE) or why_not_real(SAMPLE):
         pytest.skip(reason)
 
 

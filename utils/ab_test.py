@@ -23,7 +23,7 @@ def customers_needed(
     of difference. share_b: which share of the customers B gets, between 0 and 1.
     """
     errors = (norm.ppf(1 - FALSE_ALARM / 2) + norm.ppf(POWER)) ** 2
-    variance = sd_a**2 / (1 - share_b) + sd_b**2 / share_b
+    variance = _variance(sd_a, sd_b, share_b)
     return int(np.ceil(errors * variance / difference**2))
 
 
@@ -35,8 +35,13 @@ def half_width(
     customers: numbers of customers, both groups together; there is a half-width for
     each. The other arguments are those of `customers_needed`.
     """
-    variance = sd_a**2 / (1 - share_b) + sd_b**2 / share_b
+    variance = _variance(sd_a, sd_b, share_b)
     return norm.ppf(1 - FALSE_ALARM / 2) * np.sqrt(variance / customers)
+
+
+def _variance(sd_a: float, sd_b: float, share_b: float) -> float:
+    """Of the difference of the means, times the number of all customers."""
+    return sd_a**2 / (1 - share_b) + sd_b**2 / share_b
 
 
 def judge(low: float, high: float, matters: float) -> str:

@@ -12,13 +12,15 @@ import pandas as pd
 from utils.bank_marketing_file import SAMPLE, SYNTHETIC, WHOLE, NoData, read_file
 from utils.connect import Course
 from utils.data import upload_tables
-from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
+from utils.synthetic_bank_marketing import (
+    NOT_CONTACTED,
+    make_synthetic_bank_marketing,
+)
 
 # With these words begins what is printed where the data is not the real one.
 MADE_UP = "SYNTHETIC DATA"
 SAMPLE_SIZE = 4119
 BANK_TARGET = "y"
-NOT_CONTACTED = 999  # the `pdays` of who was never called in an earlier campaign
 # What the course's models see, beside `contacted_before`: no `duration`, which is known
 # after the call only, and none of the five columns that describe the month.
 BANK_NUMBERS = ("age", "campaign", "previous")

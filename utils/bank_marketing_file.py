@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import secrets
 import sys
 import threading
@@ -37,6 +38,7 @@ AWS = (
     f"/autopilot/direct_marketing/{ARCHIVE}"
 )
 LARGEST = 20_000_000  # bytes: more than any of these files has
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CONNECT_S, ANSWER_S, DOWNLOAD_S = 4.0, 10.0, 120.0
 TEXTS = {
     *("job", "marital", "education", "default", "housing", "loan", "contact"),
@@ -57,7 +59,7 @@ def read_file(name: str = WHOLE) -> bytes:
 
     Raises NoData if it is nowhere to be had, or if COURSE_DATA_MIRROR is "synthetic".
     """
-    mirror = os.environ.get(MIRROR_VARIABLE, "")
+    mirror = mirror_name()
     if mirror == SYNTHETIC:
         raise NoData(f"The environment variable {MIRROR_VARIABLE} asks for that.")
     tried: dict[str, NotTheFile] = {}
@@ -70,9 +72,9 @@ def read_file(name: str = WHOLE) -> bytes:
             tried[place] = problem
             continue
         if mirror in tried:
-            print(f"{MIRROR_VARIABLE} is {mirror}: {tried[mirror]}.")
+            print(f"{MIRROR_VARIABLE} is {_shown(mirror)}: {tried[mirror]}.")
         return content
-    reasons = [f"- {place}: {problem}" for place, problem in tried.items()]
+    reasons = [f"- {_shown(place)}: {problem}" for place, problem in tried.items()]
     raise NoData(
         "\n".join(
             [
@@ -86,19 +88,53 @@ def read_file(name: str = WHOLE) -> bytes:
     )
 
 
+def mirror_name() -> str:
+    """Give the mirror's folder or address, or "synthetic", or "" if there is none."""
+    return os.environ.get(MIRROR_VARIABLE, "")
+
+
+def folder_with(name: str = WHOLE) -> Path | None:
+    """Give the folder that `read_file` reads from; None if it would need a network."""
+    mirror = mirror_name()
+    if mirror == SYNTHETIC:
+        return None
+    for place in (str(DOWNLOADS), mirror):
+        if not place or "://" in place:
+            continue
+        try:
+            _read(place, name)
+        except NotTheFile:
+            continue
+        return _folder(place)
+    return None
+
+
+def _shown(text: str) -> str:
+    """Take user names and passwords out of the addresses in a text."""
+    return re.sub(r"://[^/\s]*@", "://", text)
+
+
+def _folder(place: str) -> Path:
+    try:
+        return COURSE_HOME / Path(place).expanduser()
+    except RuntimeError as error:  # ~ and a user whom this machine does not know
+        raise NotTheFile("there is no such folder") from error
+
+
 def _read(place: str, name: str) -> bytes:
     """Read the file from a folder or an address; NotTheFile if it is not there."""
     if "://" in place:
         address = place if place.endswith(".zip") else f"{place.rstrip('/')}/{ARCHIVE}"
         archive = inner_archive(_download(address))
         content = member(archive, name)
-        _keep(archive)
+        if name == WHOLE or _unpacked(archive, WHOLE) is not None:
+            _keep(archive)
         return content
     problem = NotTheFile(f"there is no {ARCHIVE}")
+    folder = _folder(place)
     for archive_name in (ARCHIVE, OUTER_ARCHIVE):
-        path = COURSE_HOME / Path(place).expanduser() / archive_name
         try:
-            return member(inner_archive(path.read_bytes()), name)
+            return member(inner_archive((folder / archive_name).read_bytes()), name)
         except FileNotFoundError:
             continue
         except (OSError, NotTheFile) as error:
@@ -140,14 +176,19 @@ def _unpacked(archive: bytes, name: str) -> bytes | None:
         with zipfile.ZipFile(io.BytesIO(archive)) as members:
             for info in members.infolist():
                 if info.filename.replace("\\", "/").rpartition("/")[2] == name:
+                    if info.compress_type not in METHODS:
+                        raise NotTheFile(f"{name} is packed in an unusual way")
                     with members.open(info) as file:
                         content = file.read(LARGEST + 1)
                     if len(content) > LARGEST:
                         raise NotTheFile(f"{name} is too large")
                     return content
     # What zipfile raises for what is no archive, for a damaged member, for one with a
-    # password, and for a method that it does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    # password, for names that can't be decoded, and for places outside of the archive.
+    except (
+        *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
+        *(ValueError, OverflowError),
+    ) as error:
         raise NotTheFile(f"no archive that can be read ({error})") from error
     return None
 
@@ -191,7 +232,7 @@ def _download(address: str) -> bytes:
     except requests.exceptions.ConnectionError as error:
         raise NotTheFile("there is no connection") from error
     except requests.exceptions.RequestException as error:
-        raise NotTheFile(f"it can't be asked ({error})") from error
+        raise NotTheFile(f"it can't be asked ({_shown(str(error))})") from error
     finally:
         transfer.is_wanted = False
 
@@ -207,6 +248,7 @@ class _Transfer:
     def __init__(self, address: str) -> None:
         self.is_wanted = True
         self._address = address
+        self._host = _shown(address).split("/")[2]
         self._size: int | None = None
         self._parts: list[bytes] = []
         self._error: Exception | None = None
@@ -221,7 +263,7 @@ class _Transfer:
             raise TimeoutError
         if self._size is not None:
             with tqdm(
-                desc=f"Downloading the data set from {self._address.split('/')[2]}",
+                desc=f"Downloading the data set from {self._host}",
                 total=self._size or None,
                 unit="B",
                 unit_scale=True,
@@ -254,7 +296,7 @@ class _Transfer:
         with requests.get(self._address, stream=True, timeout=times) as answer:
             if not answer.ok:
                 raise NotTheFile(f"the answer is HTTP {answer.status_code}")
-            self._size = int(answer.headers.get("Content-Length", 0))
+            self._size = answer.raw.length_remaining or 0  # 0 if it is not told
             self._has_begun.set()
             read = 0
             for part in answer.iter_content(1 << 14):

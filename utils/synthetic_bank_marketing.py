@@ -101,7 +101,7 @@ MOST_CALLS = 56
 PREVIOUS = {1: 4561, 2: 754, 3: 216, 4: 70, 5: 18, 6: 5, 7: 1}
 WEEKDAYS = {"mon": 8514, "tue": 8090, "wed": 8134, "thu": 8623, "fri": 7827}
 LONGEST_CALL = 4918  # seconds
-NOT_CONTACTED = 999
+NOT_CONTACTED = 999  # the `pdays` of who was never called in an earlier campaign
 FAILURES_WITH_DAYS = 142 / 4252  # of those not won earlier: is it known how long ago?
 
 
