@@ -370,11 +370,9 @@ def test_a_stop_stops_what_runs_and_keeps_what_it_has_trained(
     stand_in, sagemaker, data
 ):
     job = tuning.create(sagemaker, data, parallel=2, static=tuning.ENDLESS)
-    tuning.wait_for_children(
-        sagemaker,
-        job,
-        lambda found: len(found) == 2 and all("TrainingStartTime" in f for f in found),
-    )
+    found = tuning.wait_for_children(sagemaker, job, lambda found: len(found) == 2)
+    for one in found:  # one that is stopped while it downloads has trained nothing
+        wait_for_a_line(stand_in.client("logs"), one["TrainingJobName"])
     running = tuning.describe(sagemaker, job)
     assert running["HyperParameterTuningJobStatus"] == "InProgress"
     assert running["TrainingJobStatusCounters"]["InProgress"] == 2
