@@ -135,7 +135,7 @@ class Gateway:
                 reply = await self._reply(head, body)
             except Disconnected:
                 raise
-            except Exception:
+            except Exception:  # the public is told nothing of it, the log all
                 log.exception("API %s: %s failed", self._id, head.method)
                 reply = INTERNAL
             waits = "expect" in head.by_name and not body.is_complete
