@@ -144,6 +144,13 @@ SERVICES = (
         ("InternalServiceError", 500),
         "ValidationError",
     ),
+    Service(
+        "budgets",
+        "moto_services.budgets:Budgets",
+        "persistence.budgets:BudgetsPersistence",
+        ("InternalErrorException", 500),
+        "InvalidParameterException",
+    ),
     Service("sagemaker", "sagemaker.service:ControlPlane"),
     Service("sagemaker-runtime", "hosting.service:Runtime"),
     # A function's zip comes in base64, in a request of 67 MB at most.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from conftest import StandIn, start_stand_in
 
-from local_aws.installation import ROLE_NAME
+from local_aws.installation import ACCOUNT_ID, ROLE_NAME
 
 MEGABYTE = 2**20
 NOBODY = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -218,6 +218,28 @@ def fill_logs(logs) -> None:
             {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
         ],
     )
+
+
+def fill_budgets(budgets) -> None:
+    """Two budgets, one of them with notifications to somebody."""
+    mine = {"AccountId": ACCOUNT_ID}
+    budget = {
+        "BudgetName": "month",
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "5", "Unit": "USD"},
+    }
+    somebody = [{"SubscriptionType": "EMAIL", "Address": "somebody@example.com"}]
+    notification = {"ComparisonOperator": "GREATER_THAN", "Threshold": 80}
+    told = [
+        {
+            "Notification": notification | {"NotificationType": kind},
+            "Subscribers": somebody,
+        }
+        for kind in ("ACTUAL", "FORECASTED")
+    ]
+    budgets.create_budget(**mine, Budget=budget, NotificationsWithSubscribers=told)
+    budgets.create_budget(**mine, Budget=budget | {"BudgetName": "plain"})
 
 
 def fill_metrics(cloudwatch) -> None:

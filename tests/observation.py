@@ -6,6 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_aws.installation import ACCOUNT_ID
+
 # Parts of a response that are new each time.
 PASSING = ("ResponseMetadata",)
 
@@ -156,4 +158,21 @@ def observe_metrics(cloudwatch: Any, since: datetime) -> dict:
             Statistics=["Sum", "SampleCount", "Minimum", "Maximum"],
         )["Datapoints"]
         seen[name] = sorted(points, key=lambda point: point["Timestamp"])
+    return seen
+
+
+def observe_budgets(budgets: Any) -> dict:
+    """Budgets, their notifications, and who is told."""
+    mine = {"AccountId": ACCOUNT_ID}
+    seen: dict = {}
+    for budget in budgets.describe_budgets(**mine)["Budgets"]:
+        one = mine | {"BudgetName": budget["BudgetName"]}
+        seen[budget["BudgetName"]] = budget
+        found = budgets.describe_notifications_for_budget(**one)["Notifications"]
+        for notification in found:
+            told = budgets.describe_subscribers_for_notification(
+                **one, Notification=notification
+            )
+            key = budget["BudgetName"], notification["NotificationType"]
+            seen[key] = notification, told["Subscribers"]
     return seen

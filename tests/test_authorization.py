@@ -248,6 +248,14 @@ def test_a_role_is_passed_with_permission_only(caller, bucket) -> None:
     assert "No S3 objects found" in error_of(create, **request)[2]
 
 
+BUDGET = {
+    "BudgetName": "b",
+    "BudgetType": "COST",
+    "TimeUnit": "MONTHLY",
+    "BudgetLimit": {"Amount": "5", "Unit": "USD"},
+}
+
+
 def test_other_refusals(caller) -> None:
     """Each in its service's words."""
     calls = [
@@ -270,11 +278,18 @@ def test_other_refusals(caller) -> None:
             {"FunctionName": f"arn:aws:lambda:us-east-1:{ACCOUNT_ID}:function:f:1"},
             f"lambda:us-east-1:{ACCOUNT_ID}:function:f because",
         ),
+        (
+            "budgets",
+            "create_budget",
+            {"AccountId": ACCOUNT_ID, "Budget": BUDGET},
+            f"budgets:ModifyBudget on resource: arn:aws:budgets::{ACCOUNT_ID}:budget/b",
+        ),
         ("iam", "list_users", {}, "does not know which permission ListUsers of"),
         ("logs", "describe_queries", {}, "which permission DescribeQueries of"),
     ]
     codes = {"iam": (403, "AccessDenied"), "cloudwatch": (403, "AccessDenied")}
     codes |= {"logs": (400, "AccessDeniedException")}
+    codes |= {"budgets": (400, "AccessDeniedException")}
     codes |= {"lambda": (403, "AccessDeniedException")}
     for service, operation, parameters, words in calls:
         call = getattr(caller.client(service), operation)

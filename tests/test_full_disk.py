@@ -13,12 +13,19 @@ from conftest import start_stand_in
 from filling import (
     MEGABYTE,
     NOBODY,
+    fill_budgets,
     fill_iam,
     fill_logs,
     fill_metrics,
     killed_and_started,
 )
-from observation import observe_iam, observe_logs, observe_metrics, observe_s3
+from observation import (
+    observe_budgets,
+    observe_iam,
+    observe_logs,
+    observe_metrics,
+    observe_s3,
+)
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
 
@@ -45,7 +52,7 @@ def changes(stand_in, upload: str) -> dict:
     """Requests that change something, by the error that is expected of them."""
     s3, iam = stand_in.client("s3"), stand_in.client("iam")
     logs, cloudwatch = stand_in.client("logs"), stand_in.client("cloudwatch")
-    sagemaker = stand_in.client("sagemaker")
+    sagemaker, budgets = stand_in.client("sagemaker"), stand_in.client("budgets")
     event = {"timestamp": int(time.time() * 1000), "message": "a line"}
     stream = {"logGroupName": "/a", "logStreamName": "one"}
     part = {"Bucket": "bucket", "Key": "parts", "UploadId": upload}
@@ -90,6 +97,9 @@ def changes(stand_in, upload: str) -> dict:
             ),
             lambda: cloudwatch.delete_dashboards(DashboardNames=["board"]),
         ],
+        "InternalErrorException": [
+            lambda: budgets.delete_budget(AccountId=ACCOUNT_ID, BudgetName="month"),
+        ],
         "InternalFailure": [
             lambda: sagemaker.create_notebook_instance(
                 NotebookInstanceName="new",
@@ -117,6 +127,7 @@ def test_nothing_changes_and_all_goes_on(home) -> None:
     fill_iam(own.client("iam"))
     fill_logs(own.client("logs"))
     fill_metrics(own.client("cloudwatch"))
+    fill_budgets(own.client("budgets"))
     own.client("sagemaker").create_notebook_instance(
         NotebookInstanceName="old", InstanceType="ml.t3.medium", RoleArn=ROLE_ARN
     )
@@ -129,6 +140,7 @@ def test_nothing_changes_and_all_goes_on(home) -> None:
             "iam": observe_iam(own.client("iam")),
             "logs": observe_logs(own.client("logs")),
             "metrics": observe_metrics(own.client("cloudwatch"), since),
+            "budgets": observe_budgets(own.client("budgets")),
             "notebooks": {n["NotebookInstanceName"] for n in notebooks},
         }
 

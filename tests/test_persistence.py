@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from conftest import StandIn, start_stand_in
 from filling import (
     MEGABYTE,
+    fill_budgets,
     fill_iam,
     fill_logs,
     fill_metrics,
@@ -25,6 +26,7 @@ from filling import (
     killed_and_started,
 )
 from observation import (
+    observe_budgets,
     observe_iam,
     observe_logs,
     observe_metrics,
@@ -54,6 +56,7 @@ def test_everything_is_as_it_was(own) -> None:
     fill_logs(own.client("logs"))
     fill_logs(own.client("logs", "eu-west-1"))
     fill_metrics(own.client("cloudwatch"))
+    fill_budgets(own.client("budgets"))
 
     def observe(stand_in: StandIn) -> dict:
         return {
@@ -62,6 +65,7 @@ def test_everything_is_as_it_was(own) -> None:
             "logs": observe_logs(stand_in.client("logs")),
             "logs west": observe_logs(stand_in.client("logs", "eu-west-1")),
             "metrics": observe_metrics(stand_in.client("cloudwatch"), since),
+            "budgets": observe_budgets(stand_in.client("budgets")),
             "caller": response_of(stand_in.client("sts").get_caller_identity),
         }
 

@@ -133,6 +133,10 @@ def _values(
     elif service == "logs":
         given = texts.get("logGroupIdentifier", "").partition(":log-group:")
         values["group"] = texts.get("logGroupName") or given[2] or given[0]
+    elif service == "budgets":
+        within = params.get("Budget", {})
+        values["budget"] = texts.get("BudgetName") or within.get("BudgetName", "")
+        values["tags"] = "given" if params.get("ResourceTags") else ""
     return values
 
 
@@ -336,6 +340,25 @@ LAMBDA: Table = {
     **_same("*", "ListFunctions", "GetAccountSettings"),
 }
 
+_BUDGET = "arn:aws:budgets::{account}:budget/{budget}"
+_VIEWING = (Needed("ViewBudget", _BUDGET),)
+_MODIFYING = (Needed("ModifyBudget", _BUDGET),)
+BUDGETS: Table = {
+    "CreateBudget": (*_MODIFYING, Needed("TagResource", _BUDGET, where="tags")),
+    **dict.fromkeys(
+        (
+            "DescribeBudget",
+            "DescribeBudgets",  # which names none: all budgets
+            "DescribeNotificationsForBudget",
+            "DescribeSubscribersForNotification",
+        ),
+        _VIEWING,
+    ),
+    **dict.fromkeys(
+        ("CreateNotification", "DeleteBudget", "DeleteNotification"), _MODIFYING
+    ),
+}
+
 TABLES: dict[str, Table] = {
     "sagemaker": SAGEMAKER,
     "sagemaker-runtime": _same(_ENDPOINT, "InvokeEndpoint"),
@@ -345,6 +368,7 @@ TABLES: dict[str, Table] = {
     "sts": STS,
     "logs": LOGS,
     "cloudwatch": CLOUDWATCH,
+    "budgets": BUDGETS,
     "lambda": LAMBDA,
 }
 

@@ -8,5 +8,5 @@ validation.py   a request held against the service model
 switches.py     moto's own settings
 filter_patterns.py    those of CloudWatch Logs
 s3_documents.py   XML and policies that S3 takes
-s3.py, iam.py, logs.py, cloudwatch.py    what is peculiar to these
+s3.py, iam.py, logs.py, cloudwatch.py, budgets.py    what is peculiar to these
 """

@@ -12,7 +12,8 @@ database.py         an SQLite file: versions, transactions
 resources.py        SageMaker's resources and tags
 moto_database.py    the tables of moto's services
 service.py          what is common to the persistence of these
-s3.py, iam.py, logs.py, cloudwatch.py    one each; they import moto, which takes long
+s3.py, iam.py, logs.py, cloudwatch.py, budgets.py    one each; they import moto, which
+                    takes long
 blobs.py            the bytes of S3's objects: files, ranges, who still reads them
 pickles.py          objects of moto as bytes and back
 s3_models.py, logs_models.py, moto_patches.py    moto's classes with what they lack

@@ -24,7 +24,7 @@ _CLASSES = {
     "local_aws.persistence.s3_models": {"BlobKey", "BlobMultipart"},
 }
 # All classes that are defined in here.
-_PACKAGES = ("moto.s3.", "moto.iam.", "moto.logs.", "moto.cloudwatch.")
+_PACKAGES = ("moto.s3.", "moto.iam.", "moto.logs.", "moto.cloudwatch.", "moto.budgets.")
 # What the first edition wrote.
 _RENAMED = {
     ("local_aws.kept.s3_models", "KeptKey"): "BlobKey",

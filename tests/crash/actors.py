@@ -515,6 +515,57 @@ class Roles(Actor):
                 iam.delete_role(RoleName=name)
 
 
+class Budgets(Actor):
+    """Budgets with their notifications."""
+
+    def observe(self, name: str) -> Any:
+        budgets = self.clients("budgets")
+        one = {"AccountId": ACCOUNT_ID, "BudgetName": name}
+        try:
+            budget = budgets.describe_budget(**one)["Budget"]
+        except budgets.exceptions.NotFoundException:
+            return None
+        told = budgets.describe_notifications_for_budget(**one)["Notifications"]
+        return {
+            "limit": budget["BudgetLimit"]["Amount"],
+            "percent": sorted(int(each["Threshold"]) for each in told),
+        }
+
+    def step(self) -> None:
+        budgets = self.clients("budgets")
+        name = f"{self.label}-{self.rng.randrange(3)}"
+        one = {"AccountId": ACCOUNT_ID, "BudgetName": name}
+        state = self.expected.get(name)
+        number = self.rng.randrange(1, 1000)
+        if state is None:
+            with self.operation(name, {"limit": str(number), "percent": []}):
+                budgets.create_budget(
+                    AccountId=ACCOUNT_ID,
+                    Budget={
+                        "BudgetName": name,
+                        "BudgetType": "COST",
+                        "TimeUnit": "MONTHLY",
+                        "BudgetLimit": {"Amount": str(number), "Unit": "USD"},
+                    },
+                )
+        elif number in state["percent"] or len(state["percent"]) == 5:
+            with self.operation(name, None):
+                budgets.delete_budget(**one)
+        else:
+            percent = sorted([*state["percent"], number])
+            somebody = {"SubscriptionType": "EMAIL", "Address": "a@example.com"}
+            with self.operation(name, state | {"percent": percent}):
+                budgets.create_notification(
+                    **one,
+                    Notification={
+                        "NotificationType": "ACTUAL",
+                        "ComparisonOperator": "GREATER_THAN",
+                        "Threshold": number,
+                    },
+                    Subscribers=[somebody],
+                )
+
+
 class LogLines(Actor):
     """Lines put into streams; each has to be there once and in order."""
 
@@ -1093,6 +1144,7 @@ ACTORS = (
     LogLines,
     Metrics,
     Models,
+    Budgets,
     Functions,
     HttpApis,
     Jobs,

@@ -44,8 +44,8 @@ def start_server(home: Path, forgetful: bool) -> StandIn:
 
 def clients_of(stand_in: StandIn) -> Callable[[str], Any]:
     """Clients that never try anything twice: a line sent twice would be there twice."""
-    services = ("s3", "iam", "logs", "cloudwatch", "lambda", "apigatewayv2")
-    services += ("sagemaker", "sagemaker-runtime")
+    services = ("s3", "iam", "logs", "cloudwatch", "lambda", "budgets")
+    services += ("apigatewayv2", "sagemaker", "sagemaker-runtime")
     return {  # making one is not thread-safe
         service: stand_in.client(service, max_pool_connections=40, read_timeout=60)
         for service in services
