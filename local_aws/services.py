@@ -47,6 +47,7 @@ class Service:
         is_needed_first: whether a lesson's first calls go to it, so that it is made
             ready while they are on their way.
         resumes: whether it goes on by itself, at the start, with what it had begun.
+        title: the name that a reader knows, where the service model has another.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Service:
     largest_body: int = LARGEST_BODY
     is_needed_first: bool = False
     resumes: bool = False
+    title: str | None = None
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class Service:
     @property
     def full_name(self) -> str:
         """The name that a reader knows."""
-        return self.metadata["serviceFullName"]
+        return self.title or self.metadata["serviceFullName"]
 
     @property
     def signs_as_s3(self) -> bool:
@@ -166,6 +168,7 @@ SERVICES = (
         "http_apis.service:HttpApis",
         validation_error="BadRequestException",
         resumes=True,
+        title="Amazon API Gateway",
     ),
 )
 

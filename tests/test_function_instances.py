@@ -220,6 +220,55 @@ def test_what_it_has_started_ends_with_it_and_keeps_nobody_waiting(start) -> Non
     wait_for_end(int(started.output))
 
 
+def test_a_session_of_its_own_does_not_outlive_it(start) -> None:
+    started = start(
+        """
+        import os, subprocess
+
+        def handle(event, context):
+            options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            command = ["sleep", "600"]
+            one = subprocess.Popen(command, start_new_session=True, **options)
+            if event == "exit":
+                print(one.pid, flush=True)
+                os._exit(0)
+            return one.pid
+        """
+    )
+    pid = payload(started.invoke())
+    assert psutil.pid_exists(pid)  # while the function is warm
+    started.invoke("exit")
+    wait_for_end(int(started.output))
+    wait_for_end(pid)
+
+
+SAYS_ITSELF = """
+import os, socket, stat
+
+def handle(event, context):
+    if event == "real":
+        return "real"
+    for number in range(3, 20):
+        try:
+            is_socket = stat.S_ISSOCK(os.fstat(number).st_mode)
+        except OSError:
+            continue
+        if is_socket:
+            path = b"/2018-06-01/runtime/invocation/%s/response" % event.encode()
+            head = b"POST %s HTTP/1.1\\r\\nContent-Length: 6\\r\\n\\r\\n" % path
+            os.write(number, head + b'"fake"')
+    return "real"
+"""
+
+
+def test_it_answers_the_event_that_it_was_given_only(start) -> None:
+    started = start(SAYS_ITSELF)
+    assert payload(started.invoke("real")) == "real"
+    outcome = started.invoke("another")
+    assert payload(outcome)["errorType"] == "Runtime.ExitError"
+    assert outcome.is_over
+
+
 def test_words_on_its_socket_that_are_no_http(start) -> None:
     started = start(
         """

@@ -3,6 +3,9 @@
 import errno
 import gc
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -296,6 +299,30 @@ def test_what_can_not_be_started_leaves_no_keys(place, monkeypatch, broken) -> N
     assert not list((place.folder / "functions" / "processes").iterdir())
     gc.collect()
     assert psutil.Process().num_fds() == descriptors
+
+
+def test_what_a_killed_stand_in_has_left_running_is_ended(place) -> None:
+    """Two processes that only their TMPDIR tells apart."""
+    left, other = place.folder / "functions/processes/left", place.folder / "other"
+    processes = []
+    for folder in (left, other):
+        folder.mkdir()
+        environment = os.environ | {"TMPDIR": str(folder)}
+        started = subprocess.Popen(
+            [sys.executable, "-c", "input()"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        processes.append(started)
+    place.functions.close()
+    place.functions = Functions(
+        place.resources, place.functions.clients, place.folder / "functions"
+    )
+    assert processes[0].wait(PATIENCE_S) == -signal.SIGKILL
+    assert not left.exists()
+    processes[1].communicate(b"\n", PATIENCE_S)
+    assert processes[1].returncode == 0
 
 
 def test_many_threads_at_once(place) -> None:

@@ -426,6 +426,12 @@ def test_what_is_not_built_says_so(stand_in, function, call, members, name) -> N
     assert f"has not built {name}. It is a real operation of AWS Lambda" in message
 
 
+def test_operations_at_one_path_are_told_by_name(stand_in) -> None:
+    _, code, message = error_of(stand_in.client("lambda").list_layers)
+    assert code == "NotImplementedException"
+    assert "has not built ListLayers. It" in message
+
+
 def test_permissions_of_a_function(stand_in, function) -> None:
     client = stand_in.client("lambda")
     request = {

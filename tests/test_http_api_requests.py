@@ -14,7 +14,14 @@ from botocore.model import ServiceModel, Shape
 from model_requests import Faulty, faulty_requests, sample, wrongly_told
 
 from local_aws.errors import AwsError
-from local_aws.http_apis import configuration, cors, routing, service, throttling
+from local_aws.http_apis import (
+    configuration,
+    cors,
+    events,
+    routing,
+    service,
+    throttling,
+)
 from local_aws.http_apis.operations import HANDLERS
 from local_aws.messages import Head
 from local_aws.protocol import constraints
@@ -156,6 +163,12 @@ def test_what_cors_can_not_be() -> None:
     ):
         assert cors.problem(configured).startswith(problem)
     assert not cors.problem({"AllowOrigins": ["*"], "AllowHeaders": ["*"]})
+
+
+@pytest.mark.parametrize("payload", [b"no JSON", b"[" * 100_000, b"1" * 5_000])
+def test_what_is_no_result_of_the_runtimes(payload: bytes) -> None:
+    with pytest.raises(events.Malformed):
+        events.reply_of(payload, "2.0")
 
 
 def test_a_bucket_fills_at_its_rate() -> None:
@@ -340,7 +353,8 @@ def test_what_is_not_built_says_so(stand_in, api, call, members, name) -> None:
     known = api | {"Name": "a", "IdentitySource": ["a"]}
     wanted = body_shape(name).required_members
     given = {member: known[member] for member in wanted if member in known}
-    with pytest.raises(ClientError, match=f"has not built {name}. It is a real"):
+    said = f"has not built {name}. It is a real operation of Amazon API Gateway:"
+    with pytest.raises(ClientError, match=said):
         getattr(client, call)(**(given | members))
 
 

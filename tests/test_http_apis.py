@@ -304,6 +304,17 @@ def test_cookies_that_a_function_sets(shared: dict) -> None:
     connection.close()
 
 
+def test_cookies_in_two_headers(shared: dict) -> None:
+    connection = http.client.HTTPConnection(urlsplit(shared["ApiEndpoint"]).netloc)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Cookie", "a=b; c=d")
+    connection.putheader("Cookie", "e=f")
+    connection.endheaders()
+    event = json.loads(connection.getresponse().read())
+    assert event["cookies"] == ["a=b", "c=d", "e=f"]
+    connection.close()
+
+
 def test_the_public_is_told_nothing_of_an_error(shared: dict) -> None:
     answer = do(shared["ApiEndpoint"], **{"raise": "secret"})
     assert answer.said == INTERNAL

@@ -161,6 +161,7 @@ class Instance:
         """Start the process; `undo` gets what removes that which was made for it."""
         folder.mkdir(mode=0o700)
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        undo.callback(end_left_behind, folder)
         with contextlib.ExitStack() as given:  # which only the process keeps
             self._socket, theirs = socket.socketpair()
             undo.callback(self._socket.close)
@@ -214,6 +215,8 @@ class Instance:
         try:
             self._send_event(event, request_id, arn, timeout, client_context)
             call = self._next_call(began + timeout, on_output)
+            if not _is_of(call, request_id):
+                raise Ended(call.path)
             self._answer(202, {}, b'{"status":"OK"}')
         except TimedOut:
             return self._timed_out(request_id, timeout, init_duration, on_output)
@@ -434,6 +437,32 @@ class Instance:
         """End the process and remove what it has left; again does nothing."""
         self.kill()
         self._at_end.close()
+
+
+def _is_of(call: Call, request_id: str) -> bool:
+    """Whether a call says what an invocation came to. Code of the function that uses
+    the socket itself must not answer the next one.
+    """
+    # The start may go on, and fail, while an event waits already.
+    return call.path in ("/init/error", *_ends_of(request_id))
+
+
+def _ends_of(request_id: str) -> tuple[str, str]:
+    invocation = f"/invocation/{request_id}"
+    return f"{invocation}/response", f"{invocation}/error"
+
+
+def end_left_behind(folder: Path) -> None:
+    """End what processes of functions have started in sessions of their own.
+
+    On AWS nothing outlives the function's sandbox. Such a process is known by its
+    TMPDIR, which it has inherited: `folder`, or one in it.
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            temporary = process.environ().get("TMPDIR", "")
+            if Path(temporary).is_relative_to(folder):
+                process.kill()
 
 
 def _error_status(kind: str) -> str:

@@ -26,7 +26,12 @@ from local_aws.clients import Clients
 from local_aws.functions import configuration, permissions
 from local_aws.functions.bootstrap import RUNTIME_DIR, TASK_ROOT
 from local_aws.functions.configuration import KIND, refused
-from local_aws.functions.instance import MEGABYTE, Instance, Outcome
+from local_aws.functions.instance import (
+    MEGABYTE,
+    Instance,
+    Outcome,
+    end_left_behind,
+)
 from local_aws.functions.logs import Destination, InvocationLog, LogWriter
 from local_aws.functions.packages import CodeStore, link_brought_packages
 from local_aws.installation import REGION
@@ -90,6 +95,8 @@ class Functions:
         self.logs = LogWriter(clients)
         self._brought = link_brought_packages(folder / "runtime")
         self._processes = folder / "processes"
+        if self._processes.exists() and any(self._processes.iterdir()):
+            end_left_behind(self._processes)  # by a stand-in that was killed
         shutil.rmtree(self._processes, ignore_errors=True)
         self._processes.mkdir(mode=0o700)
         self._threads = ThreadPoolExecutor(MOST_CONCURRENT, "functions")
@@ -252,28 +259,10 @@ class Functions:
                 record = self.get(*_key(record))
                 instance = self._instance(record)
             try:
-                said = InvocationLog(
-                    self.logs,
-                    self._destination(record, instance.log_stream),
-                    {
-                        self.code.task(record["_code"]): TASK_ROOT,
-                        self._brought: RUNTIME_DIR,
-                    },
+                said = self._log_of(record, instance)
+                outcome = self._outcome(
+                    record, instance, said, event, request_id, client_context
                 )
-                if instance.is_new:
-                    said.say_of_start(_init_line(record))
-                    instance.initialize(said.output)
-                said.say(f"START RequestId: {request_id} Version: $LATEST")
-                outcome = instance.invoke(
-                    event,
-                    request_id,
-                    record["FunctionArn"],
-                    record["Timeout"],
-                    said.output,
-                    client_context,
-                )
-                said.end_output()
-                self._report(record, outcome, request_id, said)
             except BaseException:
                 instance.close()
                 raise
@@ -291,6 +280,41 @@ class Functions:
         finally:
             with self._lock:
                 self._running -= 1
+
+    def _log_of(self, record: dict, instance: Instance) -> InvocationLog:
+        """The log of an invocation that a process of the function handles."""
+        folders = {
+            self.code.task(record["_code"]): TASK_ROOT,
+            self._brought: RUNTIME_DIR,
+        }
+        where = self._destination(record, instance.log_stream)
+        return InvocationLog(self.logs, where, folders)
+
+    def _outcome(
+        self,
+        record: dict,
+        instance: Instance,
+        said: InvocationLog,
+        event: bytes,
+        request_id: str,
+        client_context: str,
+    ) -> Outcome:
+        """Let a process handle an event; what it prints is logged."""
+        if instance.is_new:
+            said.say_of_start(_init_line(record))
+            instance.initialize(said.output)
+        said.say(f"START RequestId: {request_id} Version: $LATEST")
+        outcome = instance.invoke(
+            event,
+            request_id,
+            record["FunctionArn"],
+            record["Timeout"],
+            said.output,
+            client_context,
+        )
+        said.end_output()
+        self._report(record, outcome, request_id, said)
+        return outcome
 
     def _instance(self, record: dict) -> Instance:
         """A warm process of the function as it is now, or a new one."""

@@ -75,7 +75,8 @@ class Called:
         """Headers by name, those sent more than once joined."""
         found: dict[str, str] = {}
         for name, value in self.headers:
-            found[name] = f"{found[name]},{value}" if name in found else value
+            comma = "; " if name == "cookie" else ","
+            found[name] = f"{found[name]}{comma}{value}" if name in found else value
         return found
 
 
@@ -255,7 +256,10 @@ def _millis(moment: datetime) -> int:
 
 def reply_of(payload: bytes, version: str) -> Reply:
     """The response that a function's result says. Raises Malformed."""
-    result = json.loads(payload)
+    try:
+        result = json.loads(payload)
+    except (ValueError, RecursionError):  # written past the runtime, or nested deeply
+        raise Malformed("it can't be read as JSON") from None
     if not isinstance(result, dict) or "statusCode" not in result:
         if version == "1.0":
             raise Malformed("it has no statusCode")

@@ -52,8 +52,7 @@ class ServiceModel(botocore.model.ServiceModel):
         """Pattern and operation by method, the most specific pattern first."""
         patterns: dict[str, list[tuple[re.Pattern[str], OperationModel]]] = {}
         operations = map(self.operation_model, self.operation_names)
-        # A label is a placeholder, so the URI with fewer of them is more specific.
-        for operation in sorted(operations, key=lambda found: _uri(found).count("{")):
+        for operation in sorted(operations, key=_order):
             text = "".join(
                 ("(.+)" if part.endswith("+}") else "([^/]+)")
                 if part.startswith("{")
@@ -67,6 +66,15 @@ class ServiceModel(botocore.model.ServiceModel):
 
 def _uri(operation: OperationModel) -> str:
     return operation.http["requestUri"].partition("?")[0].rstrip("/")
+
+
+def _order(operation: OperationModel) -> tuple[int, bool]:
+    """What is smaller is tried earlier.
+
+    A label is a placeholder, so the URI with fewer of them is more specific. Where two
+    operations have one path, and one of them a query, the other is the usual one.
+    """
+    return _uri(operation).count("{"), "?" in operation.http["requestUri"]
 
 
 def location(member: Shape) -> str:
