@@ -25,7 +25,12 @@ class Program:
         self.exit_codes = []
         self.has_exited = threading.Event()
         self.process = ContainerProcess(
-            name, "train", folder, dict(environment), on_output or self._read, self._end
+            name,
+            ["train"],
+            folder,
+            dict(environment),
+            on_output or self._read,
+            self._end,
         )
 
     def _read(self, chunk):

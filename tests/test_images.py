@@ -78,6 +78,17 @@ def test_linear_learner_has_a_program(region):
     assert image.faults == {2: "ClientError"}
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-3", "cn-north-1"])
+@pytest.mark.parametrize(
+    "version", ["0.20.0", "0.23-1", "1.0-1", "1.2-1", "1.4-2", "1.4-2-py312", "1.9-0"]
+)
+def test_scikit_learn_has_a_program(region, version):
+    image = find_image(image_uris.retrieve("sklearn", region, version))
+    assert (image.name, image.tag) == ("scikit-learn", f"{version}-cpu-py3")
+    assert image.module == "local_aws.containers.scikit_learn"
+    assert image.runs_scripts
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -99,9 +110,10 @@ def test_linear_learner_has_a_program(region):
         ),
         (
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",
-            'The image "my-image" has no local program. The built-in algorithms '
-            f'XGBoost and Linear Learner have: "{US_EAST_1}", '
-            f'"{image_uris.retrieve("linear-learner", "us-east-1")}".',
+            'The image "my-image" has no local program. XGBoost, Linear Learner and '
+            f'scikit-learn have: "{US_EAST_1}", '
+            f'"{image_uris.retrieve("linear-learner", "us-east-1")}", '
+            f'"{image_uris.retrieve("sklearn", "us-east-1", "1.9-0")}".',
         ),
         (
             image_uris.retrieve("linear-learner", "us-east-1").replace(":1", ":latest"),
@@ -195,7 +207,11 @@ def test_metric_names_and_the_recorded_regex():
 
 
 def test_an_image_knows_the_names_of_its_hyperparameters():
-    names = {image.name: image.hyperparameter_names() for image in IMAGES}
+    names = {
+        image.name: image.hyperparameter_names()
+        for image in IMAGES
+        if not image.runs_scripts
+    }
     assert {"num_round", "eta", "learning_rate", "eval_metric"} <= set(names["XGBoost"])
     assert {"predictor_type", "learning_rate"} <= set(names["Linear Learner"])
     assert "eta" not in names["Linear Learner"]

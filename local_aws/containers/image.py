@@ -22,7 +22,10 @@ class Image:
     CreateTrainingJob has them; they are for log lines in which a TAB is written as
     #011. faults: how a FailureReason begins, by the exit code, where it is not
     "AlgorithmError". preloaded: modules that a fork server imports once for all
-    processes of the program. saves_checkpoints: and resumes from them.
+    processes of the program. saves_checkpoints: and resumes from them. tag_suffix: of a
+    tag, which the versions in the SDK's file do not have. runs_scripts: code of the
+    user's own, with any hyperparameters and metrics. package: of those that are
+    installed here, the one that the image is made for.
     """
 
     name: str
@@ -37,6 +40,9 @@ class Image:
     former_repository: str = ""
     former_tags: tuple[str, ...] = ()
     saves_checkpoints: bool = True
+    tag_suffix: str = ""
+    runs_scripts: bool = False
+    package: str = ""
 
     def hyperparameter_names(self) -> Collection[str]:
         """All names that a request's hyperparameters may have."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from local_aws.containers.image import Image
 
 # The packages beside this module, each with a module `image`.
-ALGORITHMS = ("xgboost", "linear_learner")
+ALGORITHMS = ("xgboost", "linear_learner", "scikit_learn")
 
 IMAGES: tuple[Image, ...] = tuple(
     importlib.import_module(f"{__package__}.{name}.image").IMAGE for name in ALGORITHMS
@@ -53,11 +53,11 @@ def find_image(image_uri: str) -> Image:
             accounts = _registry_accounts(image, former)
             _check_registry(image, accounts, region, match["account"])
             return replace(image, tag=tag)
-    names = " and ".join(image.name for image in IMAGES)
+    *names, last = [image.name for image in IMAGES]
     addresses = ", ".join(f'"{_address(image, region)}"' for image in IMAGES)
     raise UnknownImage(
-        f'The image "{repository}" has no local program. The built-in algorithms '
-        f"{names} have: {addresses}."
+        f'The image "{repository}" has no local program. {", ".join(names)} and {last} '
+        f"have: {addresses}."
     )
 
 
@@ -93,6 +93,7 @@ def _address(image: Image, region: str) -> str:
 
 def _registry_accounts(image: Image, former: bool = False) -> dict[str, str]:
     version = image.former_tags[0] if former else image.tag
+    version = version.removesuffix(image.tag_suffix)
     return _sdk_registry_accounts(image.sdk_name, version)
 
 

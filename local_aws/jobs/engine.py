@@ -177,6 +177,7 @@ class JobEngine:
             return "Failed", _reason(job, error)
         finally:
             job.end_sessions()
+            job.end_python()
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _end(self, job: Job, outcome: str, reason: str | None) -> None:

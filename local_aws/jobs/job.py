@@ -11,6 +11,7 @@ from local_aws.access.credentials import RoleSession, session_arn
 from local_aws.access.roles import bucket_arn
 from local_aws.clients import Clients
 from local_aws.persistence.resources import Resources
+from local_aws.runtime.python_environment import PythonEnvironment
 
 if TYPE_CHECKING:
     from local_aws.jobs.engine import JobEngine
@@ -74,6 +75,7 @@ class Job:
     ShuttingDown), `woken` is set and `interrupt` is called, for what would keep it from
     noticing. `results` are members that its record gets together with its end. Each of
     `roots` stands for /opt/ml in a container of its own; without one, `folder` does.
+    `python` is there while a container runs code of the user's own.
     """
 
     kind: "JobKind"
@@ -90,6 +92,7 @@ class Job:
     interrupt: Callable[[], None] = lambda: None
     results: dict = field(default_factory=dict)
     roots: list[Path] = field(default_factory=list)
+    python: PythonEnvironment | None = None
     sessions: list[RoleSession] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -153,6 +156,8 @@ class Job:
     def public(self, text: object) -> str:
         """The text with the container's name for the job's folders."""
         shown = str(text)
+        if self.python is not None:
+            shown = self.python.outside(shown)
         for root in (*self.roots, self.folder):
             shown = shown.replace(str(root), "/opt/ml")
         return shown
@@ -171,6 +176,11 @@ class Job:
         session = self.clients.credentials.of_role(role_arn, SESSION_NAME, LONGEST_JOB)
         self.sessions.append(session)
         return self.clients.environment_of(session, self.region) | threads
+
+    def end_python(self) -> None:
+        """The container is gone for which there was a Python."""
+        if self.python is not None:
+            self.python.close()
 
     def end_sessions(self) -> None:
         """Have the keys of the job's containers refused from now on."""

@@ -9,6 +9,7 @@ import contextlib
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from boto3.exceptions import S3UploadFailedError
@@ -28,6 +29,10 @@ from local_aws.jobs.metrics import MetricCollector
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_process import TRAINING_GRACE_SECONDS, ContainerProcess
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
+from local_aws.runtime.python_environment import PythonEnvironment
+
+# The channel in which the SDK v3 sends what starts the script of a SourceCode.
+SDK_DRIVERS = "sm_drivers"
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -85,11 +90,21 @@ def new_record(request: dict) -> dict:
         "AlgorithmSpecification": {
             "EnableSageMakerMetricsTimeSeries": True,
             **algorithm,
-            "MetricDefinitions": image.metric_definitions,
+            **metric_definitions(algorithm, image),
         },
         "StoppingCondition": {**DEFAULT_LIMITS, **request.get("StoppingCondition", {})},
         "ModelArtifacts": {"S3ModelArtifacts": artifact},
     }
+
+
+def metric_definitions(algorithm: dict, image: Image) -> dict:
+    """MetricDefinitions: the image's own, or the request's for code of the user's own,
+    which may have none.
+    """
+    if not image.runs_scripts:
+        return {"MetricDefinitions": image.metric_definitions}
+    own = algorithm.get("MetricDefinitions")
+    return {"MetricDefinitions": own} if own else {}
 
 
 def entered(record: dict, status: str, now: float) -> None:
@@ -122,6 +137,7 @@ def run(job: Job) -> None:
             stopped = _attempt(job, limits)
             break
         except spot.Interrupted:
+            job.end_python()
             shutil.rmtree(job.folder)
             spot.wait_for_capacity(job, limits)
             job.folder.mkdir(mode=0o700)
@@ -139,7 +155,12 @@ def _attempt(job: Job, limits: spot.Limits) -> JobStopped | None:
     image = find_image(record["AlgorithmSpecification"]["TrainingImage"])
     _make_folders(job.folder)
     _download_channels(job, record)
-    _write_configuration(job.folder, record)
+    inside = _as_it_is
+    if image.runs_scripts:
+        job.python = PythonEnvironment(job.folder)
+        inside = job.python.inside
+        _prepare_drivers(job.folder, inside)
+    _write_configuration(job.folder, record, inside)
     saved = None
     if "CheckpointConfig" in record:
         saved = checkpoints.Checkpoints(job, record)
@@ -149,6 +170,18 @@ def _attempt(job: Job, limits: spot.Limits) -> JobStopped | None:
     if code != 0 and stopped is None:
         raise JobFailed(_failure_reason(job, code, image.faults))
     return stopped
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _prepare_drivers(root: Path, inside: Callable[[str], str]) -> None:
+    """Have the SDK's own scripts, which name /opt/ml, find what stands for it."""
+    for path in (root / "input/data" / SDK_DRIVERS).rglob("*"):
+        if path.suffix in (".py", ".sh", ".json"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(inside(text), encoding="utf-8")
 
 
 def _make_folders(root: Path) -> None:
@@ -183,13 +216,18 @@ def _objects(
     return bucket, list(s3_objects.keys_under(s3, uri))
 
 
-def _write_configuration(root: Path, record: dict) -> None:
+def _write_configuration(
+    root: Path, record: dict, inside: Callable[[str], str]
+) -> None:
     """input/config as the platform writes it (AWS page: How Amazon SageMaker
-    Provides Training Information).
+    Provides Training Information); `inside` says a path as the container knows it.
     """
     resources = record["ResourceConfig"]
     configuration = {
-        "hyperparameters.json": record.get("HyperParameters", {}),
+        "hyperparameters.json": {
+            name: inside(value)
+            for name, value in record.get("HyperParameters", {}).items()
+        },
         "inputdataconfig.json": {
             channel["ChannelName"]: _channel_configuration(channel, record)
             for channel in record.get("InputDataConfig", [])
@@ -245,7 +283,8 @@ def _run_container(
     """
     ended = threading.Event()
     metrics = MetricCollector(
-        record["AlgorithmSpecification"]["MetricDefinitions"], job.observer.measured
+        record["AlgorithmSpecification"].get("MetricDefinitions", []),
+        job.observer.measured,
     )
     log = LogStream(
         job.clients.logs(job.region),
@@ -253,13 +292,19 @@ def _run_container(
         f"{job.name}/algo-1-{epoch_seconds()}",
         job.folder,
         metrics.read,
+        job.public,
     )
+    root, inside, own = job.folder, _as_it_is, {}
+    if job.python is not None:
+        root, inside, own = job.python.root, job.python.inside, job.python.variables
+    module, arguments = _program(record, image, inside)
     container = ContainerProcess(
-        image.module,
-        "train",
-        job.folder,
+        module,
+        arguments,
+        root,
         {
-            **record.get("Environment", {}),
+            **own,
+            **{k: inside(v) for k, v in record.get("Environment", {}).items()},
             **job.environment(record["RoleArn"]),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": record["TrainingJobArn"],
@@ -283,6 +328,23 @@ def _run_container(
     if follower.has_interrupted and code != 0 and stopped is None:
         raise spot.Interrupted
     return code, stopped
+
+
+def _program(
+    record: dict, image: Image, inside: Callable[[str], str]
+) -> tuple[str, list[str]]:
+    """The module that is run as the container's program, and its arguments: the
+    image's own with `train`, or the request's command.
+    """
+    algorithm = record["AlgorithmSpecification"]
+    command = [
+        inside(word)
+        for member in ("ContainerEntrypoint", "ContainerArguments")
+        for word in algorithm.get(member, [])
+    ]
+    if "ContainerEntrypoint" in algorithm:
+        return "local_aws.containers.script_mode", command
+    return image.module, command or ["train"]
 
 
 def _wait_for_end(
@@ -323,7 +385,9 @@ def _failure_reason(job: Job, code: int, faults: dict[int, str]) -> str:
     if failure.is_file():
         with failure.open(encoding="utf-8", errors="replace") as file:
             text = job.public(file.read(MAX_FAILURE_TEXT))
-    elif status == 137:
+    if notice := job.python and job.python.notice():
+        text = f"{notice}. {text}"
+    elif not text and status == 137:
         return OUT_OF_MEMORY
     suffix = f", exit code: {status}"
     fault = faults.get(status, "AlgorithmError")

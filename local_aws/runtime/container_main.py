@@ -6,19 +6,19 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 
 
 def run_container(
     module: str,
-    command: str,
+    arguments: Sequence[str],
     root: str,
     environment: Mapping[str, str],
     output: Connection,
     life: Connection,
 ) -> None:
-    """Become `python -m MODULE COMMAND` in the folder `root`; ends with SystemExit.
+    """Become `python -m MODULE ARGUMENTS` in the folder `root`; ends with SystemExit.
 
     Standard output and error go to `output`. The other end of `life` is held by the
     stand-in alone: when the stand-in dies, however it dies, the pipe closes and this
@@ -39,8 +39,8 @@ def run_container(
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the fork server ignores it
     threading.Thread(target=_end_with_the_stand_in, args=(life,), daemon=True).start()
     program = importlib.import_module(f"{module}.__main__")
-    sys.argv = [module, command]
-    sys.exit(program.main([command]))
+    sys.argv = [module, *arguments]
+    sys.exit(program.main([*arguments]))
 
 
 def _end_with_the_stand_in(life: Connection) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class ContainerProcess:
     def __init__(
         self,
         module: str,
-        command: str,
+        arguments: Sequence[str],
         root: Path,
         environment: Mapping[str, str],
         on_output: Callable[[bytes], None],
@@ -71,7 +71,7 @@ class ContainerProcess:
         with output, life:
             self._pid = dispatcher().start(
                 run_container,
-                (module, command, str(root), complete, output, life),
+                (module, arguments, str(root), complete, output, life),
                 self._note_exit,
             )
         threading.Thread(target=self._follow, daemon=True).start()

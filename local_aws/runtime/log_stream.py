@@ -31,15 +31,17 @@ class LogStream:
         stream: str,
         root: Path | None = None,
         on_line: Callable[[str], None] = lambda line: None,
+        outside: Callable[[str], str] = lambda line: line,
     ) -> None:
         """Create the stream, and the group if need be; `on_line` sees each line as it
-        is sent.
+        is sent, and `outside` says how a line is to be sent.
         """
         self._logs = logs
         self._group = group
         self._stream = stream
         self._root = str(root) if root else None
         self._on_line = on_line
+        self._outside = outside
         self._rest = b""
         names = {"logGroupName": group, "logStreamName": stream}
         try:
@@ -68,6 +70,7 @@ class LogStream:
 
     def _text(self, line: bytes) -> str:
         text = line.decode("utf-8", errors="replace").rstrip("\r").replace("\t", "#011")
+        text = self._outside(text)
         return text.replace(self._root, "/opt/ml") if self._root else text
 
     def _send(self, lines: list[str]) -> None:

@@ -23,6 +23,7 @@ from local_aws.runtime.container_client import (
     Response,
 )
 from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, ContainerProcess
+from local_aws.runtime.short_names import OWNER, PREFIX, SOCKETS
 
 # AWS page: Use Your Own Inference Code with Hosting Services.
 STARTUP_SECONDS = 8 * 60
@@ -37,14 +38,9 @@ FAILING_SECONDS = 1.0
 PING_INTERVAL_SECONDS = 0.01
 
 
-# A Unix socket's path holds about a hundred characters; a model's folder may be longer.
-SOCKETS = Path("/tmp")  # noqa: S108 - each in a folder that only this user can enter
-PREFIX = "sagemaker-"
-
 # In a socket's folder: the socket, and a link to the folder of the container that it
 # belongs to.
 SOCKET = "socket"
-OWNER = "container"
 
 # A folder without a link, or with nothing in it, is being made or removed for a moment.
 ABANDONED_SECONDS = 60
@@ -114,7 +110,7 @@ class ModelServer:
         self._client_on_loop = ContainerClient(self.socket)
         self._container = ContainerProcess(
             image.module,
-            "serve",
+            ["serve"],
             root,
             {
                 **environment,

@@ -4,6 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from local_aws.containers import contract
+from local_aws.containers.images import IMAGES, Image
 from local_aws.errors import AwsError, validation_exception
 from local_aws.jobs import spot, training
 from local_aws.jobs.kinds import UNFINISHED
@@ -36,8 +37,6 @@ TRAINING_JOBS = declare(
             "ServerlessJobConfig": "serverless model customization",
             "TensorBoardOutputConfig": "TensorBoard output",
             "AlgorithmSpecification.AlgorithmName": "an algorithm resource",
-            "AlgorithmSpecification.ContainerEntrypoint": "a command of your own",
-            "AlgorithmSpecification.ContainerArguments": "a command of your own",
             "AlgorithmSpecification.TrainingImageConfig": "a private registry",
             "ResourceConfig.InstanceGroups": "a heterogeneous cluster",
             "ResourceConfig.InstancePreferences": "a choice of instance types",
@@ -47,9 +46,6 @@ TRAINING_JOBS = declare(
         sort_order="Ascending",
     )
 )
-
-# The channel in which the SDK v3 sends what starts the script of a SourceCode.
-SDK_DRIVERS = "sm_drivers"
 
 # StoppingCondition, botocore sagemaker service model.
 MAX_RUNTIME_SECONDS = 28 * 86400
@@ -70,14 +66,15 @@ def check(request: dict, context: Context) -> None:
             job's definition.
         context: the operation's context.
     """
-    _check_code(request)
     TRAINING_JOBS.refuse(request)
     if "AlgorithmSpecification" not in request:
         raise validation_exception(
             "AlgorithmSpecification is required: the image to train with and how it "
             "reads its input."
         )
-    _check_algorithm(request["AlgorithmSpecification"])
+    image = _check_algorithm(request["AlgorithmSpecification"])
+    if not image.runs_scripts:
+        _refuse_code(request, image)
     _check_resources(request.get("ResourceConfig", {}))
     _check_limits(request)
     preconditions.check_environment(request.get("Environment", {}))
@@ -109,35 +106,49 @@ def _check_has_ended(record: dict) -> None:
         )
 
 
-def _check_code(request: dict) -> None:
-    """Raise for code of the user's own, by the name under which the user gave it."""
-    channels = [one["ChannelName"] for one in request.get("InputDataConfig", [])]
-    if SDK_DRIVERS in channels:
-        raise preconditions.not_built(
-            "SourceCode(...) (a training script of your own, which the SageMaker "
-            "Python SDK runs in the container)"
-        )
-    if "sagemaker_program" in request.get("HyperParameters", {}):
-        raise preconditions.not_built(
-            "Script mode (a training script of your own: entry_point of the SDK, "
-            "hyperparameter sagemaker_program)"
-        )
-
-
-def _check_algorithm(algorithm: dict) -> None:
-    if "TrainingImage" not in algorithm:
-        raise validation_exception(
-            "TrainingImage is required in AlgorithmSpecification: the registry path of "
-            "the algorithm's image."
-        )
+def _refuse_code(request: dict, image: Image) -> None:
+    """Raise for code of the user's own with an algorithm's image, by the name under
+    which the user gave it, and for metrics of the user's own.
+    """
+    algorithm = request["AlgorithmSpecification"]
     if algorithm.get("MetricDefinitions"):
         raise validation_exception(
             "You can't override the metric definitions for Amazon SageMaker "
             "algorithms. Please retry your request without specifying metric "
             "definitions."
         )
-    preconditions.check_image(algorithm["TrainingImage"])
+    channels = [one["ChannelName"] for one in request.get("InputDataConfig", [])]
+    feature = None
+    if training.SDK_DRIVERS in channels:
+        feature = (
+            "SourceCode(...) (a training script of your own, which the SageMaker "
+            "Python SDK runs in the container)"
+        )
+    elif "sagemaker_program" in request.get("HyperParameters", {}):
+        feature = (
+            "Script mode (a training script of your own: entry_point of the SDK, "
+            "hyperparameter sagemaker_program)"
+        )
+    elif algorithm.get("ContainerEntrypoint") or algorithm.get("ContainerArguments"):
+        feature = "ContainerEntrypoint (a command of your own)"
+    if feature:
+        ours = " and ".join(one.name for one in IMAGES if one.runs_scripts)
+        raise preconditions.not_built(
+            f"{feature} with the {image.name} image",
+            f"Here scripts run in the images of {ours}. Leave it out of the request",
+        )
+
+
+def _check_algorithm(algorithm: dict) -> Image:
+    """The image; raises if there is none, or no way to feed it."""
+    if "TrainingImage" not in algorithm:
+        raise validation_exception(
+            "TrainingImage is required in AlgorithmSpecification: the registry path of "
+            "the algorithm's image."
+        )
+    image = preconditions.check_image(algorithm["TrainingImage"])
     _check_input_mode("TrainingInputMode", algorithm["TrainingInputMode"])
+    return image
 
 
 def _check_input_mode(member: str, mode: str) -> None:

@@ -1,0 +1,1 @@
+"""The image of scikit-learn: it runs a script of the user's own."""

@@ -1,0 +1,118 @@
+"""In the Python of a container: what becomes of a script that names /opt/ml itself.
+
+A copy of this file is imported by each Python that starts there. Where another folder
+stands for /opt/ml, a script must not write to this machine's /opt/ml, and would look in
+vain for its data there. What opens, lists, makes, renames or removes something below it
+is refused, with what to use instead; so is the start of a program with such a path. It
+does not see questions about a path (`os.path.exists`), nor libraries that open files
+without Python, nor what other programs do.
+"""
+
+import errno
+import os
+import re
+import sys
+
+_OPT_ML = "/opt/ml"
+
+# The audit events (Python's documentation, "Audit events table") with paths among
+# their arguments: how many of these come first.
+_PATHS = {
+    "open": 1,
+    "os.chdir": 1,
+    "os.chmod": 1,
+    "os.chown": 1,
+    "os.link": 2,
+    "os.listdir": 1,
+    "os.mkdir": 1,
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.rmdir": 1,
+    "os.scandir": 1,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.utime": 1,
+    "sqlite3.connect": 1,
+}
+# And those with the words of a command.
+_COMMANDS = frozenset(
+    {"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"}
+)
+
+_IN_A_COMMAND = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])[\w./-]*")
+
+_INSTEAD = (
+    ("/opt/ml/model", 'os.environ["SM_MODEL_DIR"]'),
+    ("/opt/ml/output/data", 'os.environ["SM_OUTPUT_DATA_DIR"]'),
+    ("/opt/ml/output", 'os.environ["SM_OUTPUT_DIR"]'),
+    ("/opt/ml/input/config", 'os.environ["SM_INPUT_CONFIG_DIR"]'),
+    ("/opt/ml/input", 'os.environ["SM_INPUT_DIR"]'),
+    ("/opt/ml/code", "os.path.dirname(os.path.abspath(__file__))"),
+)
+_CHANNELS = "/opt/ml/input/data/"
+
+# Where the notice is kept for the platform.
+_NOTICE = os.path.join(sys.prefix, "opt_ml_notice.txt")
+
+
+def _path_of(value: object) -> str | None:
+    """The path below /opt/ml that this names, or None."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        return None
+    path = os.fsdecode(value)
+    if "ml" not in path:
+        return None
+    path = os.path.abspath(path)
+    return path if path == _OPT_ML or path.startswith(_OPT_ML + "/") else None
+
+
+def _path_in(words: object) -> str | None:
+    """The first path below /opt/ml in a command, or None."""
+    if isinstance(words, (str, bytes, os.PathLike)):
+        words = [words]
+    for word in words or ():
+        if isinstance(word, (str, bytes, os.PathLike)):
+            found = _IN_A_COMMAND.search(os.fsdecode(word))
+            if found:
+                return found[0]
+    return None
+
+
+def _instead_of(path: str) -> str:
+    if path.startswith(_CHANNELS):
+        channel = path[len(_CHANNELS) :].partition("/")[0]
+        return f'os.environ["SM_CHANNEL_{channel.upper()}"]'
+    for folder, expression in _INSTEAD:
+        if path == folder or path.startswith(folder + "/"):
+            return expression
+    return (
+        "a hyperparameter or a variable of Environment with this path as its value, "
+        "which is translated"
+    )
+
+
+def _refuse(path: str) -> None:
+    text = (
+        f"the script names {path} itself, and this local stand-in has another folder "
+        f"in the place of {_OPT_ML}. Use {_instead_of(path)}, which is right on AWS too"
+    )
+    # Kept for FailureReason, in case that the script catches the error.
+    descriptor = os.open(_NOTICE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, text.encode())
+    os.close(descriptor)
+    raise PermissionError(errno.EACCES, text)
+
+
+def _look(event: str, arguments: tuple) -> None:
+    if event in _PATHS:
+        for value in arguments[: _PATHS[event]]:
+            if (path := _path_of(value)) is not None:
+                _refuse(path)
+    elif event in _COMMANDS:
+        for words in arguments[:2]:
+            if (path := _path_in(words)) is not None:
+                _refuse(path)
+
+
+if __name__ == "_opt_ml_notice":  # the copy
+    sys.addaudithook(_look)

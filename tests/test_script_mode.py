@@ -1,0 +1,106 @@
+"""Scripts of the user's own in training jobs, as the SageMaker SDK sends them."""
+
+import io
+import json
+import sys
+import sysconfig
+import tarfile
+import textwrap
+
+import boston
+
+TRAIN = """
+    import argparse, json, os, sys
+    import sklearn
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--alpha", type=float)
+    parser.add_argument("--name")
+    arguments = parser.parse_args()
+    told = {
+        "arguments": vars(arguments),
+        "file": __file__,
+        "python": sys.executable,
+        "prefix": sys.prefix,
+        "library": os.path.dirname(sklearn.__file__),
+        "train": open(os.environ["SM_CHANNEL_TRAIN"] + "/rows.csv").read(),
+        "mine": os.environ["MINE"],
+    }
+    print("told:", json.dumps(told))
+    with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
+        file.write("a model")
+"""
+
+PROGRAM = """
+    import pathlib, sys, tempfile
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.training.configs import Compute, InputData, SourceCode
+    from sagemaker.train import ModelTrainer
+
+    session = Session()
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "train.py").write_text(sys.stdin.read())
+        data = pathlib.Path(folder, "data")
+        data.mkdir()
+        (data / "rows.csv").write_text("1,2")
+        trainer = ModelTrainer(
+            training_image=image_uris.retrieve("sklearn", "us-east-1", "1.4-2"),
+            sagemaker_session=session,
+            source_code=SourceCode(source_dir=folder, entry_script="train.py"),
+            hyperparameters={"alpha": 0.5, "name": "foo bar"},
+            compute=Compute(instance_type="ml.m5.large", instance_count=1),
+            environment={"MINE": "/opt/ml/model"},
+        )
+        channel = InputData(channel_name="train", data_source=str(data))
+        trainer.train(input_data_config=[channel], wait=False)
+    job = trainer._latest_training_job
+    job.wait()
+    print("job:", job.training_job_name)
+"""
+
+
+def run(program, script, stand_in):
+    """Have the SDK train with the script; returns the job's name."""
+    done = stand_in.run(
+        sys.executable, "-c", textwrap.dedent(program), input=textwrap.dedent(script)
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.rpartition("job: ")[2].strip()
+
+
+def log_of(stand_in, job):
+    """The lines that a job has printed."""
+    logs = stand_in.client("logs")
+    return boston.log_lines(logs, "/aws/sagemaker/TrainingJobs", f"{job}/")
+
+
+def files_of(stand_in, described):
+    """The names in a job's artifact."""
+    uri = described["ModelArtifacts"]["S3ModelArtifacts"]
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body = stand_in.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        return sorted(archive.getnames())
+
+
+def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in):
+    job = run(PROGRAM, TRAIN, stand_in)
+    described = stand_in.client("sagemaker").describe_training_job(TrainingJobName=job)
+    assert described["TrainingJobStatus"] == "Completed", described
+    lines = log_of(stand_in, job)
+    (told,) = [line for line in lines if line.startswith("told: ")]
+    library = f"/usr/local/lib/python{sysconfig.get_python_version()}/site-packages"
+    assert json.loads(told.removeprefix("told: ")) == {
+        "arguments": {"alpha": 0.5, "name": "foo bar"},
+        "file": "/opt/ml/input/data/code/train.py",
+        "python": "/usr/local/bin/python3",
+        "prefix": "/usr/local",
+        "library": f"{library}/sklearn",
+        "train": "1,2",
+        "mine": "/opt/ml/model",
+    }
+    seen = "\n".join(lines)
+    assert "SM_MODEL_DIR=/opt/ml/model" in seen
+    for path in (stand_in.home, sys.prefix, sys.base_prefix, "/tmp"):
+        assert str(path) not in seen
+    assert files_of(stand_in, described) == ["model.txt"]
