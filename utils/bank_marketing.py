@@ -5,6 +5,7 @@ data/bank_marketing.md says what each column is, and which of them lessons drop.
 """
 
 import io
+import json
 import sys
 
 import pandas as pd
@@ -142,3 +143,41 @@ def upload_bank_marketing(
         "test": test.drop(columns=BANK_TARGET),
     }
     return upload_tables(course, files, bucket)
+
+
+def describe_encoding(calls: pd.DataFrame, threshold: float) -> dict[str, object]:
+    """Describe what `encode_bank_marketing` does, for a program without pandas.
+
+    "fields" are a customer's, in the order of the columns that come of them, each with
+    its "type": a "number" from "minimum" to "maximum", those of the calls; "yes_no",
+    which becomes 0 or 1; a "category", which becomes a column for each of its
+    "categories". "threshold": the probability from which a customer is called.
+    """
+    fields: list[dict[str, object]] = []
+    for name in BANK_NUMBERS:
+        bounds = {"minimum": int(calls[name].min()), "maximum": int(calls[name].max())}
+        fields.append({"name": name, "type": "number", **bounds})
+    fields.append({"name": "contacted_before", "type": "yes_no"})
+    for name, known in BANK_CATEGORIES.items():
+        fields.append({"name": name, "type": "category", "categories": list(known)})
+    return {"threshold": threshold, "fields": fields}
+
+
+def columns_of(encoding: dict[str, object]) -> list[str]:
+    """Name the columns that an encoding leads to, in their order."""
+    names: list[str] = []
+    for field in encoding["fields"]:
+        own = [f"{field['name']}_{known}" for known in field.get("categories", [])]
+        names += own or [field["name"]]
+    return names
+
+
+def customers_of(calls: pd.DataFrame) -> list[dict[str, object]]:
+    """Give calls as the web page sends them: a customer's fields and their values."""
+    names = [*BANK_NUMBERS, *BANK_CATEGORIES]
+    table = calls[names].assign(
+        contacted_before=calls["pdays"]
+        .ne(NOT_CONTACTED)
+        .map({True: "yes", False: "no"})
+    )
+    return json.loads(table.to_json(orient="records"))
