@@ -12,6 +12,7 @@ import pandas as pd
 TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
 TRANSFORM_JOBS = "/aws/sagemaker/TransformJobs"
 ENDPOINTS = "/aws/sagemaker/Endpoints"
+FUNCTIONS = "/aws/lambda"
 ROUND = re.compile(r"\[\d+\]#011train-rmse:([\d.]+)(?:#011validation-rmse:([\d.]+))?")
 
 
@@ -41,10 +42,28 @@ def endpoint_log(
     On AWS a line takes some seconds to arrive: an empty list only if none has after
     wait_s seconds.
     """
+    group = f"{ENDPOINTS}/{endpoint_name}"
+    return _lines_containing(boto_session, group, containing, wait_s)
+
+
+def function_log(
+    boto_session: boto3.Session, function_name: str, containing: str, wait_s: float = 60
+) -> list[str]:
+    """Give the lines of a Lambda function's log that contain a text, oldest first.
+
+    They take as long to arrive as an endpoint's.
+    """
+    group = f"{FUNCTIONS}/{function_name}"
+    return _lines_containing(boto_session, group, containing, wait_s)
+
+
+def _lines_containing(
+    boto_session: boto3.Session, group: str, containing: str, wait_s: float
+) -> list[str]:
     logs = boto_session.client("logs")
     deadline = time.monotonic() + wait_s
     while True:
-        lines = _lines(logs, f"{ENDPOINTS}/{endpoint_name}", "")
+        lines = _lines(logs, group, "")
         found = [line for line in lines if containing in line]
         if found or time.monotonic() > deadline:
             return found

@@ -2,11 +2,26 @@
 
 import io
 import json
+import time
+import urllib.error
+import urllib.request
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from utils.connect import COURSE_HOME
+from botocore.exceptions import ClientError
+
+from utils.connect import COURSE_HOME, Course
+
+T = TypeVar("T")
+PAUSE_S = 5
+PATIENCE_S = 30  # an HTTP API waits no longer itself
+PASSED_TO_LAMBDA = {
+    "ContextKeyName": "iam:PassedToService",
+    "ContextKeyValues": ["lambda.amazonaws.com"],
+    "ContextKeyType": "string",
+}
 
 FOLDER = COURSE_HOME / "webapp"
 EMPTY_SETTINGS = '<script type="application/json" id="settings">{}</script>'
@@ -41,3 +56,63 @@ def origin_of(url: str) -> str:
     """Give a page's origin: what the browser says to others of where it comes from."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def missing_permissions(
+    course: Course, policy: Mapping[str, Sequence[Mapping]]
+) -> list[str]:
+    """Name the actions in a policy that your role is not allowed.
+
+    AWS simulates each of them for the execution role, on a resource of this run. On the
+    stand-in, where your own keys may do everything, there is nothing to ask.
+    """
+    if course.where == "local":
+        return []
+    iam = course.boto_session.client("iam")
+    account = course.role.split(":")[4]
+    missing = []
+    for statement in policy["Statement"]:
+        resources = statement["Resource"]
+        for pattern in [resources] if isinstance(resources, str) else resources:
+            *start, region, owner, name = pattern.split(":", 5)
+            place = [region.replace("*", course.region), owner.replace("*", account)]
+            resource = ":".join([*start, *place, name.replace("*", course.run_id)])
+            answer = iam.simulate_principal_policy(
+                PolicySourceArn=course.role,
+                ActionNames=statement["Action"],
+                ResourceArns=[resource],
+                ContextEntries=[PASSED_TO_LAMBDA],
+            )
+            for result in answer["EvaluationResults"]:
+                if result["EvalDecision"] != "allowed":
+                    missing.append(f"{result['EvalActionName']} on {resource}")
+    return missing
+
+
+def keep_trying(call: Callable[[], T], code: str, patience_s: float = 60) -> T:
+    """Make a call, and again for as long as AWS refuses it with this error code.
+
+    A new role, or a policy, takes some seconds until all parts of AWS know it. Prints
+    each refusal, and raises the last one when patience_s seconds are over.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != code or time.monotonic() > deadline:
+                raise
+            print(f"{error.response['Error']['Message']} Trying again.")
+            time.sleep(PAUSE_S)
+
+
+def post(url: str, customer: Mapping[str, object]) -> tuple[int, dict]:
+    """Send a customer to the API as the page does; give the status and the answer."""
+    request = urllib.request.Request(  # noqa: S310  the API's own address
+        url, json.dumps(customer).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:  # a status that is no success
+        return error.code, json.load(error)
