@@ -22,6 +22,8 @@ from utils.connect import BUCKET_FOLDER
 
 RECORDER = Path(__file__).resolve().parent / "recording"
 COURSE_POLICY = CHECKOUT / "data" / "course-policy.json"
+# What a lesson needs besides, by its number; it says so itself.
+OF_A_LESSON = {"11": CHECKOUT / "data" / "web-app-policy.json"}
 MANAGED = "AmazonSageMakerFullAccess"
 
 
@@ -68,9 +70,15 @@ def course_policy() -> Policy:
     return Policy(COURSE_POLICY.name, json.loads(COURSE_POLICY.read_text()))
 
 
-def learners_policies() -> list[Policy]:
-    """The policies of a role that has been set up as lesson 00 says."""
-    return [managed_policy(), course_policy()]
+def policy_of(lesson: str) -> list[Policy]:
+    """What a learner attaches for one lesson only."""
+    paths = [OF_A_LESSON[lesson]] if lesson in OF_A_LESSON else []
+    return [Policy(path.name, json.loads(path.read_text())) for path in paths]
+
+
+def learners_policies(lesson: str = "") -> list[Policy]:
+    """The policies of a role that has been set up as lesson 00, and this one, say."""
+    return [managed_policy(), course_policy(), *policy_of(lesson)]
 
 
 def is_allowed(action: Action, policies: Iterable[Policy]) -> bool:
@@ -80,9 +88,9 @@ def is_allowed(action: Action, policies: Iterable[Policy]) -> bool:
     return action.name in ALWAYS_ALLOWED or decision == "allowed"
 
 
-def not_allowed(calls: Iterable[Call]) -> list[str]:
+def not_allowed(calls: Iterable[Call], lesson: str = "") -> list[str]:
     """Name what a learner may not call: "logs:FilterLogEvents on *"."""
-    policies = learners_policies()
+    policies = learners_policies(lesson)
     wanted = {action for call in calls for action in actions(call)}
     return sorted(
         f"{action.name} on {action.resource}"

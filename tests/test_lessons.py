@@ -112,7 +112,7 @@ class Gates:
         run = runs.second(self.path.name)
         assert run.error is None, run.error
         assert "sts:GetCallerIdentity" in called(run)
-        assert permissions.not_allowed(run.calls) == []
+        assert permissions.not_allowed(run.calls, self.number) == []
         assert needed_by(self.number) <= called(run)
 
     def test_a_run_that_is_broken_off_anywhere_is_cleaned_up(self, runs: Runs) -> None:
