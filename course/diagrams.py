@@ -379,6 +379,32 @@ def ab_test_design() -> Canvas:
     return canvas
 
 
+def web_app_path() -> Canvas:
+    """Draw a request's way from a page to the endpoint, and what each part is sent."""
+    canvas = Canvas(360, NARROW)
+    x, wide, high = 86, 126, 44
+    page = canvas.box(Box(x, 40, wide, high), "page in a browser\n(no keys)")
+    api = canvas.box(Box(x, 132, wide, high), "HTTP API\n(API Gateway)", fill=PALE_BLUE)
+    function = canvas.box(
+        Box(x, 224, wide, high), "function\n(Lambda)", fill=PALE_GREEN
+    )
+    endpoint = canvas.rented(Box(x, 316, wide, high), "endpoint\n(SageMaker)")
+    for upper, lower in ((page, api), (api, function), (function, endpoint)):
+        canvas.arrow(upper.bottom(-24), lower.top(-24))
+        canvas.arrow(lower.top(24), upper.bottom(24))
+    right = x + wide / 2 + 14
+    canvas.text((right, 40), "a customer, in words")
+    canvas.text((right, 76), 'POST {"age": 47, "job": "student", ...}', size=SMALL)
+    canvas.text((right, 96), "back: probability, call or not", ink=GREY)
+    canvas.text((right, 132), "counts requests, allows one\npage's origin")
+    canvas.text((right, 178), "needs the function's permission", ink=BLUE)
+    canvas.text((right, 224), "checks each field, makes\n57 numbers of them")
+    canvas.text((right, 260), "signed with its role's keys:", ink=BLUE)
+    canvas.text((right, 278), "47,1,0,0,0,0,1,0,...   back: 0.31")
+    canvas.text((right, 316), "reads numbers, and only\nfrom who signs")
+    return canvas
+
+
 def blue_green() -> Canvas:
     """Draw the two fleets of an update over time; a line marks what is billed."""
     canvas = Canvas(262)
@@ -623,6 +649,14 @@ DIAGRAMS = {
         "The same four cells three times, of 1,000 customers of whom 110 buy if they "
         "are called: precision is 60 of the 193 called, 31 %; recall is 60 of the 110 "
         "who buy, 55 %; the false-positive rate is 133 of the 890 who don't buy, 15 %",
+    ),
+    "road_11": _road("11", "a page in front of the endpoint", TO_ENDPOINT),
+    "web_app_path": Diagram(
+        web_app_path,
+        "A request's way from a page in a browser through the HTTP API and the Lambda "
+        "function to the endpoint: the page has no keys and sends a customer in words, "
+        "the function makes 57 numbers of them and signs with the keys of its role, "
+        "and the endpoint sends a probability back",
     ),
     "blue_green": Diagram(
         blue_green,

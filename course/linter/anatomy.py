@@ -71,6 +71,7 @@ PICTURES = {
     "08": ("road_08", "one_hot"),
     "09": ("road_09", "four_cells"),
     "10": ("road_10", "ab_test_design"),
+    "11": ("road_11", "web_app_path"),
 }
 
 # Pages of AWS, of the SDK and of boto3.
