@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.terminal import say
 from utils import cleanup, cost
-from utils.cleanup import Resource
+from utils.cleanup import Part, Resource
 from utils.connect import COURSE_HOME, Place, checked_run_id, default_bucket, reach
 
 # Creating an endpoint takes minutes, a blue/green update with its guardrails longer.
@@ -30,23 +30,24 @@ HOURS = 24
 class Found:
     """All that there is of a run. The USD are per day; None: the table has no price.
 
-    bucket: the one that all runs share. objects: the run's in it, by their prefix.
-    buckets: those of the run's own, with their objects. read_on: the days on which the
-    prices of its instances were read.
+    parts: those of a web app. bucket: the one that all runs share. objects: the run's in
+    it, by their prefix. buckets: those of the run's own, with their objects. read_on:
+    the days on which the prices of its instances were read.
     """
 
     place: Place
     run_id: str
     bucket: str
     resources: list[tuple[Resource, float | None]] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     objects: dict[str, list[dict]] = field(default_factory=dict)
     buckets: dict[str, list[dict]] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     read_on: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        parts = (self.resources, self.objects, self.buckets, self.folders)
-        return any(parts)
+        found = (self.resources, self.objects, self.buckets, self.folders)
+        return any((*found, self.parts))
 
 
 def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
@@ -85,6 +86,7 @@ def find(place: Place, run_id: str) -> Found:
         usd, read_on = _usd_a_day(session, resource)
         found.resources.append((resource, usd))
         found.read_on += read_on
+    found.parts = _parts(place, run_id)
     found.objects = _objects(found)
     found.buckets = _buckets(found)
     found.folders = cleanup.folders_of(run_id)
@@ -94,6 +96,8 @@ def find(place: Place, run_id: str) -> Found:
 def show(found: Found) -> None:
     """Print what was found and what it costs per day."""
     say(f"Run {found.run_id} {_where(found.place)}:")
+    for part in found.parts:
+        say(f"  {part.what}: {part.name}", indent=4)
     for resource, usd in found.resources:
         price = "no price in the table" if usd is None else f"{usd:.2f} USD a day"
         say(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""), indent=4)
@@ -116,6 +120,9 @@ def show(found: Found) -> None:
 def remove(found: Found) -> None:
     """Remove it, one after the other; an error is printed and the rest goes on."""
     session = found.place.boto_session
+    for part in found.parts:
+        text = f"{part.what}: {part.name}"
+        _attempt(text, lambda part=part: _remove_part(found, part))
     sm, shown = session.client("sagemaker"), [r.name for r, _ in found.resources]
     # Again, since it may have taken a while to agree. What is new has not been shown.
     for resource in cleanup.resources_of(session, found.run_id):
@@ -148,6 +155,31 @@ def _attempt(text: str, action: Callable[[], None]) -> None:
         say(f"    FAILED: {error}", indent=4)
     else:
         say("removed")
+
+
+def _parts(place: Place, run_id: str) -> list[Part]:
+    """List a web app's parts. Who may not list APIs has made none, and is told so."""
+    try:
+        return cleanup.web_app_of(place.boto_session, run_id)
+    except ClientError as error:
+        if not error.response["Error"]["Code"].startswith("AccessDenied"):
+            raise
+        say(
+            "You may not list functions, APIs and roles, so those of lesson 11 were "
+            "not looked for (data/web-app-policy.json would allow it).",
+            file=sys.stderr,
+        )
+        return []
+
+
+def _remove_part(found: Found, part: Part) -> None:
+    """Remove it. A refusal is none if it is gone by now."""
+    session = found.place.boto_session
+    try:
+        cleanup.remove_part(session, part)
+    except ClientError:
+        if part in cleanup.web_app_of(session, found.run_id):
+            raise
 
 
 def _remove_resource(sm: object, resource: Resource) -> None:

@@ -104,6 +104,9 @@ class Cells:
         self.states |= {(r.kind.noun, r.status) for r in resources}
         kinds = {r: r.kind.operation("List").removeprefix("list_") for r in resources}
         found = {f"{kinds[r].replace('_', ' ')[:-1]}: {r.name}" for r in resources}
+        for part in cleanup.web_app_of(self._session, self.run_id):
+            of_api = part.what == cleanup.API
+            found.add(f"{part.what}: {part.name if of_api else part.identifier}")
         for prefix in cleanup.prefixes_of(self._session, BUCKET, self.run_id):
             objects = cleanup.objects_of(self._session, BUCKET, prefix)
             found |= {f"object: {item['Key']}" for item in objects}

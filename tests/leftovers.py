@@ -57,6 +57,13 @@ def snapshot(clients: Any, *folders: Path) -> set[str]:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             found |= {f"object: {item['Key']}" for item in page.get("Contents", [])}
     found |= {f"role: {r['RoleName']}" for r in clients("iam").list_roles()["Roles"]}
+    apis = clients("apigatewayv2").get_paginator("get_apis").paginate()
+    found |= {f"HTTP API: {item['Name']}" for page in apis for item in page["Items"]}
+    pages = clients("lambda").get_paginator("list_functions").paginate()
+    found |= {f"function: {f['FunctionName']}" for p in pages for f in p["Functions"]}
+    groups = clients("logs").get_paginator("describe_log_groups")
+    for page in groups.paginate(logGroupNamePrefix="/aws/lambda/"):
+        found |= {f"log group: {item['logGroupName']}" for item in page["logGroups"]}
     return found.union(*(local_files(folder) for folder in folders))
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import permissions
 import pytest
 from bank_data import uses_bank_data, why_not_real, with_data
 from conftest import NAME, StandIn, start_stand_in, stop_stand_in, temporary_folder
@@ -36,7 +37,7 @@ from permissions import Call, recorded
 
 from course import lessons
 from course.install import LOCK, ROOT
-from local_aws.installation import HOME_VARIABLE, ROLE_ARN
+from local_aws.installation import HOME_VARIABLE, ROLE_ARN, ROLE_NAME
 
 LESSONS = lessons.find_lessons()
 TIMEOUT_S = 900
@@ -237,6 +238,15 @@ def run_in_aws_mode(
         "SAGEMAKER_COURSE_METADATA_FILE": str(metadata)
     }
     del environment[HOME_VARIABLE]  # which says that the environment is sealed
+    # What the lesson tells its learners to attach, which it checks.
+    iam = stand_in.client("iam")
+    attached = permissions.policy_of(lessons.lesson_number(path))
+    for policy in attached:
+        iam.put_role_policy(
+            RoleName=ROLE_NAME,
+            PolicyName=policy.source_id,
+            PolicyDocument=json.dumps(policy.document),
+        )
     try:
         return run_notebook(
             path,
@@ -246,6 +256,8 @@ def run_in_aws_mode(
             calls=folder / "calls.jsonl",
         )
     finally:
+        for policy in attached:
+            iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=policy.source_id)
         delete_notebook_instance(sagemaker, name)
 
 

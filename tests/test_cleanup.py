@@ -20,6 +20,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from conftest import session_of, stop_stand_in
 from hosted import Service, archive, artifact, start_gated
+from lambda_functions import put_policy, zip_of
 from leftovers import snapshot
 
 from course import cleanup
@@ -273,6 +274,56 @@ def test_a_runs_own_bucket_goes_with_what_is_in_it(run, capsys):
     for bucket in alike:
         run.s3.delete_object(Bucket=bucket, Key=f"a/{RUN}/b.csv")
         run.s3.delete_bucket(Bucket=bucket)
+
+
+def make_web_app(run, what, run_id=RUN):
+    """A role with a policy, a function, its log group and an API; their names."""
+    stand_in, name = run.service.stand_in, run.name(what, run_id)
+    iam = stand_in.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    statement = trust | {"Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+    put_policy(stand_in, role["Arn"], ["logs:*"])
+    stand_in.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role["Arn"],
+        Handler="a.b",
+        Code={"ZipFile": zip_of({"a.py": ""})},
+    )
+    stand_in.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}")
+    stand_in.client("apigatewayv2").create_api(Name=name, ProtocolType="HTTP")
+    group = f"log group: /aws/lambda/{name}"
+    return {f"role: {name}", f"function: {name}", f"HTTP API: {name}", group}
+
+
+def test_a_web_app_goes_from_the_outside_to_the_inside(run, capsys):
+    ours = make_web_app(run, "app")
+    others = make_web_app(run, "app", OTHER)
+    assert ours | others <= run.everything()
+    assert run.clean_up() == 0
+    assert not ours & run.everything()
+    assert others <= run.everything()
+    name = run.name("app")
+    lines = [
+        line.strip()
+        for line in capsys.readouterr().out.splitlines()
+        if line.endswith("... removed")
+    ]
+    parts = ("HTTP API", "function", "log group", "role")
+    assert lines == [f"{part}: {name} ... removed" for part in parts]
+
+
+def test_who_may_not_list_apis_is_told_and_the_rest_goes(run, capsys, monkeypatch):
+    def refuse(session, run_id):
+        error = {"Code": "AccessDeniedException", "Message": "You may not."}
+        raise ClientError({"Error": error}, "GetApis")
+
+    monkeypatch.setattr(of_lessons, "web_app_of", refuse)
+    run.model()
+    assert run.clean_up() == 0
+    assert "You may not list functions, APIs and roles" in capsys.readouterr().err
 
 
 def test_a_bucket_that_is_still_listed_after_its_deletion_is_gone(run):

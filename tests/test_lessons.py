@@ -114,6 +114,8 @@ class Gates:
         assert "sts:GetCallerIdentity" in called(run)
         assert permissions.not_allowed(run.calls, self.number) == []
         assert needed_by(self.number) <= called(run)
+        own = {action for action, _ in actions_of_the_policy_of(self.number)}
+        assert own - called(run) <= FOR_CLEANING_UP
 
     def test_a_run_that_is_broken_off_anywhere_is_cleaned_up(self, runs: Runs) -> None:
         """By `course cleanup`: it finds all, and knows how to remove it.
@@ -168,6 +170,29 @@ NEEDED_BY = {
 
 def needed_by(number: str) -> set[str]:
     return {action for action, lessons in NEEDED_BY.items() if number in lessons}
+
+
+# What only `course cleanup` needs, of a lesson's own policy.
+FOR_CLEANING_UP = {"iam:ListRolePolicies"}
+
+
+def actions_of_the_policy_of(number: str) -> list[tuple[str, str]]:
+    """What the lesson's own policy allows, on which resource."""
+    found = []
+    for policy in permissions.policy_of(number):
+        for statement in policy.document["Statement"]:
+            resources = statement["Resource"]
+            resources = [resources] if isinstance(resources, str) else resources
+            found += [(a, r) for a in statement["Action"] for r in resources]
+    return found
+
+
+def test_a_lessons_own_policy_holds_what_others_do_not_allow() -> None:
+    assert set(permissions.OF_A_LESSON) == {"11"}
+    for name, resource in actions_of_the_policy_of("11"):
+        assert not resource.replace("*", "").endswith(":"), "any resource at all"
+        action = permissions.Action(name, resource.replace("*", "x"))
+        assert not permissions.is_allowed(action, permissions.learners_policies())
 
 
 def called(run: Run) -> set[str]:

@@ -95,6 +95,73 @@ def _is_of(run_id: str, name: str) -> bool:
     return re.match(rf"{LESSON}-{run_id}(-|$)", name) is not None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a web app that a run has made: what it is, its name, its id."""
+
+    what: str
+    name: str
+    identifier: str
+
+
+# What a web app is made of, and the lessons that make one.
+API, FUNCTION, LOG_GROUP, ROLE = "HTTP API", "function", "log group", "role"
+WEB_APPS = frozenset({"11"})
+LOGS_OF_FUNCTIONS = "/aws/lambda/"
+
+
+def web_app_of(session: boto3.Session, run_id: str) -> list[Part]:
+    """List the parts of a run's web apps, the public ones first.
+
+    That is the order in which they are removed. Raises ClientError, for example where
+    you may not list APIs: data/web-app-policy.json allows it.
+    """
+    found = [
+        Part(API, api["Name"], api["ApiId"])
+        for api in _all_of(session, "apigatewayv2", "get_apis", "Items")
+    ]
+    for item in _all_of(session, "lambda", "list_functions", "Functions"):
+        found.append(Part(FUNCTION, item["FunctionName"], item["FunctionName"]))
+    for item in _all_of(
+        session,
+        "logs",
+        "describe_log_groups",
+        "logGroups",
+        logGroupNamePrefix=f"{LOGS_OF_FUNCTIONS}lesson",
+    ):
+        group = item["logGroupName"]
+        found.append(Part(LOG_GROUP, group.removeprefix(LOGS_OF_FUNCTIONS), group))
+    for item in _all_of(session, "iam", "list_roles", "Roles"):
+        found.append(Part(ROLE, item["RoleName"], item["RoleName"]))
+    return [part for part in found if _is_of(run_id, part.name)]
+
+
+def _all_of(
+    session: boto3.Session, service: str, operation: str, key: str, **members: str
+) -> Iterator[dict]:
+    """Yield the items of all pages of a list."""
+    for page in session.client(service).get_paginator(operation).paginate(**members):
+        yield from page[key]
+
+
+def remove_part(session: boto3.Session, part: Part) -> None:
+    """Remove a part of a web app. ClientError if AWS refuses, also if it is gone."""
+    if part.what == API:
+        session.client("apigatewayv2").delete_api(ApiId=part.identifier)
+    elif part.what == FUNCTION:
+        session.client("lambda").delete_function(FunctionName=part.identifier)
+    elif part.what == LOG_GROUP:
+        session.client("logs").delete_log_group(logGroupName=part.identifier)
+    else:
+        iam, role = session.client("iam"), {"RoleName": part.identifier}
+        # IAM deletes no role that still has a policy.
+        for name in _all_of(
+            session, "iam", "list_role_policies", "PolicyNames", **role
+        ):
+            iam.delete_role_policy(PolicyName=name, **role)
+        iam.delete_role(**role)
+
+
 def buckets_of(session: boto3.Session, run_id: str) -> list[str]:
     """List a run's own buckets: those of the account with its run id in their names."""
     s3 = session.client("s3")
@@ -173,6 +240,10 @@ def left_over(course: Course) -> list[str]:
     objects = objects_of(session, course.bucket, course.prefix)
     left += [f"object in S3: {item['Key']}" for item in objects]
     left += [f"bucket: {name}" for name in buckets_of(session, course.run_id)]
+    # Who runs another lesson need not be allowed to list APIs.
+    if course.lesson in WEB_APPS:
+        parts = web_app_of(session, course.run_id)
+        left += [f"{part.what}: {part.name}" for part in parts]
     if course.folder.exists():
         left.append(f"local folder: {course.folder.name}")
     return left
