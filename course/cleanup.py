@@ -30,9 +30,9 @@ HOURS = 24
 class Found:
     """All that there is of a run. The USD are per day; None: the table has no price.
 
-    parts: those of a web app. bucket: the one that all runs share. objects: the run's in
-    it, by their prefix. buckets: those of the run's own, with their objects. read_on:
-    the days on which the prices of its instances were read.
+    parts: those of a web app. bucket: the one that all runs share. objects: the run's
+    in it, by their prefix. buckets: those of the run's own, with their objects.
+    read_on: the days on which the prices of its instances were read.
     """
 
     place: Place
