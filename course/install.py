@@ -254,6 +254,7 @@ def clean(root: Path = ROOT) -> None:
         "notebooks",
         "tests",
         "utils",
+        "webapp",
     ]:
         for pattern in ("__pycache__", ".ipynb_checkpoints"):
             found += (root / folder).rglob(pattern)

@@ -34,6 +34,7 @@ KINDS = ("notebooks", "exercises")
 LINKS = {
     "data": "../data",
     "utils": "../utils",
+    "webapp": "../webapp",
     ".venv": "../.venv",
 }
 # JupyterLab shows no picture that lies outside of its folder, behind a link or not.

@@ -90,7 +90,7 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / kind).mkdir()
         for name in (ONE, OTHER):
             write(good_lesson(), tmp_path / kind / name)
-    for name in ("data", "utils", lab.PICTURES):
+    for name in ("data", "utils", "webapp", lab.PICTURES):
         (tmp_path / name).mkdir()
     (tmp_path / lab.PICTURES / "map.svg").write_text("<svg/>")
     return tmp_path
@@ -122,7 +122,7 @@ def test_copies_are_made_with_their_surroundings(root: Path) -> None:
         assert version == platform.python_version()
         assert copied.metadata == original.metadata
     assert (root / lab.FOLDER / lab.PICTURES / "map.svg").read_text() == "<svg/>"
-    for name in ("data", "utils"):
+    for name in ("data", "utils", "webapp"):
         assert (root / lab.FOLDER / name).resolve() == (root / name).resolve()
 
 
@@ -315,7 +315,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         (root / kind).mkdir(parents=True)
         shutil.copy(ROOT / kind / "00_start_here.ipynb", root / kind)
     shutil.copytree(ROOT / lab.PICTURES, root / lab.PICTURES)
-    for name in ("data", "utils"):
+    for name in ("data", "utils", "webapp"):
         (root / name).symlink_to(ROOT / name)
     own = settings.joinpath(*NEWS.split(":")).with_suffix(".jupyterlab-settings")
     own.parent.mkdir(parents=True)
@@ -434,7 +434,7 @@ def test_a_run_in_the_copies_keeps_its_files_where_the_clean_up_looks(
 ) -> None:
     root = tmp_path / "Zoë\u2019s kurs ☁"
     (root / "notebooks").mkdir(parents=True)
-    for name in ("data", "utils", "local_aws"):
+    for name in ("data", "utils", "webapp", "local_aws"):
         shutil.copytree(
             ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc")
         )
