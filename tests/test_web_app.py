@@ -1,0 +1,156 @@
+"""What lesson 11 takes from utils: zip and page, permissions, patience, encoding."""
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import permissions
+import pytest
+from botocore.exceptions import ClientError
+from conftest import StandIn, session_of
+from lambda_functions import make_role
+
+from utils import bank_marketing, web_app
+from utils.connect import Course
+from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
+
+POLICY = permissions.policy_of("11")[0].document
+
+
+class Settings(HTMLParser):
+    """Finds the text of the element with the settings."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.inside, self.text = False, ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.inside = ("id", "settings") in attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.inside else ""
+
+
+def test_a_zip_holds_the_files_and_is_the_same_twice() -> None:
+    files = {"a.py": "print('é')\n", "b.json": "{}"}
+    packed = web_app.zip_of(files)
+    assert packed == web_app.zip_of(files)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert {n: archive.read(n).decode() for n in archive.namelist()} == files
+        modes = {entry.external_attr >> 16 for entry in archive.infolist()}
+    assert modes == {0o644}
+
+
+def test_settings_arrive_in_the_page_whatever_is_in_them(monkeypatch, tmp_path) -> None:
+    settings = {"api": "http://a/?b=1&c='\"", "fields": ["</script><b>", "é\u2028\\"]}
+    assert json.loads(Settings(web_app.page_with(settings)).text) == settings
+    (tmp_path / "index.html").write_text("<html></html>")
+    monkeypatch.setattr(web_app, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="must have"):
+        web_app.page_with(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://127.0.0.1:80/a/b.html?c=d#e", "http://127.0.0.1:80"),
+        ("https://b.s3.amazonaws.com/a?X-Amz-Date=1", "https://b.s3.amazonaws.com"),
+    ],
+)
+def test_an_origin(url: str, origin: str) -> None:
+    assert web_app.origin_of(url) == origin
+
+
+@pytest.fixture
+def course(stand_in: StandIn) -> Course:
+    """As on AWS, with a role that may do nothing."""
+    return Course(
+        where="AWS",
+        region="us-east-1",
+        role=make_role(stand_in, []),
+        bucket="",
+        prefix="",
+        run_id="abc123",
+        folder=Path(),
+        lesson="11",
+        boto_session=session_of(stand_in),
+    )
+
+
+def attach(course: Course, policy: Any) -> None:
+    course.boto_session.client("iam").put_role_policy(
+        RoleName=course.role.rpartition("/")[2],
+        PolicyName="own",
+        PolicyDocument=json.dumps(policy),
+    )
+
+
+def test_permissions_that_are_missing_are_named(course: Course) -> None:
+    missing = web_app.missing_permissions(course, POLICY)
+    named = {line.partition(" on ")[0] for line in missing}
+    assert named == {a for s in POLICY["Statement"] for a in s["Action"]}
+    role = "arn:aws:iam::123456789012:role/lesson11-abc123"
+    assert f"iam:CreateRole on {role}" in missing
+    attach(course, POLICY)
+    assert web_app.missing_permissions(course, POLICY) == []
+    less = json.loads(json.dumps(POLICY))
+    less["Statement"][0]["Action"].remove("iam:CreateRole")
+    attach(course, less)
+    assert web_app.missing_permissions(course, POLICY) == [f"iam:CreateRole on {role}"]
+    handed = next(s for s in less["Statement"] if "Condition" in s)
+    handed["Condition"]["StringEquals"]["iam:PassedToService"] = "ec2.amazonaws.com"
+    attach(course, less)
+    assert f"iam:PassRole on {role}" in web_app.missing_permissions(course, POLICY)
+
+
+def test_locally_nobody_is_asked(course: Course) -> None:
+    assert web_app.missing_permissions(replace(course, where="local"), POLICY) == []
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "Not yet."}}, "CreateIt")
+
+
+def test_it_tries_again_visibly_and_not_for_ever(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(web_app, "PAUSE_S", 0)
+    answers: list[Any] = [refusal("NotYet"), refusal("NotYet"), "made"]
+
+    def call() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert web_app.keep_trying(call, "NotYet") == "made"
+    assert capsys.readouterr().out == "Not yet. Trying again.\n" * 2
+    answers[:] = [refusal("Never")]
+    with pytest.raises(ClientError, match="Never"):
+        web_app.keep_trying(call, "NotYet")
+    answers[:] = [refusal("NotYet"), "made"]
+    with pytest.raises(ClientError, match="NotYet"):
+        web_app.keep_trying(call, "NotYet", patience_s=-1)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_encoding_follows_the_lists(monkeypatch) -> None:
+    """A field that is added in one place arrives in the encoding and in the table."""
+    calls = make_synthetic_bank_marketing()[:500]
+    calls["tractor"] = ["no", "yes"] * 250
+    more = bank_marketing.BANK_CATEGORIES | {"tractor": ("no", "yes")}
+    monkeypatch.setattr(bank_marketing, "BANK_CATEGORIES", more)
+    table = bank_marketing.encode_bank_marketing(calls).drop(columns="y")
+    encoding = bank_marketing.describe_encoding(calls, 0.5)
+    assert bank_marketing.columns_of(encoding) == list(table.columns)
+    assert list(table.columns)[-2:] == ["tractor_no", "tractor_yes"]
+    assert encoding["threshold"] == 0.5
+    customer = bank_marketing.customers_of(calls[:1])[0]
+    assert customer.keys() == {field["name"] for field in encoding["fields"]}
+    assert json.loads(json.dumps(encoding)) == encoding
