@@ -138,7 +138,7 @@ def test_a_body_in_base64_is_the_same(web_app, customers) -> None:
         ("age", None, "whole number from 17 to"),
         ("age", "30", "whole number"),
         ("age", 30.0, "whole number"),
-        ("previous", True, "whole number from 0 to"),
+        ("campaign", True, "whole number from 1 to"),
         ("age", -1, "whole number"),
         ("age", 10**30, "whole number"),
         ("age", float("nan"), "whole number"),
