@@ -32,6 +32,7 @@ LONG += (
     "test_course_runner",
 )
 LONG += ("test_xgboost_training", "test_linear_learner_training", "test_job_ends")
+LONG += ("test_web_app_in_browser",)
 LONG += ("test_tuning_jobs", "test_tuning_restarts")
 LONG += ("test_maintenance", "test_moto_services", "test_training_jobs", "test_sdk")
 

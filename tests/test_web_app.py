@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 from conftest import StandIn, session_of
 from lambda_functions import make_role
 
-from utils import bank_marketing, web_app
+from utils import bank_marketing, logs, web_app
 from utils.connect import Course
 from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
 
@@ -138,6 +139,28 @@ def test_it_tries_again_visibly_and_not_for_ever(capsys, monkeypatch) -> None:
     with pytest.raises(ClientError, match="NotYet"):
         web_app.keep_trying(call, "NotYet", patience_s=-1)
     assert capsys.readouterr().out == ""
+
+
+def test_a_functions_log_is_waited_for(course: Course, monkeypatch) -> None:
+    """Also if there is not even its group; in the end it is an error."""
+    client = course.boto_session.client("logs")
+    name = "lesson11-abc123-waits"
+    group = {"logGroupName": f"/aws/lambda/{name}"}
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        logs.function_log(course.boto_session, name, "a line", wait_s=-1)
+
+    def arrive(seconds: float) -> None:
+        client.create_log_group(**group)
+        stream = {**group, "logStreamName": "2026/11/26/[$LATEST]a"}
+        client.create_log_stream(**stream)
+        event = {"timestamp": int(time.time() * 1000), "message": "a line\n"}
+        client.put_log_events(**stream, logEvents=[event])
+
+    monkeypatch.setattr(logs.time, "sleep", arrive)
+    found = logs.function_log(course.boto_session, name, "a line")
+    assert [line.strip() for line in found] == ["a line"]
+    assert logs.function_log(course.boto_session, name, "another", wait_s=-1) == []
+    client.delete_log_group(**group)
 
 
 def test_the_encoding_follows_the_lists(monkeypatch) -> None:

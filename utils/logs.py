@@ -63,7 +63,13 @@ def _lines_containing(
     logs = boto_session.client("logs")
     deadline = time.monotonic() + wait_s
     while True:
-        lines = _lines(logs, group, "")
+        try:
+            lines = _lines(logs, group, "")
+        except logs.exceptions.ResourceNotFoundException:
+            # With its first line a new log group arrives.
+            if time.monotonic() > deadline:
+                raise
+            lines = []
         found = [line for line in lines if containing in line]
         if found or time.monotonic() > deadline:
             return found
