@@ -90,6 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run=_diagrams)
 
     command = commands.add_parser(
+        "screenshot",
+        help="run lesson 11 and make its picture of the web page, in Chromium",
+    )
+    command.set_defaults(run=_screenshot)
+
+    command = commands.add_parser(
         "cleanup",
         help="remove everything that one run of a lesson or an exercise made",
         description="Show everything that one run of a lesson or an exercise made and "
@@ -290,6 +296,12 @@ def _diagrams(options: argparse.Namespace) -> int:
     from course.diagrams import draw_all
 
     return draw_all()
+
+
+def _screenshot(options: argparse.Namespace) -> int:
+    from course.screenshot import take_screenshot
+
+    return take_screenshot()
 
 
 if __name__ == "__main__":

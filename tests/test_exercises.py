@@ -110,7 +110,8 @@ class TestSolutions:
         assert run.error is None, run.error
         assert run.left == []
         # The gates of a lesson's calls and of a run that is broken off.
-        assert permissions.not_allowed(run.calls) == []
+        number = lessons.lesson_number(source)
+        assert permissions.not_allowed(run.calls, number) == []
         assert run.missed == []
         assert permissions.not_of_the_run(run.calls, run.run_id) == []
 

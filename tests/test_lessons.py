@@ -437,6 +437,7 @@ def test_a_running_job_is_left_over_and_a_finished_one_is_not() -> None:
                 {"TrainingJobName": "is-done", "TrainingJobStatus": "Completed"},
             ]
             every = {key: [] for _, key, _ in LISTS}
+            every |= {"Items": [], "Functions": [], "logGroups": []}
             if self.operation == "list_training_jobs":
                 every["TrainingJobSummaries"] = jobs
             return [every]

@@ -1,7 +1,9 @@
 """What lesson 11 takes from utils: zip and page, permissions, patience, encoding."""
 
+import ast
 import io
 import json
+import shutil
 import time
 import zipfile
 from dataclasses import replace
@@ -15,6 +17,7 @@ from botocore.exceptions import ClientError
 from conftest import StandIn, session_of
 from lambda_functions import make_role
 
+from course import lessons, screenshot
 from utils import bank_marketing, logs, web_app
 from utils.connect import Course
 from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
@@ -164,16 +167,55 @@ def test_a_functions_log_is_waited_for(course: Course, monkeypatch) -> None:
 
 
 def test_the_encoding_follows_the_lists(monkeypatch) -> None:
-    """A field that is added in one place arrives in the encoding and in the table."""
+    """What is added or removed in one place is so in the encoding and in the table."""
     calls = make_synthetic_bank_marketing()[:500]
     calls["tractor"] = ["no", "yes"] * 250
     more = bank_marketing.BANK_CATEGORIES | {"tractor": ("no", "yes")}
+    del more["day_of_week"]
     monkeypatch.setattr(bank_marketing, "BANK_CATEGORIES", more)
     table = bank_marketing.encode_bank_marketing(calls).drop(columns="y")
     encoding = bank_marketing.describe_encoding(calls, 0.5)
     assert bank_marketing.columns_of(encoding) == list(table.columns)
     assert list(table.columns)[-2:] == ["tractor_no", "tractor_yes"]
+    assert not [name for name in table.columns if name.startswith("day_of_week")]
     assert encoding["threshold"] == 0.5
     customer = bank_marketing.customers_of(calls[:1])[0]
     assert customer.keys() == {field["name"] for field in encoding["fields"]}
     assert json.loads(json.dumps(encoding)) == encoding
+
+
+def what_the_lesson_stores() -> dict:
+    """The answer to the page's example, as lesson 11 prints it."""
+    (path,) = lessons.find_lessons([screenshot.LESSON])
+    (cell,) = [cell for cell in lessons.read(path).cells if cell.id == "allowed"]
+    status, _, answer = cell.outputs[0].text.splitlines()[-1].partition(" ")
+    assert status == "200"
+    return ast.literal_eval(answer)
+
+
+def test_the_stored_picture_shows_the_stored_answer() -> None:
+    """If this fails: `python -m course screenshot`, and look at the picture."""
+    answer = what_the_lesson_stores()
+    decision = "Yes, call." if answer["call"] else "No, don't call."
+    said = screenshot.text_in(screenshot.IMAGES / screenshot.PICTURE)
+    assert said.startswith(decision)
+    assert f"a probability of {100 * answer['probability']:.1f} %" in said
+    assert f"from {100 * answer['threshold']:.1f} % on" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value", "code", "told"),
+    [
+        (shutil, "which", lambda name: None, 2, "needs Chromium or Chrome"),
+        (screenshot, "why_made_up", lambda paths: "No data.", 1, "made-up data. No"),
+    ],
+    ids=["no browser", "no data"],
+)
+def test_without_what_it_needs_there_is_no_picture(
+    monkeypatch, tmp_path, capsys, place, name, value, code, told
+) -> None:
+    monkeypatch.setattr(screenshot.shutil, "which", lambda name: "/a/browser")
+    monkeypatch.setattr(place, name, value)
+    assert screenshot.take_screenshot(tmp_path) == code
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
