@@ -5,6 +5,7 @@ It needs what the lessons themselves need on AWS and nothing more: no notebook t
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -30,9 +31,10 @@ HOURS = 24
 class Found:
     """All that there is of a run. The USD are per day; None: the table has no price.
 
-    parts: those of a web app. bucket: the one that all runs share. objects: the run's
-    in it, by their prefix. buckets: those of the run's own, with their objects.
-    read_on: the days on which the prices of its instances were read.
+    parts: those of a web app; unseen: the kinds of them that you may not list.
+    bucket: the one that all runs share. objects: the run's in it, by their prefix.
+    buckets: those of the run's own, with their objects. read_on: the days on which the
+    prices of its instances were read.
     """
 
     place: Place
@@ -40,6 +42,7 @@ class Found:
     bucket: str
     resources: list[tuple[Resource, float | None]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     objects: dict[str, list[dict]] = field(default_factory=dict)
     buckets: dict[str, list[dict]] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
@@ -66,13 +69,15 @@ def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
         found = find(place, run_id)
         if not found:
             say(_nothing_found(place, run_id), file=sys.stderr)
+            if found.unseen:
+                _say_what_was_not_seen(found)
             return 3
         show(found)
         if not (yes or _agreed()):
             say("Nothing was removed.")
             return 1
         remove(found)
-        return _say_what_is_left(find(place, run_id))
+        return _say_what_is_left(find(place, run_id), _may_hide_parts(found))
     except (ClientError, BotoCoreError) as error:
         say(f"Could not look for what there is: {error}", file=sys.stderr)
         return 2
@@ -86,7 +91,7 @@ def find(place: Place, run_id: str) -> Found:
         usd, read_on = _usd_a_day(session, resource)
         found.resources.append((resource, usd))
         found.read_on += read_on
-    found.parts = _parts(place, run_id)
+    _look_for_parts(found)
     found.objects = _objects(found)
     found.buckets = _buckets(found)
     found.folders = cleanup.folders_of(run_id)
@@ -157,19 +162,40 @@ def _attempt(text: str, action: Callable[[], None]) -> None:
         say("removed")
 
 
-def _parts(place: Place, run_id: str) -> list[Part]:
-    """List a web app's parts. Who may not list APIs has made none, and is told so."""
-    try:
-        return cleanup.web_app_of(place.boto_session, run_id)
-    except ClientError as error:
-        if not error.response["Error"]["Code"].startswith("AccessDenied"):
-            raise
-        say(
-            "You may not list functions, APIs and roles, so those of lesson 11 were "
-            "not looked for (data/web-app-policy.json would allow it).",
-            file=sys.stderr,
-        )
-        return []
+def _look_for_parts(found: Found) -> None:
+    """List a web app's parts, and the kinds of them that you may not list."""
+    for what in cleanup.WEB_APP_KINDS:
+        try:
+            found.parts += cleanup.web_app_of(
+                found.place.boto_session, found.run_id, [what]
+            )
+        except ClientError as error:
+            if not error.response["Error"]["Code"].startswith("AccessDenied"):
+                raise
+            found.unseen.append(what)
+
+
+def _may_hide_parts(found: Found) -> bool:
+    """Say whether a run of which something was found may have parts that were not.
+
+    It has none if all that was found belongs to lessons that make no web app.
+    """
+    names = [resource.name for resource, _ in found.resources]
+    names += [part.name for part in found.parts]
+    names += [*found.buckets, *(folder.name for folder in found.folders)]
+    makers = {re.split("[-/]", name)[0] for name in names}
+    makers |= {prefix.split("/")[1] for prefix in found.objects}
+    ours = {f"lesson{number}" for number in cleanup.WEB_APPS}
+    return bool(found.unseen and makers & ours)
+
+
+def _say_what_was_not_seen(found: Found) -> None:
+    kinds = " and ".join(f"{what}s" for what in found.unseen)
+    say(
+        f"You may not list {kinds}, so those of lesson 11 were not looked for. Attach "
+        "data/web-app-policy.json to your role, and run this again.",
+        file=sys.stderr,
+    )
 
 
 def _remove_part(found: Found, part: Part) -> None:
@@ -178,7 +204,7 @@ def _remove_part(found: Found, part: Part) -> None:
     try:
         cleanup.remove_part(session, part)
     except ClientError:
-        if part in cleanup.web_app_of(session, found.run_id):
+        if part in cleanup.web_app_of(session, found.run_id, [part.what]):
             raise
 
 
@@ -339,11 +365,15 @@ def _agreed() -> bool:
         return False
 
 
-def _say_what_is_left(found: Found) -> int:
+def _say_what_is_left(found: Found, may_hide: bool) -> int:
     if found:
         say("\nNot everything could be removed. Run the command again later. Left:")
         show(found)
         return 1
+    if may_hide:
+        say(f"Nothing else of run {found.run_id} is left {_where(found.place)}.")
+        _say_what_was_not_seen(found)
+        return 2
     say(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
     say("Records of ended jobs and log streams in CloudWatch stay.")
     return 0

@@ -52,6 +52,7 @@ class Run:
         events = self.session.events
         events.register("before-call.sagemaker", self._note)
         events.register("before-call.s3.DeleteObjects", self._note)
+        events.register("before-call.apigatewayv2", self._refuse)
         monkeypatch.setattr(cleanup, "reach", lambda runs_on: self.place)
         monkeypatch.setattr(cleanup, "COURSE_HOME", scratch.parent.parent)
         monkeypatch.setattr(of_lessons, "SCRATCH", scratch)
@@ -64,6 +65,9 @@ class Run:
 
     def _note(self, model, **_):
         self.calls.append(model.name)
+        self._refuse(model)
+
+    def _refuse(self, model, **_):
         if model.name in self.refused:
             error = {"Code": "AccessDeniedException", "Message": "You may not."}
             raise ClientError({"Error": error}, model.name)
@@ -315,15 +319,33 @@ def test_a_web_app_goes_from_the_outside_to_the_inside(run, capsys):
     assert lines == [f"{part}: {name} ... removed" for part in parts]
 
 
-def test_who_may_not_list_apis_is_told_and_the_rest_goes(run, capsys, monkeypatch):
-    def refuse(session, run_id):
-        error = {"Code": "AccessDeniedException", "Message": "You may not."}
-        raise ClientError({"Error": error}, "GetApis")
+NOT_LISTED = "You may not list HTTP APIs, so those of lesson 11 were not looked for."
 
-    monkeypatch.setattr(of_lessons, "web_app_of", refuse)
-    run.model()
+
+def test_who_may_not_list_apis_is_told_that_they_were_not_looked_for(run, capsys):
+    """The rest goes, and the exit code says that nobody knows whether that is all."""
+    run.name = lambda what, run_id=RUN: f"lesson11-{run_id}-{what}"
+    api = f"HTTP API: {run.name('app')}"
+    others = make_web_app(run, "app") - {api}
+    run.refused = {"GetApis"}
+    assert run.clean_up() == 2
+    shown = capsys.readouterr()
+    assert NOT_LISTED in " ".join(shown.err.split())
+    assert f"Nothing else of run {RUN} is left" in shown.out
+    assert not others & run.everything()
+    assert api in run.everything()
+    assert run.clean_up() == 3  # only what it may not list is left
+    assert NOT_LISTED in " ".join(capsys.readouterr().err.split())
+    run.refused = set()
     assert run.clean_up() == 0
-    assert "You may not list functions, APIs and roles" in capsys.readouterr().err
+    assert api not in run.everything()
+
+
+def test_who_runs_another_lesson_need_not_be_allowed_to_list_apis(run, capsys):
+    run.model()
+    run.refused = {"GetApis"}
+    assert run.clean_up() == 0
+    assert "HTTP API" not in capsys.readouterr().err
 
 
 def test_a_bucket_that_is_still_listed_after_its_deletion_is_gone(run):

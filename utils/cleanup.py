@@ -6,7 +6,7 @@ has for it; `python -m course cleanup RUN_ID` does it for a run that was broken 
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,34 +106,43 @@ class Part:
 
 # What a web app is made of, and the lessons that make one.
 API, FUNCTION, LOG_GROUP, ROLE = "HTTP API", "function", "log group", "role"
+WEB_APP_KINDS = (API, FUNCTION, LOG_GROUP, ROLE)
 WEB_APPS = frozenset({"11"})
 LOGS_OF_FUNCTIONS = "/aws/lambda/"
 
 
-def web_app_of(session: boto3.Session, run_id: str) -> list[Part]:
+def web_app_of(
+    session: boto3.Session, run_id: str, kinds: Iterable[str] = WEB_APP_KINDS
+) -> list[Part]:
     """List the parts of a run's web apps, the public ones first.
 
     That is the order in which they are removed. Raises ClientError, for example where
     you may not list APIs: data/web-app-policy.json allows it.
     """
-    found = [
-        Part(API, api["Name"], api["ApiId"])
-        for api in _all_of(session, "apigatewayv2", "get_apis", "Items")
+    return [
+        part
+        for what in kinds
+        for part in _parts(session, what)
+        if _is_of(run_id, part.name)
     ]
-    for item in _all_of(session, "lambda", "list_functions", "Functions"):
-        found.append(Part(FUNCTION, item["FunctionName"], item["FunctionName"]))
-    for item in _all_of(
-        session,
-        "logs",
-        "describe_log_groups",
-        "logGroups",
-        logGroupNamePrefix=f"{LOGS_OF_FUNCTIONS}lesson",
-    ):
-        group = item["logGroupName"]
-        found.append(Part(LOG_GROUP, group.removeprefix(LOGS_OF_FUNCTIONS), group))
-    for item in _all_of(session, "iam", "list_roles", "Roles"):
-        found.append(Part(ROLE, item["RoleName"], item["RoleName"]))
-    return [part for part in found if _is_of(run_id, part.name)]
+
+
+def _parts(session: boto3.Session, what: str) -> Iterator[Part]:
+    """Yield all parts of a kind, those of others too."""
+    if what == API:
+        for api in _all_of(session, "apigatewayv2", "get_apis", "Items"):
+            yield Part(API, api["Name"], api["ApiId"])
+    elif what == FUNCTION:
+        for item in _all_of(session, "lambda", "list_functions", "Functions"):
+            yield Part(FUNCTION, item["FunctionName"], item["FunctionName"])
+    elif what == LOG_GROUP:
+        ours = {"logGroupNamePrefix": f"{LOGS_OF_FUNCTIONS}lesson"}
+        groups = _all_of(session, "logs", "describe_log_groups", "logGroups", **ours)
+        for group in [item["logGroupName"] for item in groups]:
+            yield Part(LOG_GROUP, group.removeprefix(LOGS_OF_FUNCTIONS), group)
+    else:
+        for item in _all_of(session, "iam", "list_roles", "Roles"):
+            yield Part(ROLE, item["RoleName"], item["RoleName"])
 
 
 def _all_of(
