@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import io
 import shutil
+import struct
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nbformat import NotebookNode
-from PIL import Image, PngImagePlugin
 
 from course import lessons
 from course.bank_data import why_made_up
@@ -30,8 +30,9 @@ URL_CELL, ASKS_BEFORE = "upload_page", "agreement"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZE = {"width": 760, "height": 600}
 PATIENCE_MS = 60_000
-# Under this name the picture keeps what the page says in it, for who can't see it.
-DESCRIPTION = "Description"
+# Under this word the picture keeps what the page says, so that a test can read it.
+KEYWORD = b"tEXtDescription\0"
+END = 12  # bytes of a PNG's last chunk
 
 
 def take_screenshot(folder: Path = IMAGES) -> int:
@@ -96,20 +97,19 @@ def picture_of(url: str, browser: str) -> bytes:
             png = page.screenshot(full_page=True)
         finally:
             chromium.close()
-    return small(png, " ".join(says.split()))
+    return with_text(png, " ".join(says.split()))
 
 
-def small(png: bytes, text: str) -> bytes:
-    """Bring a picture of a page to few colours, and put what it says into it."""
-    notes = PngImagePlugin.PngInfo()
-    notes.add_text(DESCRIPTION, text)
-    packed = io.BytesIO()
-    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(64)
-    picture.save(packed, "PNG", optimize=True, pnginfo=notes)
-    return packed.getvalue()
+def with_text(png: bytes, text: str) -> bytes:
+    """Put what a page says into a PNG, as a chunk of text before its last chunk."""
+    data = KEYWORD + text.encode("latin-1")
+    length, check = len(data) - len(b"tEXt"), zlib.crc32(data)
+    chunk = struct.pack(">I", length) + data + struct.pack(">I", check)
+    return png[:-END] + chunk + png[-END:]
 
 
-def text_in(picture: Path) -> str:
-    """Give what the page says in its stored picture."""
-    with Image.open(picture) as image:
-        return image.info[DESCRIPTION]
+def text_in(png: bytes) -> str:
+    """Give what the page says in its picture."""
+    start = png.index(KEYWORD)
+    (length,) = struct.unpack(">I", png[start - 4 : start])
+    return png[start + len(KEYWORD) : start + 4 + length].decode("latin-1")

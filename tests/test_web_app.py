@@ -197,7 +197,7 @@ def test_the_stored_picture_shows_the_stored_answer() -> None:
     """If this fails: `python -m course screenshot`, and look at the picture."""
     answer = what_the_lesson_stores()
     decision = "Yes, call." if answer["call"] else "No, don't call."
-    said = screenshot.text_in(screenshot.IMAGES / screenshot.PICTURE)
+    said = screenshot.text_in((screenshot.IMAGES / screenshot.PICTURE).read_bytes())
     assert said.startswith(decision)
     assert f"a probability of {100 * answer['probability']:.1f} %" in said
     assert f"from {100 * answer['threshold']:.1f} % on" in said
