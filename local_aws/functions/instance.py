@@ -443,13 +443,10 @@ def _is_of(call: Call, request_id: str) -> bool:
     """Whether a call says what an invocation came to. Code of the function that uses
     the socket itself must not answer the next one.
     """
-    # The start may go on, and fail, while an event waits already.
-    return call.path in ("/init/error", *_ends_of(request_id))
-
-
-def _ends_of(request_id: str) -> tuple[str, str]:
     invocation = f"/invocation/{request_id}"
-    return f"{invocation}/response", f"{invocation}/error"
+    # The start may go on, and fail, while an event waits already.
+    ends = (f"{invocation}/response", f"{invocation}/error", "/init/error")
+    return call.path in ends
 
 
 def end_left_behind(folder: Path) -> None:

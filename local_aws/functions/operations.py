@@ -20,7 +20,7 @@ from local_aws import protocol
 from local_aws.errors import StorageError
 from local_aws.functions import configuration, packages, permissions
 from local_aws.functions.configuration import KIND, invalid, refused
-from local_aws.functions.invocations import Functions
+from local_aws.functions.invocations import Functions, too_large
 from local_aws.functions.packages import BadZip, Package
 from local_aws.persistence.resources import AlreadyExists, NotFound
 
@@ -414,15 +414,7 @@ def _tagged(request: dict, context: Context) -> str:
 
 def _check_body(context: Context, name: str) -> None:
     if context.body_size > LARGEST_REQUEST:
-        raise refused_as_too_large(name, LARGEST_REQUEST)
-
-
-def refused_as_too_large(name: str, limit: int) -> Exception:
-    """The error for a request beyond Lambda's limit."""
-    return refused(
-        "RequestTooLargeException",
-        f"Request must be smaller than {limit} bytes for the {name} operation",
-    )
+        raise too_large(name, LARGEST_REQUEST)
 
 
 def _package(source: Mapping[str, Any], context: Context) -> Package:
@@ -440,7 +432,7 @@ def _package(source: Mapping[str, Any], context: Context) -> Package:
     else:
         raise invalid("Please provide a source for function code.")
     if len(content) > packages.LARGEST_ZIP and "ZipFile" in source:
-        raise refused_as_too_large("the zip of a", packages.LARGEST_ZIP)
+        raise too_large("the zip of a", packages.LARGEST_ZIP)
     try:
         return packages.check(content)
     except BadZip as error:

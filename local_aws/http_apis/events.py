@@ -181,22 +181,6 @@ def _event_1(called: Called) -> dict[str, Any]:
         query.setdefault(name, []).append(value)
     path = unquote(called.path, errors="replace")
     single = {name: values[-1] for name, values in headers.items()}
-    identity = dict.fromkeys(
-        (
-            "accessKey",
-            "accountId",
-            "caller",
-            "cognitoAuthenticationProvider",
-            "cognitoAuthenticationType",
-            "cognitoIdentityId",
-            "cognitoIdentityPoolId",
-            "principalOrgId",
-            "user",
-            "userArn",
-        )
-    )
-    identity["sourceIp"] = called.client
-    identity["userAgent"] = single.get("user-agent", "")
     return {
         "version": "1.0",
         "resource": called.resource,
@@ -213,7 +197,7 @@ def _event_1(called: Called) -> dict[str, Any]:
             "domainPrefix": called.api_id,
             "extendedRequestId": called.request_id,
             "httpMethod": called.method,
-            "identity": identity,
+            "identity": _identity(called, single.get("user-agent", "")),
             "path": path,
             "protocol": "HTTP/1.1",
             "requestId": called.request_id,
@@ -227,6 +211,24 @@ def _event_1(called: Called) -> dict[str, Any]:
         "stageVariables": called.variables or None,
         **_body(called, single.get("content-type")),
     }
+
+
+def _identity(called: Called, user_agent: str) -> dict[str, str | None]:
+    """Who calls, in format 1.0: nobody who has a name."""
+    unknown = (
+        "accessKey",
+        "accountId",
+        "caller",
+        "cognitoAuthenticationProvider",
+        "cognitoAuthenticationType",
+        "cognitoIdentityId",
+        "cognitoIdentityPoolId",
+        "principalOrgId",
+        "user",
+        "userArn",
+    )
+    known = {"sourceIp": called.client, "userAgent": user_agent}
+    return dict.fromkeys(unknown) | known
 
 
 def _query(called: Called) -> list[tuple[str, str]]:
