@@ -301,7 +301,7 @@ def packages_by_module() -> Mapping[str, list[str]]:
 
 # What only those run who work on the course: the second set of packages is there then.
 FOR_WORK = re.compile(
-    r"(tests|benchmarks)/|course/exercises\.py|data/make_boston_housing\.py"
+    r"(tests|benchmarks)/|course/(exercises|screenshot)\.py|data/make_boston_housing\.py"
 )
 
 
