@@ -61,7 +61,7 @@ PIP_TO_UV = {
 NOT_COMPILED = re.compile(
     "/(tests?|hive_metastore|pyiceberg|strictyaml)/"
     "|/fontTools/(?!misc)[a-zA-Z]+/"
-    "|/moto/(?!cloudwatch|core|events|iam|logs|moto_|s3|sts|utilities)[a-z0-9]+/"
+    "|/moto/(?!budgets|cloudwatch|core|events|iam|logs|moto_|s3|sts|utilities)[a-z0-9]+/"
 )
 # A file that is not for this Python is skipped, as by an import that never happens.
 COMPILE_BYTECODE = """
