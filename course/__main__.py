@@ -116,6 +116,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.set_defaults(run=_cleanup)
 
+    command = commands.add_parser(
+        "migrate",
+        help="list the old spellings of the SageMaker SDK in your notebooks",
+        description="List where notebooks or Python files are written for version 1 or "
+        "2 of the SageMaker Python SDK, and what is written today, with v3 and with "
+        "boto3. Nothing is changed or run. Cells are counted from the top, texts "
+        "included. Exit code: 0 nothing old was found, 1 something was, 2 a file could "
+        "not be read.",
+    )
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="a notebook (.ipynb) or a .py file"
+    )
+    command.set_defaults(run=_migrate)
+
     command = commands.add_parser("lock", help="resolve the requirements again")
     command.add_argument("--upgrade", action="store_true", help="take newer versions")
     command.set_defaults(run=_lock)
@@ -280,6 +294,12 @@ def _cleanup(options: argparse.Namespace) -> int:
     from course.cleanup import clean_up
 
     return clean_up(options.run_id, runs_on=options.runs_on, yes=options.yes)
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from course.migration.command import migrate
+
+    return migrate(options.files)
 
 
 def _lint(options: argparse.Namespace) -> int:

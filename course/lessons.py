@@ -20,6 +20,16 @@ FILE_NAME = re.compile(r"(?P<number>\d\d|[A-Z])_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
 HEADING = re.compile(r"^(?P<marks>#{1,6}) +(?P<text>.*?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 CONFLICT = re.compile(r"^<{7}( |$)", re.MULTILINE)
+# What nbformat raises where the JSON is no notebook depends on what is missing.
+NO_NOTEBOOK = (
+    nbformat.ValidationError,
+    AssertionError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    UnboundLocalError,
+    ValueError,
+)
 
 
 class NoSuchLesson(Exception):
@@ -100,19 +110,10 @@ def read(path: Path) -> NotebookNode:
             ) from error
         where = f"{error.msg}, line {error.lineno}"
         raise UnreadableNotebook(f"is not JSON ({where}); {remedy}") from error
-    # What nbformat raises where the JSON is no notebook depends on what is missing.
     try:
         notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
-    except (
-        nbformat.ValidationError,
-        AssertionError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        UnboundLocalError,
-        ValueError,
-    ) as error:
+    except NO_NOTEBOOK as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnreadableNotebook(
             f"is not a valid notebook ({reason}); {remedy}"

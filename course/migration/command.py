@@ -1,0 +1,97 @@
+"""`python -m course migrate`: print the old spellings in somebody's files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from course.migration.cells import Cell, Unreadable, read
+from course.migration.finding import Finding, Found, find
+from local_aws.terminal import say
+
+LABELS = 7  # columns for "v3", "boto3", "why" and "today"
+WIDEST = 72  # of the code that is shown
+
+
+def migrate(names: Sequence[str]) -> int:
+    """Print what is old in each file and what is written today; return the exit code.
+
+    0: nothing is old. 1: something is. 2: a file could not be read.
+    """
+    codes = [_tell(Path(name)) for name in names]
+    return max(codes, default=0)
+
+
+def _tell(path: Path) -> int:
+    try:
+        cells = read(path)
+    except Unreadable as error:
+        say(f"{_shown(path)} {error}.", file=sys.stderr)
+        return 2
+    found = find(cells)
+    say(f"{_shown(path)}: {_summary(found)}")
+    for cell, lines in found.unread:
+        say(f"  {_unread(cell, lines)}", indent=4)
+    explained: dict[str, Finding] = {}
+    for finding in found.findings:
+        _tell_one(finding, explained)
+    return 1 if found.findings else 0
+
+
+def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
+    """Print one place; a spelling is explained where it first comes."""
+    row = finding.spelling
+    code = (
+        finding.code if len(finding.code) <= WIDEST else f"{finding.code[:WIDEST]}..."
+    )
+    where = finding.cell.place(finding.line)
+    if row.id in explained:
+        before = explained[row.id]
+        say(f"\n  {where}: {code}\n{_label('see')}{before.cell.place(before.line)}")
+        return
+    explained[row.id] = finding
+    say(f"\n  {where}: {code}    [{', '.join(row.versions)}]", indent=4)
+    today = [*row.imports.splitlines(), row.v3.removeprefix("# ")]
+    for number, line in enumerate(today):
+        say(f"{_label('' if number else 'v3')}{line}", indent=4 + LABELS)
+    say(f"{_label('boto3')}{row.boto3.removeprefix('# ')}", indent=4 + LABELS)
+    say(f"{_label('why')}{row.why.replace('`', '')}", indent=4 + LABELS)
+    if row.today:
+        say(f"{_label('today')}{row.today}", indent=4 + LABELS)
+
+
+def _label(text: str) -> str:
+    return f"    {text:{LABELS}}"
+
+
+def _summary(found: Found) -> str:
+    """Say in a line how much there is, and of which version of the SDK."""
+    if not found.findings:
+        return "no old spelling found"
+    spellings = {item.spelling.id: item.spelling for item in found.findings}
+    alone = {row.versions[0] for row in spellings.values() if len(row.versions) == 1}
+    version = " and ".join(sorted(alone)) or "v1 or v2"
+    kinds = _counted(len(spellings), "old spelling")
+    return f"SDK {version}, {kinds} in {_counted(len(found.findings), 'place')}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _unread(cell: Cell, lines: list[int]) -> str:
+    where = "the file" if cell.number is None else f"cell {cell.number}"
+    if len(lines) >= cell.source.count("\n") + 1:
+        return f"({where} is no Python 3 and was left out)"
+    named = ", ".join(map(str, lines))
+    word = "line" if len(lines) == 1 else "lines"
+    return f"({where}: {word} {named} can't be read as Python 3; the rest was)"
+
+
+def _shown(path: Path) -> str:
+    """Name a file as short as it goes, without the folders of one machine."""
+    full = path.absolute()
+    here = Path(os.getcwd())
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(path)
