@@ -26,6 +26,7 @@ LINES = {
     10: ("deploying an endpoint", "deployment:measure"),
     11: ("a tuning job of 20 training jobs, 3 at a time", "tuning:measure"),
     12: ("the bank-marketing data: trained and scored", "bank_marketing:measure"),
+    13: ("the web app: a page's request down to the endpoint", "web_app:measure"),
 }
 # Downloads and installs everything, twice: only if it is asked for by its number.
 ON_REQUEST = {7}
