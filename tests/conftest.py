@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import boto3
+import browsers
 import pytest
 
 from course.stand_in import StandIn, start_stand_in, stop_stand_in, temporary_folder
@@ -99,3 +101,10 @@ def bucket(stand_in: StandIn) -> str:
     name = f"sagemaker-test-{uuid.uuid4().hex[:12]}"
     stand_in.client("s3").create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without windows, for tests that are marked `browsers.needs_browser`."""
+    with browsers.opened(browsers.BROWSER) as running:
+        yield running

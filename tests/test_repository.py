@@ -719,6 +719,8 @@ def test_actions_are_pinned(workflow: Path) -> None:
 
 def test_ci_runs_make_test(tmp_path: Path) -> None:
     """.ci/run passes on the exit code and ends with pytest's closing line."""
+    (tmp_path / "chromium").write_text("#!/bin/sh\n")  # or it would be installed
+    (tmp_path / "chromium").chmod(0o755)
     for code, line in [
         (0, "=== 3 passed in 1.20s ==="),
         (2, "=== 1 failed in 9.1s ==="),

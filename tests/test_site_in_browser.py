@@ -3,23 +3,20 @@
 Skipped where there is no browser, or what makes the pages is not installed.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browsers import PATIENCE_MS, needs_browser
 from site_fixture import pages
 from test_site import run_of_a_course
 
 from course import lessons, site
 
-sync_api = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+axe = Axe()
 pytestmark = [
-    pytest.mark.skipif(not BROWSER, reason="no Chromium or Chrome on this machine"),
+    needs_browser,
     pytest.mark.skipif(
         not site.DOCS_PYTHON.exists(), reason="what makes pages is not installed"
     ),
@@ -30,18 +27,6 @@ WIDE, PHONE = {"width": 1300, "height": 1000}, {"width": 400, "height": 800}
 WHOLE = ("index", "readme", "01_boston_batch_transform_high_level", "03_broken")
 ON_ALL = [[".highlight"], [".bd-sidebar-primary"], [".bd-sidebar-secondary"]]
 COLOURS = "color-contrast"
-# Other tests may keep the machine busy.
-PATIENCE_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE_MS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

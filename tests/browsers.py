@@ -1,0 +1,55 @@
+"""The browser for tests of pages: one that is on the machine; none is downloaded.
+
+Without one they are skipped, but not where CI is set: what CI has not looked at must not
+pass for tested. `.ci/browser` installs one there.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# What .ci/browser looks for, too.
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ON_MACOS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+MISSING = "no Chromium or Chrome on this machine"
+# Other tests may keep the machine busy.
+PATIENCE_MS = 120_000
+
+
+def find_browser(path: str | None = None) -> str | None:
+    """A browser on PATH, or on `path`, or where macOS has it."""
+    found = [shutil.which(name, path=path) for name in NAMES]
+    found += [file for file in ON_MACOS if Path(file).exists()]
+    return next(filter(None, found), None)
+
+
+def may_skip(browser: str | None, environment: Mapping[str, str]) -> bool:
+    """Whether tests that need a browser are skipped."""
+    return not browser and environment.get("CI", "").lower() in ("", "0", "false")
+
+
+BROWSER = find_browser()
+needs_browser = pytest.mark.skipif(may_skip(BROWSER, os.environ), reason=MISSING)
+
+
+@contextmanager
+def opened(executable: str | None) -> Iterator[Any]:
+    """The browser, running. Fails the test if there is none."""
+    if executable is None:
+        pytest.fail(f"{MISSING}, and where CI is set that is no reason to skip a test")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox"], timeout=PATIENCE_MS
+        )
+        yield browser
+        browser.close()
