@@ -1,7 +1,7 @@
 """The browser for tests of pages: one that is on the machine; none is downloaded.
 
-Without one they are skipped, but not where CI is set: what CI has not looked at must not
-pass for tested. `.ci/browser` installs one there.
+Without one they are skipped, but not where CI is set: what nobody has looked at must
+not pass for tested there. `.ci/browser` installs one.
 """
 
 import os

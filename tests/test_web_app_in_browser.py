@@ -1,25 +1,27 @@
-"""Lesson 11's page in a browser: page, HTTP API, function and endpoint together.
-
-Skipped where there is no browser.
-"""
+"""Lesson 11's page in a browser: page, HTTP API, function and endpoint together."""
 
 import http.server
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boston
 import boto3
 import pytest
 import xgboost
+from axe_playwright_python.sync_playwright import Axe
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from browsers import PATIENCE_MS, needs_browser
 from conftest import StandIn
 from hosted import archive
 from lambda_functions import make_role, put_policy
+from playwright.sync_api import Error as BrowserError
 
 from local_aws.installation import ACCOUNT_ID, ROLE_ARN
 from utils.bank_marketing import (
@@ -31,16 +33,11 @@ from utils.bank_marketing import (
 from utils.synthetic_bank_marketing import make_synthetic_bank_marketing
 from utils.web_app import FOLDER, origin_of, page_with, zip_of
 
-sync_api = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-pytestmark = pytest.mark.skipif(
-    not BROWSER, reason="no Chromium or Chrome on this machine"
-)
-PATIENCE_MS = 120_000
+axe = Axe()
+pytestmark = needs_browser
 PHONE = {"width": 360, "height": 740}
+# A window of 1,280 points at a zoom of 400 % (WCAG 2.2, success criterion 1.4.10).
+NARROWEST = {"width": 320, "height": 256}
 THRESHOLD = 0.125
 ASKS = "sagemaker:InvokeEndpoint"
 SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
@@ -205,16 +202,6 @@ def web_app(stand_in: StandIn) -> WebApp:
     return made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE_MS
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(browser, web_app: WebApp) -> Iterator[Any]:
     """The page as somebody opens it; what it logs is kept in `page.said`."""
@@ -262,33 +249,38 @@ def expected(web_app: WebApp, row: int) -> str:
     )
 
 
-def test_a_form_filled_in_gets_the_endpoints_answer(page, web_app: WebApp) -> None:
+def check_form(page, web_app: WebApp) -> None:
     called = [p >= THRESHOLD for p in web_app.probabilities]
     for row in (called.index(True), called.index(False)):
         assert ask(page, web_app.customers[row]) == expected(web_app, row)
-    assert page.said == []
 
 
-def test_page_and_endpoint_agree_on_1000_customers(page, web_app: WebApp) -> None:
+def check_agreement(page, web_app: WebApp, rows: int = 3) -> list[float]:
+    """What the page sends for customers in its form, and gets for them."""
     answers = page.evaluate(
         """async (customers) => {
           const answers = [];
           const next = customers.entries();
           async function work() {
-            for (const [row, customer] of next) answers[row] = await ask(customer);
+            for (const [row, customer] of next) {
+              for (const [name, value] of Object.entries(customer)) {
+                document.getElementById(name).value = value;
+              }
+              answers[row] = await ask(customerInForm());
+            }
           }
           await Promise.all([work(), work(), work()]);
           return answers;
         }""",
-        web_app.customers,
+        web_app.customers[:rows],
     )
-    assert {answer["status"] for answer in answers} == {200}
+    assert [answer["status"] for answer in answers] == [200] * rows
     found = [answer["answer"]["probability"] for answer in answers]
-    assert found == web_app.probabilities
-    assert len(set(found)) > 100
+    assert found == web_app.probabilities[:rows]
+    return found
 
 
-def test_by_keyboard_alone(page, web_app: WebApp) -> None:
+def check_keyboard(page, web_app: WebApp) -> None:
     customer = web_app.customers[3]
     for field in web_app.encoding["fields"]:
         page.keyboard.press("Tab")
@@ -305,6 +297,86 @@ def test_by_keyboard_alone(page, web_app: WebApp) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert page.input_value("#age") == str(web_app.customers[0]["age"])
+
+
+CHECKS = (check_form, check_agreement, check_keyboard)
+
+
+def test_a_form_filled_in_gets_the_endpoints_answer(page, web_app: WebApp) -> None:
+    check_form(page, web_app)
+    assert page.said == []
+
+
+def test_page_and_endpoint_agree_on_1000_customers(page, web_app: WebApp) -> None:
+    found = check_agreement(page, web_app, len(web_app.customers))
+    assert len(found) == 1000
+    assert len(set(found)) > 100
+
+
+def test_by_keyboard_alone(page, web_app: WebApp) -> None:
+    check_keyboard(page, web_app)
+
+
+# --- what a reader may forget: nothing works without it -------------------------------
+
+
+@contextmanager
+def without_policy(web_app: WebApp) -> Iterator[None]:
+    """The function's role may write its log and ask no endpoint."""
+    put_policy(web_app.stand_in, web_app.role_arn, ["logs:PutLogEvents"])
+    try:
+        yield
+    finally:
+        put_policy(web_app.stand_in, web_app.role_arn, [ASKS])
+
+
+@contextmanager
+def without_permission(web_app: WebApp) -> Iterator[None]:
+    """API Gateway may not invoke the function."""
+    web_app.stand_in.client("lambda").remove_permission(
+        FunctionName=web_app.function, StatementId="api"
+    )
+    try:
+        yield
+    finally:
+        web_app.permit()
+
+
+@contextmanager
+def without_cors(web_app: WebApp) -> Iterator[None]:
+    web_app.stand_in.client("apigatewayv2").delete_cors_configuration(
+        ApiId=web_app.api["ApiId"]
+    )
+    try:
+        yield
+    finally:
+        web_app.set_origin(origin_of(web_app.page_url))
+
+
+CANT = "The service can't be reached. Please check your connection and try again."
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (without_policy, "The model does not answer. Please try again later. (Requ"),
+        (without_permission, "Something went wrong on our side (500). Please try"),
+        (without_cors, CANT),
+    ],
+    ids=["policy", "permission", "cors"],
+)
+def test_each_check_fails_without(missing, said, page, web_app: WebApp) -> None:
+    with missing(web_app):
+        for check in CHECKS:
+            page.reload()
+            with pytest.raises((AssertionError, BrowserError)):
+                check(page, web_app)
+            assert ask(page, web_app.customers[0]).startswith(said)
+    page.reload()
+    check_form(page, web_app)
+
+
+# --- errors ---------------------------------------------------------------------------
 
 
 def errors(page) -> dict[str, str]:
@@ -353,28 +425,6 @@ def test_what_only_the_function_finds_wrong(page, web_app: WebApp) -> None:
     assert page.evaluate("document.activeElement.id") == "age"
 
 
-def test_without_the_roles_permission(page, web_app: WebApp) -> None:
-    put_policy(web_app.stand_in, web_app.role_arn, ["logs:PutLogEvents"])
-    try:
-        said = ask(page, web_app.customers[0])
-    finally:
-        put_policy(web_app.stand_in, web_app.role_arn, [ASKS])
-    assert said.startswith("The model does not answer. Please try again later. (Requ")
-    assert ask(page) == expected(web_app, 0)
-
-
-def test_without_the_functions_permission(page, web_app: WebApp) -> None:
-    web_app.stand_in.client("lambda").remove_permission(
-        FunctionName=web_app.function, StatementId="api"
-    )
-    try:
-        said = ask(page, web_app.customers[0])
-    finally:
-        web_app.permit()
-    assert said == "Something went wrong on our side (500). Please try again later."
-    assert ask(page) == expected(web_app, 0)
-
-
 def test_too_many_requests(page, web_app: WebApp) -> None:
     fill(page, web_app.customers[0])
     web_app.set_limits(rate=0.001, burst=1)
@@ -387,14 +437,60 @@ def test_too_many_requests(page, web_app: WebApp) -> None:
     assert ask(page) == expected(web_app, 0)
 
 
-CANT = "The service can't be reached. Please check your connection and try again."
-
-
 def test_without_a_network(page, web_app: WebApp) -> None:
     page.context.set_offline(True)
     assert ask(page, web_app.customers[0]) == CANT
     page.context.set_offline(False)
     assert ask(page) == expected(web_app, 0)
+
+
+OURS = "Something went wrong on our side ({}). Please try again later."
+NASTY = "<img src=x onerror=\"document.title='broken'\">"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, "<h1>Please log in</h1>", OURS.format(200)),
+        (200, "null", OURS.format(200)),
+        (200, '{"call": true}', OURS.format(200)),
+        (403, '{"message":"Forbidden"}', OURS.format(403)),
+        (502, "", OURS.format(502)),
+        (503, '{"message":"Service Unavailable"}', OURS.format(503)),
+        (
+            400,
+            json.dumps({"message": NASTY, "fields": {"pet": NASTY, "age": NASTY}}),
+            f"{NASTY} pet {NASTY}.",
+        ),
+    ],
+    ids=["no JSON", "null", "half", "forbidden", "empty", "unavailable", "nasty"],
+)
+def test_whatever_comes_back(status, body, said, page, web_app: WebApp) -> None:
+    """Also what no function of ours sends: never an answer that is none, never HTML."""
+    headers = {
+        "Access-Control-Allow-Origin": origin_of(web_app.page_url),
+        "Content-Type": "application/json",
+    }
+    page.route(
+        web_app.url,
+        lambda route: route.fulfill(status=status, headers=headers, body=body),
+    )
+    assert ask(page, web_app.customers[0]) == said
+    assert errors(page) == ({"age": NASTY} if status == 400 else {})
+    assert page.locator("img").count() == 0
+    assert page.title() == "Should we call this customer?"
+
+
+def test_an_answer_that_never_comes(page, web_app: WebApp) -> None:
+    page.evaluate(
+        """() => {
+          const timeout = AbortSignal.timeout;
+          AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 100);
+        }"""
+    )
+    page.route(web_app.url, lambda route: None)
+    said = ask(page, web_app.customers[0])
+    assert said == "No answer within 35 seconds. Please try again."
 
 
 @pytest.fixture
@@ -428,6 +524,22 @@ def test_a_page_of_another_origin_is_refused(page, web_app, elsewhere) -> None:
         assert ask(page) == expected(web_app, 0)
         page.goto(web_app.page_url)
         assert ask(page, web_app.customers[0]) == CANT
+    finally:
+        web_app.set_origin(origin_of(web_app.page_url))
+
+
+def test_a_file_has_no_origin(page, web_app: WebApp, tmp_path: Path) -> None:
+    """Its origin is `null`, which an API can't allow: all or none."""
+    file = tmp_path / "index.html"
+    file.write_text(web_app.html, encoding="utf-8")
+    page.goto(file.as_uri())
+    assert ask(page, web_app.customers[0]) == CANT
+    assert any("from origin 'null' has been blocked" in line for line in page.said)
+    with pytest.raises(ClientError, match="Invalid format for origin null"):
+        web_app.set_origin("null")
+    web_app.set_origin("*")
+    try:
+        assert ask(page) == expected(web_app, 0)
     finally:
         web_app.set_origin(origin_of(web_app.page_url))
 
@@ -469,14 +581,34 @@ def test_it_is_for_everybody_and_on_a_phone(page, web_app: WebApp) -> None:
     assert violations(page) == []
     ask(page, web_app.customers[0])
     assert violations(page) == []
-    assert page.evaluate(SIDEWAYS) <= 0
     small = page.evaluate(
         "[...document.querySelectorAll('input, select, button')]"
         ".filter((control) => control.offsetHeight < 44).length"
     )
     assert small == 0
-    page.evaluate("document.querySelector('label').remove()")
-    assert any(line.startswith("label:") for line in violations(page))
+    for size in (PHONE, NARROWEST):
+        page.set_viewport_size(size)
+        assert page.evaluate(SIDEWAYS) <= 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("document.querySelector('label').remove()", "label:"),
+        ("document.querySelector('.note').style.color = '#999'", "color-contrast:"),
+        ("document.getElementById('ask').textContent = ''", "button-name:"),
+    ],
+    ids=["label", "contrast", "name"],
+)
+def test_axe_sees_what_is_not_for_everybody(damage, found, page) -> None:
+    page.evaluate(damage)
+    assert [line for line in violations(page) if line.startswith(found)]
+
+
+def test_what_is_too_wide_is_seen(page) -> None:
+    page.set_viewport_size(PHONE)
+    page.evaluate("document.querySelector('h1').style.width = '400px'")
+    assert page.evaluate(SIDEWAYS) > 0
 
 
 def test_what_is_written_into_it_stays_text(page, web_app: WebApp) -> None:
