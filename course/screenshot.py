@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
 import struct
 import sys
 import zlib
@@ -18,6 +17,7 @@ from nbformat import NotebookNode
 
 from course import lessons
 from course.bank_data import why_made_up
+from course.browsers import find_browser
 from course.diagrams import IMAGES
 from course.execution import Execution, execute
 from course.runner import stand_in_environment
@@ -27,7 +27,6 @@ LESSON = "11"
 PICTURE = "web_app.png"
 # The cell that prints the page's URL, and the one before which the page may ask.
 URL_CELL, ASKS_BEFORE = "upload_page", "agreement"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZE = {"width": 760, "height": 600}
 PATIENCE_MS = 60_000
 # Under this word the picture keeps what the page says, so that a test can read it.
@@ -41,7 +40,7 @@ def take_screenshot(folder: Path = IMAGES) -> int:
     Returns 0, 1 if there is no picture, 2 if something that it needs is missing.
     """
     (path,) = lessons.find_lessons([LESSON])
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = find_browser()
     if not browser or not importlib.util.find_spec("playwright"):
         say("It needs Chromium or Chrome, and playwright.", file=sys.stderr)
         return 2

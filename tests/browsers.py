@@ -5,30 +5,17 @@ not pass for tested there. `.ci/browser` installs one.
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-# What .ci/browser looks for, too.
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ON_MACOS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
+from course.browsers import find_browser
+
 MISSING = "no Chromium or Chrome on this machine"
 # Other tests may keep the machine busy.
 PATIENCE_MS = 120_000
-
-
-def find_browser(path: str | None = None) -> str | None:
-    """A browser on PATH, or on `path`, or where macOS has it."""
-    found = [shutil.which(name, path=path) for name in NAMES]
-    found += [file for file in ON_MACOS if Path(file).exists()]
-    return next(filter(None, found), None)
 
 
 def may_skip(browser: str | None, environment: Mapping[str, str]) -> bool:

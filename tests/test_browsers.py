@@ -7,6 +7,7 @@ from pathlib import Path
 import browsers
 import pytest
 
+from course.browsers import NAMES, ON_MACOS, find_browser
 from course.install import ROOT
 
 BASH = shutil.which("bash")
@@ -48,17 +49,17 @@ def says(number: int) -> str:
 SUDO = f'#!{BASH}\nshift\n[ "$1" = true ] && exit 0\nROOT_BY=sudo exec "$@"\n'
 REFUSES = f"#!{BASH}\necho 'sudo: a password is required' >&2; exit 1\n"
 without_macs = pytest.mark.skipif(
-    any(Path(file).exists() for file in browsers.ON_MACOS), reason="has a browser"
+    any(Path(file).exists() for file in ON_MACOS), reason="has a browser"
 )
 
 
-@pytest.mark.parametrize("name", browsers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_there_is_taken(tmp_path: Path, name: str) -> None:
     done = run(tmp_path, **{name: says(0)}, apt_get=apt(tmp_path), id=says(0))
     assert (done.returncode, done.stderr) == (0, "")
     assert str(tmp_path / name) in done.stdout
     assert not (tmp_path / "called").exists()
-    assert browsers.find_browser(str(tmp_path)) == str(tmp_path / name)
+    assert find_browser(str(tmp_path)) == str(tmp_path / name)
 
 
 @without_macs

@@ -3,7 +3,6 @@
 import ast
 import io
 import json
-import shutil
 import time
 import zipfile
 from dataclasses import replace
@@ -204,18 +203,18 @@ def test_the_stored_picture_shows_the_stored_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "value", "code", "told"),
+    ("name", "value", "code", "told"),
     [
-        (shutil, "which", lambda name: None, 2, "needs Chromium or Chrome"),
-        (screenshot, "why_made_up", lambda paths: "No data.", 1, "made-up data. No"),
+        ("find_browser", lambda: None, 2, "needs Chromium or Chrome"),
+        ("why_made_up", lambda paths: "No data.", 1, "made-up data. No"),
     ],
     ids=["no browser", "no data"],
 )
 def test_without_what_it_needs_there_is_no_picture(
-    monkeypatch, tmp_path, capsys, place, name, value, code, told
+    monkeypatch, tmp_path, capsys, name, value, code, told
 ) -> None:
-    monkeypatch.setattr(screenshot.shutil, "which", lambda name: "/a/browser")
-    monkeypatch.setattr(place, name, value)
+    monkeypatch.setattr(screenshot, "find_browser", lambda: "/a/browser")
+    monkeypatch.setattr(screenshot, name, value)
     assert screenshot.take_screenshot(tmp_path) == code
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
