@@ -13,8 +13,9 @@ LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src"}
 
 
 def pages(site: Path) -> list[Path]:
-    """Return the files of a site's pages."""
-    found = [file for file in site.rglob("*.html") if "_static" not in file.parts]
+    """Return the files of a site's pages, without what they offer to download."""
+    others = {"_static", "_downloads"}
+    found = [file for file in site.rglob("*.html") if others.isdisjoint(file.parts)]
     assert found, f"no pages in {site}"
     return sorted(found)
 
