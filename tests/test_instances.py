@@ -26,7 +26,7 @@ class Server:
     code_at_health = None
     made = ()
 
-    def __init__(self, image, folder, environment, on_output, on_exit):
+    def __init__(self, image, folder, environment, on_output, on_exit, python=None):
         self.made.append(self)
         if self.error and len(self.made) == 2:
             raise self.error

@@ -11,9 +11,12 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import uvicorn
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -44,11 +47,15 @@ Either the server is overloaded or there is an error in the application.</p>
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response; text/html is what the images' errors are sent as."""
+    """An HTTP response; text/html is what the images' errors are sent as.
+
+    headers: besides Content-Type and Content-Length.
+    """
 
     status: int
     body: str | bytes = ""
     content_type: str = "text/html; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 INTERNAL_ERROR = Response(500, _INTERNAL_ERROR)
@@ -75,7 +82,7 @@ class Application:
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
         self._routes = {
             "/ping": ("GET", self._respond_to_ping),
-            "/execution-parameters": ("GET", self._execution_parameters),
+            "/execution-parameters": ("GET", self.execution_parameters),
             "/invocations": ("POST", self._invocations),
         }
 
@@ -97,6 +104,10 @@ class Application:
             headers = [
                 (b"content-type", response.content_type.encode("latin-1")),
                 (b"content-length", str(len(content)).encode()),
+                *(
+                    (name.lower().encode("latin-1"), value.encode("latin-1"))
+                    for name, value in response.headers.items()
+                ),
             ]
         start = {"status": response.status, "headers": headers}
         await send({"type": "http.response.start", **start})
@@ -107,9 +118,10 @@ class Application:
     ) -> Response:
         return Response(200)
 
-    async def _execution_parameters(
+    async def execution_parameters(
         self, scope: dict[str, Any], receive: Receive
     ) -> Response:
+        """The response to GET /execution-parameters."""
         parameters = {
             "MaxConcurrentTransforms": os.cpu_count() or 1,
             "BatchStrategy": "MULTI_RECORD",
@@ -122,11 +134,14 @@ class Application:
         if body is None:
             return Response(413, _TOO_LARGE)
         headers = {
-            name: value.decode("latin-1")
+            name.decode("latin-1"): value.decode("latin-1")
             for name, value in scope["headers"]
-            if name in (b"content-type", b"accept")
         }
-        request = (body, headers.get(b"content-type"), headers.get(b"accept"))
+        return await self.respond(body, headers)
+
+    async def respond(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """The response to POST /invocations; headers' names are in small letters."""
+        request = (body, headers.get("content-type"), headers.get("accept"))
         if len(body) < _LARGE_BODY:
             return self._invoke(*request)
         loop = asyncio.get_running_loop()
@@ -157,26 +172,33 @@ def serve(application: Application, environment: Mapping[str, str]) -> None:
     Listens on the Unix socket SAGEMAKER_BIND_TO_UNIX_SOCKET (readable by this user
     only) if that is set, else on 127.0.0.1:SAGEMAKER_BIND_TO_PORT (8080).
     """
-    import uvicorn
-
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=10,
-    )
     # uvicorn ends its work at SIGTERM and then raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _listening_socket(environment) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    with listening_socket(environment) as listener:
+        server(application).run(sockets=[listener])
 
 
-def _listening_socket(environment: Mapping[str, str]) -> socket.socket:
+def server(application: Application) -> "uvicorn.Server":
+    """A server of the application, which its `run` starts."""
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=10,
+        )
+    )
+
+
+def listening_socket(environment: Mapping[str, str]) -> socket.socket:
+    """The socket that the environment names, as `serve` says."""
     path = environment.get("SAGEMAKER_BIND_TO_UNIX_SOCKET")
     if not path:
         # With the protocol named, asyncio switches Nagle's algorithm off on what is

@@ -2,12 +2,15 @@
 the project around it.
 
 File names begin at one of three folders: container (the images' programs),
-site-packages (libraries), python (what comes with it).
+site-packages (libraries), python (what comes with it). Those of the user's, below the
+folder that stands for /opt/ml, are left to the platform.
 """
 
+import os
 import re
 import sysconfig
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -38,11 +41,17 @@ def text(error: Exception, longest: int | None = None) -> str:
         del frames[0]
 
 
-def with_causes(error: Exception) -> str:
-    """The traceback, after those of the errors that led to it."""
+def with_causes(
+    error: BaseException, is_left_out: Callable[[str], bool] = lambda filename: False
+) -> str:
+    """The traceback, after those of the errors that led to it.
+
+    is_left_out: whether the frames of a file are.
+    """
     whole = part = traceback.TracebackException.from_exception(error)
     while part is not None:
-        part.stack = traceback.StackSummary.from_list(_short_frames(part.stack))
+        shown = [frame for frame in part.stack if not is_left_out(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(_short_frames(shown))
         part = part.__cause__ or part.__context__
     return "".join(whole.format()).replace(f"{_PACKAGE}.", "container.")
 
@@ -52,7 +61,7 @@ def native(text: str) -> str:
     return _NATIVE_FRAME.sub(lambda found: found[1] + _short_name(found[2]), text)
 
 
-def _short_frames(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+def _short_frames(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     return [
         traceback.FrameSummary(
             _short_name(frame.filename), frame.lineno, frame.name, line=frame.line
@@ -67,4 +76,7 @@ def _short_name(filename: str) -> str:
         if path.is_relative_to(folder):
             return f"{name}/{path.relative_to(folder).as_posix()}"
     _, found, below = path.as_posix().rpartition("site-packages/")
-    return found + below if found else path.name
+    if found:
+        return found + below
+    folder = os.environ.get("SAGEMAKER_BASE_DIR")
+    return filename if folder and path.is_relative_to(folder) else path.name

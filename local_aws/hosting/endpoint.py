@@ -6,11 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from local_aws.clients import Clients
-from local_aws.containers.images import find_image
+from local_aws.containers.images import UnknownImage, find_image
 from local_aws.errors import INTERNAL_ERROR
 from local_aws.hosting import model_data, transitions
 from local_aws.hosting.fleet import Fleet, Variant
@@ -18,10 +20,17 @@ from local_aws.hosting.instance import Deployment, Instance, startup_seconds
 from local_aws.hosting.transitions import DeploymentFailed
 from local_aws.persistence.resources import NotFound, Resources
 from local_aws.runtime.log_stream import LogStream
+from local_aws.runtime.python_environment import PythonEnvironment
 
 log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
+
+# By which AWS calls the session of a container's role.
+SESSION_NAME = "SageMaker"
+
+# AWS renews the keys of a container for as long as it serves.
+LONGEST_SERVICE = timedelta(days=3650)
 
 # How often a failure that can't be written down is tried again.
 RETRY_SECONDS = 2
@@ -276,40 +285,64 @@ class Endpoint:
 
         Raises DeploymentFailed.
         """
-        variants = {}
-        for variant in configuration["ProductionVariants"]:
-            name = variant["VariantName"]
-            deployment = self._deployment(variant, models[name], folder / name)
-            variants[name] = Variant(deployment, weights[name])
-        fleet = Fleet(variants)
-        with self._lock:
-            if self._surroundings.closing.is_set() or self._delete in self._messages:
-                raise DeploymentFailed("Nobody waits for it any more.")
-            self._starting = fleet
-        try:
-            fleet.scale(counts)
-        finally:
-            self._starting = None
+        with ExitStack() as undo:
+            variants = {}
+            for variant in configuration["ProductionVariants"]:
+                name = variant["VariantName"]
+                deployment = self._deployment(variant, models[name], folder / name)
+                undo.callback(deployment.close)
+                variants[name] = Variant(deployment, weights[name])
+            fleet = Fleet(variants)
+            with self._lock:
+                closing = self._surroundings.closing.is_set()
+                if closing or self._delete in self._messages:
+                    raise DeploymentFailed("Nobody waits for it any more.")
+                self._starting = fleet
+            try:
+                fleet.scale(counts)
+            finally:
+                self._starting = None
+            undo.pop_all()
         return fleet
 
     def _deployment(self, variant: dict, model: dict, folder: Path) -> Deployment:
         clients, region = self._surroundings.clients, self._region
+        try:
+            image = find_image(model["image"])
+        except UnknownImage as error:
+            raise DeploymentFailed(str(error)) from error
         model_data.provide(clients.s3(region), model["uri"], folder)
+        with ExitStack() as cleanup:
+            python, outside = None, str
+            if image.runs_scripts:
+                python = PythonEnvironment(folder)
+                cleanup.callback(python.close)
+                outside = python.outside
 
-        def open_log(stream: str) -> LogStream:
-            group = f"{LOG_GROUP}/{self._name}"
-            return LogStream(clients.logs(region), group, stream, folder)
+            def open_log(stream: str) -> LogStream:
+                logs, group = clients.logs(region), f"{LOG_GROUP}/{self._name}"
+                return LogStream(logs, group, stream, folder, outside=outside)
 
-        return Deployment(
-            variant["VariantName"],
-            find_image(model["image"]),
-            {
-                **model["environment"],
-                "AWS_REGION": region,
-                "AWS_DEFAULT_REGION": region,
-                "OMP_NUM_THREADS": "1",
-            },
-            folder,
-            startup_seconds(variant),
-            open_log,
-        )
+            return Deployment(
+                variant["VariantName"],
+                image,
+                {**model["environment"], **self._identity(model, cleanup)},
+                folder,
+                startup_seconds(variant),
+                open_log,
+                python,
+                cleanup.pop_all().close,
+            )
+
+    def _identity(self, model: dict, cleanup: ExitStack) -> dict[str, str]:
+        """What lets a container call AWS as its role, until `cleanup`; a model that is
+        cut off from the network has no keys.
+        """
+        clients, region = self._surroundings.clients, self._region
+        threads = {"OMP_NUM_THREADS": "1"}
+        if model.get("isolated"):
+            return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **threads}
+        credentials = clients.credentials
+        session = credentials.of_role(model["role"], SESSION_NAME, LONGEST_SERVICE)
+        cleanup.callback(credentials.end, session)
+        return clients.environment_of(session, region) | threads

@@ -107,6 +107,8 @@ class Fleet:
         leaving = list(self._living if instances is None else instances)
         with ThreadPoolExecutor(max(1, len(leaving))) as pool:
             list(pool.map(self._stop, leaving))
+        if instances is None:
+            self._close()
 
     def _stop(self, instance: Instance) -> None:
         try:
@@ -120,3 +122,8 @@ class Fleet:
         self._is_killed = True
         for instance in list(self._living):
             instance.kill()
+        self._close()
+
+    def _close(self) -> None:
+        for variant in self.variants.values():
+            variant.deployment.close()

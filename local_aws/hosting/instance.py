@@ -12,6 +12,7 @@ from pathlib import Path
 from local_aws.containers.images import Image
 from local_aws.runtime.log_stream import LogStream
 from local_aws.runtime.model_server import STARTUP_SECONDS, ModelServer, NotHealthy
+from local_aws.runtime.python_environment import PythonEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Deployment:
 
     `folder` holds the unpacked model, `startup_seconds` is
     ContainerStartupHealthCheckTimeoutInSeconds, `open_log` opens a stream by its name.
+    `python` is for a script of the user's. `close` is for when no instance is left.
     """
 
     variant: str
@@ -42,6 +44,8 @@ class Deployment:
     folder: Path
     startup_seconds: float
     open_log: Callable[[str], LogStream]
+    python: PythonEnvironment | None = None
+    close: Callable[[], None] = lambda: None
 
 
 class Instance:
@@ -97,6 +101,7 @@ class Instance:
             self._deployment.environment,
             self._log.write,
             self._on_exit,
+            python=self._deployment.python,
         )
         try:
             server.wait_until_healthy(self._leaving.is_set, seconds)

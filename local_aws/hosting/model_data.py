@@ -14,15 +14,19 @@ from local_aws.hosting.transitions import DeploymentFailed
 from local_aws.runtime import archives, s3_objects
 
 
-def provide(s3: object, uri: str, folder: Path) -> None:
+def provide(s3: object, uri: str | None, folder: Path) -> None:
     """Unpack the artifact into `folder`/model, unless that has been done before.
 
-    A `uri` that ends in a slash is a prefix: what lies below it is the model.
+    A `uri` that ends in a slash is a prefix: what lies below it is the model. Without
+    one the folder is empty.
 
     It then comes back after a restart even if the artifact has been deleted. Raises
     DeploymentFailed.
     """
     if (folder / "model").is_dir():
+        return
+    if uri is None:
+        (folder / "model").mkdir(parents=True)
         return
     archive, unpacked = folder / "model.tar.gz", folder / "unpacked"
     bucket, key = s3_objects.split_uri(uri)

@@ -15,6 +15,7 @@ from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
 from local_aws.runtime.model_server import ModelServer, NotHealthy
+from local_aws.runtime.python_environment import PythonEnvironment
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
@@ -50,11 +51,16 @@ class Instances:
         for server in self.servers:
             server.kill()
 
-    def log_stream(self, name: str, root: Path | None = None) -> LogStream:
+    def log_stream(
+        self,
+        name: str,
+        root: Path | None = None,
+        python: PythonEnvironment | None = None,
+    ) -> LogStream:
         """A new stream of this name in the group of all transform jobs."""
-        return LogStream(
-            self._job.clients.logs(self._job.region), LOG_GROUP, name, root
-        )
+        logs = self._job.clients.logs(self._job.region)
+        outside = str if python is None else python.outside
+        return LogStream(logs, LOG_GROUP, name, root, outside=outside)
 
     def start(self, cleanup: ExitStack) -> None:
         """Have the model served on each instance; `cleanup` ends the containers.
@@ -62,19 +68,25 @@ class Instances:
         Raises JobFailed, and JobStopped or ShuttingDown if the job is to end.
         """
         archive = self._download()
+        image = find_image(self._record["_model"]["image"])
         for stream in self.streams:
             self._job.check()
             root = self._job.folder / stream.rpartition("/")[2]
             self._job.roots.append(root)
             (root / "model").mkdir(parents=True)
             try:
-                archives.unpack(archive, root / "model")
+                if archive is not None:
+                    archives.unpack(archive, root / "model")
             except archives.UnsafeArchive as error:
                 raise JobFailed(f"ClientError: {error}") from error
-            log = self.log_stream(stream, root)
+            python = None
+            if image.runs_scripts:
+                python = PythonEnvironment(root)
+                cleanup.callback(python.close)
+            log = self.log_stream(stream, root, python)
             cleanup.callback(log.close)
-            image = find_image(self._record["_model"]["image"])
-            server = ModelServer(image, root, self._environment(), log.write)
+            environment = self._environment()
+            server = ModelServer(image, root, environment, log.write, python=python)
             cleanup.callback(server.stop)
             self.servers.append(server)
         for server in self.servers:
@@ -86,7 +98,10 @@ class Instances:
                 reason = f"{SEE_LOGS}. {told}" if told else SEE_LOGS
                 raise JobFailed(f"AlgorithmError: {reason}") from error
 
-    def _download(self) -> Path:
+    def _download(self) -> Path | None:
+        """The model's archive, or None for a model without."""
+        if self._record["_model"]["uri"] is None:
+            return None
         bucket, key = s3_objects.split_uri(self._record["_model"]["uri"])
         archive = self._job.folder / "model.tar.gz"
         s3 = self._job.clients.s3(self._job.region)

@@ -23,6 +23,7 @@ from local_aws.runtime.container_client import (
     Response,
 )
 from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, ContainerProcess
+from local_aws.runtime.python_environment import PythonEnvironment
 from local_aws.runtime.short_names import OWNER, PREFIX, SOCKETS
 
 # AWS page: Use Your Own Inference Code with Hosting Services.
@@ -92,7 +93,10 @@ class NotHealthy(Exception):
 
 
 class ModelServer:
-    """One serving container over the model in `root`/model."""
+    """One serving container over the model in `root`/model.
+
+    `python` is for an image that runs a script of the user's, and outlives the server.
+    """
 
     def __init__(
         self,
@@ -101,8 +105,12 @@ class ModelServer:
         environment: Mapping[str, str],
         on_output: Callable[[bytes], None],
         on_exit: Callable[["ModelServer"], None] = lambda server: None,
+        python: PythonEnvironment | None = None,
     ) -> None:
         self._root = root
+        if python is not None:
+            given = {name: python.inside(text) for name, text in environment.items()}
+            environment = {**given, **python.variables}
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
         (self._folder / OWNER).symlink_to(root)
         self.socket = self._folder / SOCKET
@@ -111,7 +119,7 @@ class ModelServer:
         self._container = ContainerProcess(
             image.module,
             ["serve"],
-            root,
+            root if python is None else python.root,
             {
                 **environment,
                 "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(self.socket),

@@ -17,6 +17,7 @@ import venv
 from pathlib import Path
 from urllib.parse import quote
 
+from local_aws.containers import script_mode
 from local_aws.runtime import opt_ml_notice
 from local_aws.runtime.short_names import OWNER, PREFIX, SOCKETS
 
@@ -24,6 +25,9 @@ OPT_ML = "/opt/ml"
 
 # Below the folder that stands for /opt/ml.
 FOLDER = ".python"
+
+# What scripts import of the toolkits in AWS's images.
+TOOLKITS = str(Path(script_mode.__file__).parent / "toolkits")
 
 # The path of a Docker image, apart from its own Python.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -90,6 +94,7 @@ class PythonEnvironment:
             for written in _ways_to_write(folder):
                 found += [(f"{written}/{FOLDER}", "/usr/local"), (written, OPT_ML)]
         packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+        packages.add(TOOLKITS)
         found += [(path, f"{_LIBRARY}/site-packages") for path in packages]
         if Path(sys.base_prefix).parts[1:2] != ("usr",):
             found.append((sys.base_prefix, "/usr/local"))
@@ -107,7 +112,7 @@ def _make(home: Path) -> None:
     packages = dict.fromkeys(
         sysconfig.get_path(name) for name in ("purelib", "platlib")
     )
-    lines = "".join(f"{path}\n" for path in packages)
+    lines = "".join(f"{path}\n" for path in (*packages, TOOLKITS))
     (own / "course.pth").write_text(lines, encoding="utf-8")
     notice = Path(opt_ml_notice.__file__)
     shutil.copyfile(notice, own / "_opt_ml_notice.py")

@@ -51,14 +51,21 @@ def create_model(request: dict, context: Context) -> dict:
             "Make a model of each archive",
         )
     preconditions.check_environment(container.get("Environment", {}))
-    if container.get("Environment", {}).get(PROGRAM):
+    preconditions.check_present(container, member, "Image")
+    image = preconditions.check_image(container["Image"])
+    if container.get("Environment", {}).get(PROGRAM) and not image.runs_scripts:
         raise preconditions.not_built(
             f"Environment {PROGRAM} (an inference script of your own: entry_point or "
-            "SourceCode of the SDK)"
+            f"SourceCode of the SDK) in the image of {image.name}"
         )
-    preconditions.check_present(container, member, "Image")
-    preconditions.check_image(container["Image"])
-    preconditions.check_model_data(model_data_uri(container), role_arn, context)
+    uri = model_data_uri(container)
+    if uri is not None:
+        preconditions.check_model_data(uri, role_arn, context)
+    elif not image.runs_scripts:
+        raise validation_exception(
+            "ModelDataUrl is required for a built-in algorithm: the model.tar.gz that "
+            "its training job wrote."
+        )
     return MODELS.create({"EnableNetworkIsolation": False, **request}, context)
 
 
@@ -94,7 +101,8 @@ def delete_model(request: dict, context: Context) -> dict:
 
 
 def snapshot(model: dict) -> dict:
-    """Role, image, artifact and environment of a model as they are now.
+    """Role, image, artifact and environment of a model as they are now, and whether it
+    is cut off from the network.
 
     Jobs and endpoints note them: the model may be deleted while they work.
     """
@@ -104,15 +112,16 @@ def snapshot(model: dict) -> dict:
         "image": container["Image"],
         "uri": model_data_uri(container),
         "environment": container.get("Environment", {}),
+        "isolated": model["EnableNetworkIsolation"],
     }
 
 
-def model_data_uri(container: dict) -> str:
+def model_data_uri(container: dict) -> str | None:
     """Where the container's model.tar.gz is, however the request says it; or the
-    prefix, with a slash at its end, below which the files of the model are.
+    prefix, with a slash at its end, below which the files of the model are; or None.
 
-    Raises ValidationException when the request names none, two, or another form of
-    model data.
+    Raises ValidationException when the request names two, or another form of model
+    data.
     """
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     uri = container.get("ModelDataUrl")
@@ -131,10 +140,7 @@ def model_data_uri(container: dict) -> str:
             )
         uri = source["S3Uri"]
     if not uri:
-        raise validation_exception(
-            "ModelDataUrl is required for a built-in algorithm: the model.tar.gz that "
-            "its training job wrote."
-        )
+        return None
     if not uri.endswith(".tar.gz"):
         raise validation_exception(
             f"Invalid model data url {uri}: it must name one object whose key ends in "

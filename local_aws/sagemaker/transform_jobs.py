@@ -33,7 +33,7 @@ def create_transform_job(request: dict, context: Context) -> dict:
     """Check the request as the service does before it responds, then start the job."""
     TRANSFORM_JOBS.refuse(request)
     model = models.MODELS.get(request["ModelName"], context)
-    if models.snapshot(model)["uri"].endswith("/"):
+    if (models.snapshot(model)["uri"] or "").endswith("/"):
         raise validation_exception(
             "ModelDataSource of files that are not compressed can't be used with batch "
             "transform: create the model from a model.tar.gz."

@@ -1,0 +1,74 @@
+"""The user's code for serving: fetched, and put where the script is imported from."""
+
+import fcntl
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+@contextmanager
+def only_one_container(folder: Path) -> Iterator[None]:
+    """Instances of one model share its folder: one of them prepares it."""
+    with (folder / "preparing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def provide(folder: Path, source: str) -> None:
+    """Put the code into `folder`/code unless it is there already.
+
+    source: SAGEMAKER_SUBMIT_DIRECTORY: an archive in S3, or a folder, an archive or a
+    file in the container. The code that an earlier start has fetched is used again, so
+    that an endpoint comes back when its archive is gone.
+    """
+    code, coming = folder / "code", folder / "code.coming"
+    if code.is_dir():
+        return
+    shutil.rmtree(coming, ignore_errors=True)
+    coming.mkdir()
+    if source.startswith("s3://"):
+        archive = folder / "sourcedir.tar.gz"
+        _download(source, archive)
+        _unpack(archive, coming)
+        archive.unlink()
+    else:
+        path = Path(source.removeprefix("file://"))
+        if path.is_dir():
+            shutil.copytree(path, coming, dirs_exist_ok=True)
+        elif path.is_file() and tarfile.is_tarfile(path):
+            _unpack(path, coming)
+        elif path.is_file():
+            shutil.copy2(path, coming)
+        else:
+            raise FileNotFoundError(
+                f"SAGEMAKER_SUBMIT_DIRECTORY names {source}, which is neither in the "
+                "container nor the address of an archive in S3. A model's archive "
+                "that has the code in its folder code/ is named by /opt/ml/model/code."
+            )
+    coming.rename(code)  # whole or not at all
+
+
+def _download(source: str, archive: Path) -> None:
+    """With the keys of the execution role, which the container has."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    region = os.environ.get("AWS_REGION") or os.environ.get("SAGEMAKER_REGION")
+    address = urlsplit(source)
+    s3 = boto3.client("s3", region_name=region)
+    try:
+        s3.download_file(address.netloc, address.path.lstrip("/"), str(archive))
+    except ClientError as error:
+        raise FileNotFoundError(
+            f"SAGEMAKER_SUBMIT_DIRECTORY names {source}, which can't be downloaded "
+            f"with the keys of the execution role: {error}"
+        ) from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive, "r:gz") as tar:
+        tar.extractall(folder, filter="data")

@@ -1,0 +1,1 @@
+"""The part of the toolkit that scripts import."""

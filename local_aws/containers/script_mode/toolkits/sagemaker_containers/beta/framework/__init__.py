@@ -1,0 +1,1 @@
+"""content_types, encoders, env, errors and worker."""

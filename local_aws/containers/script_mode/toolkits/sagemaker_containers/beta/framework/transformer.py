@@ -1,0 +1,1 @@
+"""For scripts that import it and use nothing of it."""
