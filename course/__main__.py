@@ -97,16 +97,33 @@ def main(arguments: list[str] | None = None) -> int:
 
     command = commands.add_parser(
         "cleanup",
-        help="remove everything that one run of a lesson or an exercise made",
-        description="Show everything that one run of a lesson or an exercise made and "
-        "what it costs per day; ask; then remove it, on AWS or on the stand-in. Stop "
-        "the notebook's kernel first. Exit code: 0 nothing of the run is left, 1 "
-        "something is, 2 it could not be looked for.",
+        help="find and remove what runs of lessons and exercises have left",
+        description="With a RUN_ID: show everything that this run of a lesson or an "
+        "exercise made and what it costs per day; ask; then remove it, on AWS or on "
+        "the stand-in. Without: show that of all runs, and remove it only with "
+        "--delete. Stop the notebooks' kernels first. Exit code: 0 nothing is left, "
+        "or it was only to be shown, 1 something is, 2 not everything could be looked "
+        "for, 3 there is nothing of this RUN_ID.",
     )
     command.add_argument(
-        "run_id", metavar="RUN_ID", help='what the notebook printed after "Run id:"'
+        "run_id",
+        metavar="RUN_ID",
+        nargs="?",
+        help='what the notebook printed after "Run id:" (default: all runs)',
+    )
+    command.add_argument(
+        "--delete",
+        action=argparse.BooleanOptionalAction,
+        help="remove it, after asking (default: with a RUN_ID only)",
     )
     command.add_argument("--yes", action="store_true", help="remove without asking")
+    command.add_argument(
+        "--regions",
+        metavar="REGION,REGION",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        help="where to look, separated by commas (default: your own Region)",
+    )
     command.add_argument(
         "--runs-on",
         choices=("auto", "local", "aws"),
@@ -293,7 +310,13 @@ def _told(action: Callable[..., int], *arguments: object, **options: object) -> 
 def _cleanup(options: argparse.Namespace) -> int:
     from course.cleanup import clean_up
 
-    return clean_up(options.run_id, runs_on=options.runs_on, yes=options.yes)
+    return clean_up(
+        options.run_id,
+        runs_on=options.runs_on,
+        yes=options.yes,
+        delete=options.delete,
+        regions=options.regions,
+    )
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -1,154 +1,348 @@
-"""Remove what one run of a lesson or of an exercise made: `course cleanup RUN_ID`.
+"""Find what lessons and exercises have left, and remove it: `course cleanup`.
 
-It needs what the lessons themselves need on AWS and nothing more: no notebook tools.
+With a run id, what one run has made; without one, what all runs have. It needs what the
+lessons themselves need on AWS and nothing more: no notebook tools.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.terminal import say
-from utils import cleanup, cost
+from utils import cleanup
 from utils.cleanup import Part, Resource
-from utils.connect import COURSE_HOME, Place, checked_run_id, default_bucket, reach
+from utils.connect import COURSE_HOME, Place, checked_run_id, reach
+from utils.inventory import (
+    BUCKET,
+    FOLDER,
+    OBJECTS,
+    UPLOAD,
+    InRegion,
+    Inventory,
+    Item,
+    doubtful_runs,
+    is_refusal,
+    take_inventory,
+)
 
 # Creating an endpoint takes minutes, a blue/green update with its guardrails longer.
 PATIENCE_S = 3600
 PAUSES_S = (0.5, 1, 2, 5, 10)  # the last one again and again
-HOURS = 24
+POLICIES = (
+    "data/course-policy.json, data/web-app-policy.json and data/clean-up-policy.json"
+)
+
+# What few lessons make, and who runs the others need not be allowed to list.
+MAKERS = {*cleanup.WEB_APPS, "13"}
+OF_SOME_LESSONS = ("HTTP APIs", "functions", "logs of", "roles", "budgets")
+OF_SOME_LESSONS += ("unfinished uploads", "old versions")
 
 
 @dataclass
 class Found:
-    """All that there is of a run. The USD are per day; None: the table has no price.
+    """All that there is of a run, or of all runs (run_id None), in some Regions.
 
-    parts: those of a web app; unseen: the kinds of them that you may not list.
-    bucket: the one that all runs share. objects: the run's in it, by their prefix.
-    buckets: those of the run's own, with their objects. read_on: the days on which the
-    prices of its instances were read.
+    apart: what may be somebody else's, see `doubtful_runs`; it is shown and stays.
     """
 
     place: Place
-    run_id: str
-    bucket: str
-    resources: list[tuple[Resource, float | None]] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
-    objects: dict[str, list[dict]] = field(default_factory=dict)
-    buckets: dict[str, list[dict]] = field(default_factory=dict)
-    folders: list[Path] = field(default_factory=list)
-    read_on: list[str] = field(default_factory=list)
+    run_id: str | None
+    regions: tuple[str, ...]
+    inventory: Inventory = field(default_factory=Inventory)
+    apart: list[Item] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        found = (self.resources, self.objects, self.buckets, self.folders)
-        return any((*found, self.parts))
+    @property
+    def items(self) -> list[Item]:
+        return self.inventory.items
+
+    @property
+    def makers(self) -> set[str]:
+        """The lessons of which something was found."""
+        return {cleanup.lesson_of(item.name) for item in self.items} - {None}
+
+    def unseen(self, makers: set[str]) -> dict[str, Exception]:
+        """What could not be looked for and may be there, with the reasons.
+
+        Of one run of these lessons, not what only other lessons make.
+        """
+        skipped = self.inventory.skipped
+        if self.run_id is None or not makers or makers & MAKERS:
+            return skipped
+        return {
+            what: error
+            for what, error in skipped.items()
+            if not _may_be_refused(what, error)
+        }
 
 
-def clean_up(run_id: str, *, runs_on: str = "auto", yes: bool = False) -> int:
-    """Show what there is of a run, ask, and remove it; return the exit code.
+def _may_be_refused(what: str, error: Exception) -> bool:
+    return is_refusal(error) and what.startswith(OF_SOME_LESSONS)
 
-    0: nothing of the run is there any more. 1: something is. 2: it was not looked for.
-    3: there was nothing to begin with, as with an id that no run has had.
+
+def clean_up(
+    run_id: str | None = None,
+    *,
+    runs_on: str = "auto",
+    yes: bool = False,
+    delete: bool | None = None,
+    regions: Sequence[str] = (),
+) -> int:
+    """Show what there is of a run or of all runs, ask, and remove it; return the code.
+
+    delete: False only shows it. By default that is so without a run id, where it is not
+    only what you have just made.
+
+    0: nothing of it is there any more, or it was only to be shown. 1: something is.
+    2: it, or a part of it, could not be looked for. 3: there was nothing of the run to
+    begin with, as with an id that no run has had.
     """
+    delete = run_id is not None if delete is None else delete
     try:
-        checked_run_id(run_id)
+        if run_id is not None:
+            checked_run_id(run_id)
         place = reach(runs_on)
+        where = checked_regions(place, regions)
     except (ValueError, RuntimeError, ClientError, BotoCoreError) as error:
         say(str(error), file=sys.stderr)
         return 2
-    try:
-        found = find(place, run_id)
-        if not found:
-            say(_nothing_found(place, run_id), file=sys.stderr)
-            if found.unseen:
-                _say_what_was_not_seen(found)
-            return 3
-        show(found)
-        if not (yes or _agreed()):
-            say("Nothing was removed.")
-            return 1
-        remove(found)
-        return _say_what_is_left(find(place, run_id), _may_hide_parts(found))
-    except (ClientError, BotoCoreError) as error:
-        say(f"Could not look for what there is: {error}", file=sys.stderr)
-        return 2
+    found = find(place, run_id, where)
+    makers = found.makers
+    if not found.items:
+        return _nothing_found(found)
+    show(found)
+    if not delete:
+        return _say_how_to_remove(found)
+    if not (yes or _agreed()):
+        say("Nothing was removed.")
+        return 1
+    remove(found)
+    return _say_what_is_left(find(place, run_id, where), makers)
 
 
-def find(place: Place, run_id: str) -> Found:
-    """Look for everything that has the run id in its name or its prefix."""
+def checked_regions(place: Place, regions: Sequence[str]) -> tuple[str, ...]:
+    """Give them back, or the place's own; ValueError for one that AWS does not have."""
     session = place.boto_session
-    found = Found(place, run_id, default_bucket(session, place.account))
-    for resource in cleanup.resources_of(session, run_id):
-        usd, read_on = _usd_a_day(session, resource)
-        found.resources.append((resource, usd))
-        found.read_on += read_on
-    _look_for_parts(found)
-    found.objects = _objects(found)
-    found.buckets = _buckets(found)
-    found.folders = cleanup.folders_of(run_id)
+    known = set()
+    for partition in session.get_available_partitions():
+        known |= set(session.get_available_regions("sagemaker", partition))
+    for region in regions:
+        if region not in known:
+            raise ValueError(f'boto3 knows no Region "{region}" that has SageMaker.')
+    return tuple(dict.fromkeys(regions)) or (place.region,)
+
+
+def find(place: Place, run_id: str | None, regions: tuple[str, ...] = ()) -> Found:
+    """Look for everything that has the run id in its name or its prefix."""
+    regions = regions or (place.region,)
+    found = Found(place, run_id, regions)
+    found.inventory = take_inventory(place.boto_session, place.account, run_id, regions)
+    if run_id is None:
+        doubtful = doubtful_runs(found.items)
+        found.apart = [item for item in found.items if item.run_id in doubtful]
+        ours = [item for item in found.items if item.run_id not in doubtful]
+        found.inventory.items = ours
     return found
 
 
+# --- showing --------------------------------------------------------------------------
+
+
 def show(found: Found) -> None:
-    """Print what was found and what it costs per day."""
-    say(f"Run {found.run_id} {_where(found.place)}:")
-    for part in found.parts:
-        say(f"  {part.what}: {part.name}", indent=4)
-    for resource, usd in found.resources:
-        price = "no price in the table" if usd is None else f"{usd:.2f} USD a day"
-        say(f"  {_text(resource)}" + (f": {price}" if usd != 0 else ""), indent=4)
-    for prefix, objects in found.objects.items():
-        say(f"  {_size(objects)}: s3://{found.bucket}/{prefix}/", indent=4)
-    for bucket, objects in found.buckets.items():
-        say(f"  bucket: {bucket} ({_size(objects)})", indent=4)
-    for folder in found.folders:
-        say(f"  local folder: {folder.relative_to(COURSE_HOME)}", indent=4)
-    prices = [usd for _, usd in found.resources if usd]
-    if prices:
+    """Print what was found, how old it is and what it costs per day."""
+    for run in sorted({item.run_id for item in found.items}):
+        say(f"Run {run} {_where(found)}:")
+        _show_items(found, (i for i in found.items if i.run_id == run))
+    if found.apart:
+        say("Only the names look like the course's; this stays (see below):")
+        _show_items(found, found.apart)
+    total = found.inventory.usd_per_day
+    if found.run_id is None:
+        runs = len({item.run_id for item in found.items})
+        things = _counted(len(found.items), "thing")
+        say(f"{things} of {_counted(runs, 'run')}.")
+    if total >= 0.005:
+        read_on = found.inventory.read_on
+        dated = f", price list of {min(read_on)}" if read_on else ""
         say(
-            f"Until it is removed, an estimated {sum(prices):.2f} USD a day on AWS "
-            f"(us-east-1, price list of {min(found.read_on)})."
+            f"Until it is removed, an estimated {total:.2f} USD a day on AWS "
+            f"(us-east-1{dated})."
         )
     if found.place.where == "local":
         say("Here, on the stand-in for AWS, it costs nothing.")
+    for run in sorted({item.run_id for item in found.apart}):
+        say(
+            f'"{run}" may be a run id or a word of somebody else\'s, since no files of '
+            f"such a run are there. If it is yours: python -m course cleanup {run}"
+        )
+
+
+def _show_items(found: Found, items: Iterable[Item]) -> None:
+    for item in items:
+        elsewhere = len(found.regions) > 1 or item.region not in found.regions
+        region = f" in {item.region}" if item.region and elsewhere else ""
+        age = f", {_age(item.created)}" if item.created else ""
+        say(f"  {_text(item)}{region}{age}: {_price(item)}", indent=4)
+
+
+def _text(item: Item) -> str:
+    """Name a thing."""
+    if item.what == OBJECTS:
+        return f"{_size(item)}: {item.name}"
+    if item.what == BUCKET:
+        return f"bucket: {item.name} ({_size(item)})"
+    if item.what == FOLDER:
+        return f"local folder: {item.name}"
+    status = f" ({item.status})" if item.status else ""
+    return f"{item.what}: {item.name}{status}"
+
+
+def _size(item: Item) -> str:
+    return f"{_counted(item.count, 'object')}, {item.size / 1e6:.2f} MB"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _age(created: datetime) -> str:
+    days = (datetime.now(UTC) - created.astimezone(UTC)).days
+    return {0: "under a day old", 1: "1 day old"}.get(days, f"{days} days old")
+
+
+def _price(item: Item) -> str:
+    if item.what == FOLDER:
+        return "on your own disk"
+    if item.usd_per_day is None:
+        return "billed by its size" if item.what == UPLOAD else "no price in the table"
+    if item.usd_per_day == 0:
+        return "0 USD a day"
+    if item.usd_per_day < 0.005:
+        return "under 0.01 USD a day"
+    return f"{item.usd_per_day:.2f} USD a day"
+
+
+def _tell_what_was_not_seen(unseen: dict[str, Exception]) -> None:
+    """Say what could not be looked for, and why."""
+    refused = []
+    for what, error in unseen.items():
+        if is_refusal(error):
+            refused.append(what)
+        else:
+            say(f"Could not look for {what}: {error}", file=sys.stderr)
+    if refused:
+        say(
+            f"You may not list {', '.join(refused)}, so these were not looked for "
+            f"(the policies that the lessons name would allow it: {POLICIES}).",
+            file=sys.stderr,
+        )
+
+
+def _say_how_to_remove(found: Found) -> int:
+    """After a dry run."""
+    say("Nothing was removed: this was a dry run.")
+    if found.run_id is None:
+        say("One run: python -m course cleanup RUN_ID. All of them: add --delete.")
+    unseen = found.unseen(found.makers)
+    _tell_what_was_not_seen(unseen)
+    return 2 if unseen else 0
+
+
+def _agreed() -> bool:
+    """Ask. Only a yes is one; the end of the input is a no."""
+    try:
+        return input("Remove all of this? [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        print()
+        say("There was no answer; --yes (to make: ARGS=--yes) removes without asking.")
+        return False
+
+
+def _say_what_is_left(found: Found, makers: set[str]) -> int:
+    """makers: the lessons of which there was something before."""
+    unseen = found.unseen(makers)
+    what = "the course" if found.run_id is None else f"run {found.run_id}"
+    if found.items:
+        say("\nNot everything could be removed. Run the command again later. Left:")
+        show(found)
+        _tell_what_was_not_seen(unseen)
+        return 1
+    if unseen:
+        say(f"Nothing that could be looked for is left of {what} {_where(found)}.")
+        _tell_what_was_not_seen(unseen)
+        return 2
+    say(f"Nothing of {what} is left {_where(found)}.")
+    say(
+        "What stays costs nothing and runs nothing: the records of ended jobs, which "
+        "say how a model was made, and a few kilobytes of log streams in CloudWatch."
+    )
+    return 0
+
+
+def _nothing_found(found: Found) -> int:
+    """Say where it was looked for in vain, and what may be wrong with the id."""
+    place, skipped = found.place, found.inventory.skipped
+    folder = cleanup.SCRATCH.relative_to(COURSE_HOME)
+    if found.run_id is None:
+        if found.apart:
+            show(found)
+        say(
+            f"Found nothing that a run has left: neither {_where(found)} nor in "
+            f"{folder} on this machine."
+        )
+        _tell_what_was_not_seen(found.inventory.skipped)
+        return 2 if found.inventory.skipped else 0
+    other = "aws" if place.where == "local" else "local"
+    where_else = {
+        "aws": "If that run was on AWS",
+        "local": "If that run was on your own computer, on the stand-in",
+    }
+    say(
+        f'Found nothing of a run with the id "{found.run_id}": neither '
+        f"{_where(found)} nor in {folder} on this machine.\n"
+        "If you expected something, compare the id with the one that your notebook "
+        'printed after "Run id:".\n'
+        f"{where_else[other]}, add --runs-on {other} "
+        f'(to make: ARGS="--runs-on {other}").',
+        file=sys.stderr,
+    )
+    _tell_what_was_not_seen(found.inventory.skipped)
+    return 3 if all(_may_be_refused(*each) for each in skipped.items()) else 2
+
+
+def _where(found: Found) -> str:
+    place = found.place
+    regions = ", ".join(found.regions)
+    if place.where == "local":
+        elsewhere = found.regions != (place.region,)
+        return "on the stand-in for AWS" + (f", in {regions}" if elsewhere else "")
+    word = "Region" if len(found.regions) == 1 else "Regions"
+    return f"on AWS, {word} {regions}, account ending in {place.account[-4:]}"
+
+
+# --- removing -------------------------------------------------------------------------
 
 
 def remove(found: Found) -> None:
-    """Remove it, one after the other; an error is printed and the rest goes on."""
-    session = found.place.boto_session
-    for part in found.parts:
-        text = f"{part.what}: {part.name}"
-        _attempt(text, lambda part=part: _remove_part(found, part))
-    sm, shown = session.client("sagemaker"), [r.name for r, _ in found.resources]
-    # Again, since it may have taken a while to agree. What is new has not been shown.
-    for resource in cleanup.resources_of(session, found.run_id):
-        if resource.name in shown:
-            text = f"{resource.kind.what}: {resource.name}"
-            _attempt(text, lambda r=resource: _remove_resource(sm, r))
-    # A job that was stopped has still written its artifact.
-    for prefix, objects in _objects(found).items():
-        text = f"objects: s3://{found.bucket}/{prefix}/"
-        keys = [item["Key"] for item in objects]
-        _attempt(text, lambda keys=keys: _remove_objects(found, found.bucket, keys))
-    for bucket, objects in _buckets(found).items():
-        if bucket in found.buckets:
-            keys = [item["Key"] for item in objects]
-            _attempt(
-                f"bucket: {bucket}",
-                lambda bucket=bucket, keys=keys: _remove_bucket(found, bucket, keys),
-            )
-    for folder in found.folders:
-        text = f"local folder: {folder.relative_to(COURSE_HOME)}"
-        _attempt(text, lambda folder=folder: shutil.rmtree(folder))
+    """Remove what was shown, one by one; an error is printed and the rest goes on.
+
+    Its order is the inventory's: what is billed by the hour comes first.
+    """
+    places: dict[str, InRegion] = {}
+    for item in found.items:
+        region = item.region or found.regions[0]
+        there = InRegion(found.place.boto_session, region)
+        there = places.setdefault(region, there)
+        text = _text(item) if item.what == FOLDER else f"{item.what}: {item.name}"
+        _attempt(text, lambda item=item, there=there: _remove(found, there, item))
 
 
 def _attempt(text: str, action: Callable[[], None]) -> None:
@@ -162,50 +356,56 @@ def _attempt(text: str, action: Callable[[], None]) -> None:
         say("removed")
 
 
-def _look_for_parts(found: Found) -> None:
-    """List a web app's parts, and the kinds of them that you may not list."""
-    for what in cleanup.WEB_APP_KINDS:
-        try:
-            found.parts += cleanup.web_app_of(
-                found.place.boto_session, found.run_id, [what]
-            )
-        except ClientError as error:
-            if not error.response["Error"]["Code"].startswith("AccessDenied"):
-                raise
-            found.unseen.append(what)
+def _remove(found: Found, there: InRegion, item: Item) -> None:
+    if isinstance(item.source, Resource):
+        _remove_resource(there.client("sagemaker"), item.source)
+    elif isinstance(item.source, Part):
+        _remove_part(found, there, item)
+    elif isinstance(item.source, Path):
+        shutil.rmtree(item.source)
+    elif item.what == UPLOAD:
+        bucket, key, upload = item.source
+        s3 = there.client("s3")
+        s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+    elif item.what == OBJECTS:
+        bucket, _, prefix = item.name.removeprefix("s3://").partition("/")
+        _empty(there, bucket, prefix.rstrip("/"))
+    else:
+        _empty(there, item.name, "")
+        there.client("s3").delete_bucket(Bucket=item.name)
 
 
-def _may_hide_parts(found: Found) -> bool:
-    """Say whether a run of which something was found may have parts that were not.
-
-    It has none if all that was found belongs to lessons that make no web app.
-    """
-    names = [resource.name for resource, _ in found.resources]
-    names += [part.name for part in found.parts]
-    names += [*found.buckets, *(folder.name for folder in found.folders)]
-    makers = {re.split("[-/]", name)[0] for name in names}
-    makers |= {prefix.split("/")[1] for prefix in found.objects}
-    ours = {f"lesson{number}" for number in cleanup.WEB_APPS}
-    return bool(found.unseen and makers & ours)
-
-
-def _say_what_was_not_seen(found: Found) -> None:
-    kinds = " and ".join(f"{what}s" for what in found.unseen)
-    say(
-        f"You may not list {kinds}, so those of lesson 11 were not looked for. Attach "
-        "data/web-app-policy.json to your role, and run this again.",
-        file=sys.stderr,
-    )
-
-
-def _remove_part(found: Found, part: Part) -> None:
+def _remove_part(found: Found, there: InRegion, item: Item) -> None:
     """Remove it. A refusal is none if it is gone by now."""
-    session = found.place.boto_session
+    account = found.place.account
     try:
-        cleanup.remove_part(session, part)
+        cleanup.remove_part(there, item.source, account)
     except ClientError:
-        if part in cleanup.web_app_of(session, found.run_id, [part.what]):
+        now = take_inventory(there.session, account, item.run_id, [there.region])
+        is_there = any(one.source == item.source for one in now.items)
+        if is_there or now.skipped:
             raise
+
+
+def _empty(there: InRegion, bucket: str, prefix: str) -> None:
+    """Delete the objects under a prefix as they are now, and their old versions.
+
+    A job that was stopped has still written its artifact. Who may not list versions has
+    none, or learns of them when S3 does not delete the bucket.
+    """
+    keys = [item["Key"] for item in cleanup.objects_of(there, bucket, prefix)]
+    errors = cleanup.delete_objects(there, bucket, keys)
+    try:
+        old = list(cleanup.versions_of(there, bucket, prefix))
+    except ClientError as error:
+        if not is_refusal(error):
+            raise
+        old = []
+    failed = {error.partition(": ")[0] for error in errors}
+    old = [version for version in old if version["Key"] not in failed]
+    errors += cleanup.delete_versions(there, bucket, old)
+    if errors:
+        raise OSError("; ".join(errors))
 
 
 def _remove_resource(sm: object, resource: Resource) -> None:
@@ -275,134 +475,3 @@ def _is_gone(error: ClientError) -> bool:
         ("Could not find", "RecordNotFound", "Requested resource not found")
     )
     return code == "ResourceNotFound" or (code == "ValidationException" and missing)
-
-
-def _objects(found: Found) -> dict[str, list[dict]]:
-    """List a run's objects by their prefix."""
-    session, bucket = found.place.boto_session, found.bucket
-    if not cleanup.bucket_is_there(session, bucket):
-        return {}
-    prefixes = cleanup.prefixes_of(session, bucket, found.run_id)
-    every = {p: list(cleanup.objects_of(session, bucket, p)) for p in prefixes}
-    return {prefix: objects for prefix, objects in every.items() if objects}
-
-
-def _buckets(found: Found) -> dict[str, list[dict]]:
-    """List the run's own buckets with the objects in them."""
-    session = found.place.boto_session
-    buckets = cleanup.buckets_of(session, found.run_id)
-    return {name: list(cleanup.objects_of(session, name, "")) for name in buckets}
-
-
-def _size(objects: list[dict]) -> str:
-    megabytes = sum(item["Size"] for item in objects) / 1e6
-    return f"{len(objects)} objects, {megabytes:.2f} MB"
-
-
-def _remove_objects(found: Found, bucket: str, keys: list[str]) -> None:
-    session = found.place.boto_session
-    if errors := cleanup.delete_objects(session, bucket, keys):
-        raise OSError("; ".join(errors))
-
-
-def _remove_bucket(found: Found, bucket: str, keys: list[str]) -> None:
-    """Empty it and delete it: S3 deletes no bucket that holds something."""
-    _remove_objects(found, bucket, keys)
-    found.place.boto_session.client("s3").delete_bucket(Bucket=bucket)
-
-
-def _usd_a_day(session: object, resource: Resource) -> tuple[float | None, list[str]]:
-    """What its instances cost in a day, and the days on which their prices were read.
-
-    0 for what has none, None without a price.
-    """
-    try:
-        instances = list(_instances(session.client("sagemaker"), resource))
-        component = resource.kind.component
-        prices = [(cost.price_of(kind, component), n) for kind, n in instances]
-    except (LookupError, ClientError):
-        return None, []
-    hourly = sum(price.usd_per_hour * n for price, n in prices)
-    return hourly * HOURS, [price.read_on for price, _ in prices]
-
-
-def _instances(sm: object, resource: Resource) -> Iterator[tuple[str, int]]:
-    """Yield instance type and number of what is billed of a resource. KeyError."""
-    kind = resource.kind
-    if kind.component is None:
-        return
-    name = {f"{kind.noun}Name": resource.name}
-    item = getattr(sm, kind.operation("Describe"))(**name)
-    if kind.component == "training":
-        yield _type_and_count(item["ResourceConfig"])
-    elif kind.component == "transform":
-        yield _type_and_count(item["TransformResources"])
-    elif kind.component == "notebook":
-        if resource.status != "Stopped":
-            yield item["InstanceType"], 1
-    else:
-        configuration = sm.describe_endpoint_config(
-            EndpointConfigName=item["EndpointConfigName"]
-        )
-        running = {v["VariantName"]: v for v in item.get("ProductionVariants", [])}
-        for variant in configuration["ProductionVariants"]:
-            wanted = variant["InitialInstanceCount"]
-            now = running.get(variant["VariantName"], {})
-            yield variant["InstanceType"], now.get("CurrentInstanceCount", wanted)
-
-
-def _type_and_count(settings: dict) -> tuple[str, int]:
-    return settings["InstanceType"], settings["InstanceCount"]
-
-
-def _agreed() -> bool:
-    """Ask. Only a yes is one; the end of the input is a no."""
-    try:
-        return input("Remove all of this? [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        print()
-        say("There was no answer; --yes (to make: ARGS=--yes) removes without asking.")
-        return False
-
-
-def _say_what_is_left(found: Found, may_hide: bool) -> int:
-    if found:
-        say("\nNot everything could be removed. Run the command again later. Left:")
-        show(found)
-        return 1
-    if may_hide:
-        say(f"Nothing else of run {found.run_id} is left {_where(found.place)}.")
-        _say_what_was_not_seen(found)
-        return 2
-    say(f"Nothing of run {found.run_id} is left {_where(found.place)}.")
-    say("Records of ended jobs and log streams in CloudWatch stay.")
-    return 0
-
-
-def _nothing_found(place: Place, run_id: str) -> str:
-    """Say where it was looked for in vain, and what may be wrong with the id."""
-    folder = cleanup.SCRATCH.relative_to(COURSE_HOME)
-    other = "aws" if place.where == "local" else "local"
-    where_else = {
-        "aws": "If that run was on AWS",
-        "local": "If that run was on your own computer, on the stand-in",
-    }
-    return (
-        f'Found nothing of a run with the id "{run_id}": neither {_where(place)} '
-        f"nor in {folder} on this machine.\n"
-        "If you expected something, compare the id with the one that your notebook "
-        'printed after "Run id:".\n'
-        f"{where_else[other]}, add --runs-on {other} "
-        f'(to make: ARGS="--runs-on {other}").'
-    )
-
-
-def _text(resource: Resource) -> str:
-    status = f" ({resource.status})" if resource.status else ""
-    return f"{resource.kind.what}: {resource.name}{status}"
-
-
-def _where(place: Place) -> str:
-    if place.where == "local":
-        return "on the stand-in for AWS"
-    return f"on AWS, Region {place.region}, account ending in {place.account[-4:]}"

@@ -22,6 +22,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -34,8 +35,9 @@ from running_again import FirstRunFails, what_is_wrong
 
 from course.execution import UnknownParameter, check_parameters
 from course.sanitize import SANITIZE_FILE
-from local_aws.installation import BUCKET
-from utils import cleanup
+from local_aws.installation import ACCOUNT_ID, BUCKET
+from utils import cleanup, inventory
+from utils.inventory import OBJECTS, Item, doubtful_runs, take_inventory
 
 
 def main(task: dict) -> dict:
@@ -69,7 +71,8 @@ class Cells:
     """Looks after each cell of a lesson: would a clean-up find all that there is now?
 
     run_id: what the lesson printed. missed: for each cell after which something was
-    there that `course cleanup` of that run would not remove, its id and what it was.
+    there that `course cleanup` without a run id would not find to be this run's, its id
+    and what it was.
     states: the kinds and statuses of all resources that were there after any cell.
     """
 
@@ -98,30 +101,33 @@ class Cells:
         return seen - self._before - {f"bucket: {BUCKET}"}
 
     def _found(self) -> set[str]:
-        if self.run_id is None:
-            return set()
-        resources = cleanup.resources_of(self._session, self.run_id)
-        self.states |= {(r.kind.noun, r.status) for r in resources}
-        kinds = {r: r.kind.operation("List").removeprefix("list_") for r in resources}
-        found = {f"{kinds[r].replace('_', ' ')[:-1]}: {r.name}" for r in resources}
-        for part in cleanup.web_app_of(self._session, self.run_id):
-            of_api = part.what == cleanup.API
-            found.add(f"{part.what}: {part.name if of_api else part.identifier}")
-        for prefix in cleanup.prefixes_of(self._session, BUCKET, self.run_id):
-            objects = cleanup.objects_of(self._session, BUCKET, prefix)
-            found |= {f"object: {item['Key']}" for item in objects}
-        for bucket in cleanup.buckets_of(self._session, self.run_id):
-            found.add(f"bucket: {bucket}")
-            objects = cleanup.objects_of(self._session, bucket, "")
-            found |= {f"object: {item['Key']}" for item in objects}
-        for folder in cleanup.folders_of(self.run_id):
-            inside = folder.relative_to(self._folders[0])
-            found.add(f"file: {inside}")
-            found |= {
-                f"file: {inside / path.relative_to(folder)}"
-                for path in folder.rglob("*")
-            }
+        """What `course cleanup` would remove of this run, if it removed all runs."""
+        items = take_inventory(self._session, ACCOUNT_ID).items
+        doubtful = doubtful_runs(items)
+        found = set()
+        for item in items:
+            if item.run_id == self.run_id and item.run_id not in doubtful:
+                found |= set(self._parts_of(item))
         return found
+
+    def _parts_of(self, item: Item) -> Iterator[str]:
+        """An item, and what is in it, as `snapshot` calls them."""
+        if isinstance(item.source, cleanup.Resource):
+            kind = item.source.kind
+            self.states.add((kind.noun, item.status))
+            listed = kind.operation("List").removeprefix("list_").replace("_", " ")
+            yield f"{listed[:-1]}: {item.name}"
+        elif isinstance(item.source, Path):
+            inside = item.source.relative_to(self._folders[0])
+            yield f"file: {inside}"
+            for path in item.source.rglob("*"):
+                yield f"file: {inside / path.relative_to(item.source)}"
+        else:
+            yield f"{item.what}: {item.name}"
+        if item.what in (OBJECTS, inventory.BUCKET):
+            bucket, _, prefix = item.name.removeprefix("s3://").partition("/")
+            for each in cleanup.objects_of(self._session, bucket, prefix.rstrip("/")):
+                yield f"object: {each['Key']}"
 
 
 def execute(task: dict, cells: Cells) -> str | None:

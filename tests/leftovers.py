@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_aws.installation import ACCOUNT_ID
+
 FINISHED = {"Completed", "Failed", "Stopped"}
 
 # list operation, key of its list, key of the name; a finished job is a record, which
@@ -64,6 +66,9 @@ def snapshot(clients: Any, *folders: Path) -> set[str]:
     groups = clients("logs").get_paginator("describe_log_groups")
     for page in groups.paginate(logGroupNamePrefix="/aws/lambda/"):
         found |= {f"log group: {item['logGroupName']}" for item in page["logGroups"]}
+    budgets = clients("budgets").get_paginator("describe_budgets")
+    for page in budgets.paginate(AccountId=ACCOUNT_ID):
+        found |= {f"budget: {item['BudgetName']}" for item in page["Budgets"]}
     return found.union(*(local_files(folder) for folder in folders))
 
 

@@ -30,6 +30,7 @@ from utils import cleanup as of_lessons
 from utils import connect
 from utils.cleanup import JOB, KINDS, Kind, Resource
 from utils.cost import price_of
+from utils.inventory import InRegion, usd_per_day
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RUN, OTHER = "abc123", "zzz999"
@@ -149,11 +150,11 @@ class Run:
 
         self.session.events.register("before-call.sagemaker.DescribeEndpoint", count)
 
-    def clean_up(self, *, yes=True, types=None, run=RUN):
-        """Exit code of the command. types: what is typed."""
+    def clean_up(self, *, yes=True, types=None, run=RUN, **options):
+        """Exit code of the command. types: what is typed. run: None for all runs."""
         self.calls.clear()
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(types or ""))
-        return cleanup.clean_up(run, yes=yes)
+        return cleanup.clean_up(run, yes=yes, **options)
 
     def everything(self):
         """What exists, seen from outside, but for the data that jobs train on."""
@@ -174,8 +175,8 @@ def run(gated_stand_in, tmp_path, monkeypatch) -> Iterator[Run]:
     made = Run(gated_stand_in, tmp_path / "notebooks" / "scratch", monkeypatch)
     before = made.everything()
     yield made
-    for run_id in (RUN, OTHER):
-        made.clean_up(run=run_id)
+    made.clean_up(run=OTHER)
+    made.clean_up(run=None, delete=True)
     assert made.everything() <= before
 
 
@@ -190,16 +191,17 @@ def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
     configuration = run.configuration("pair", run.name("good"), count=2)
     run.endpoint("front", configuration)
     assert run.clean_up(yes=False, types="no\n") == 1
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().out.replace("under a day old", "NEW")
     assert printed.splitlines()[:5] == [
         "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
-        "  endpoint: lesson97-abc123-front (InService): 11.04 USD a day",
-        "  endpoint configuration: lesson97-abc123-pair",
-        "  model: lesson97-abc123-good",
-        "  notebook instance: lesson97-abc123-book (InService): 1.20 USD a day",
+        "  endpoint: lesson97-abc123-front (InService), NEW: 11.04 USD a day",
+        "  endpoint configuration: lesson97-abc123-pair, NEW: 0 USD a day",
+        "  model: lesson97-abc123-good, NEW: 0 USD a day",
+        "  notebook instance: lesson97-abc123-book (InService), NEW: 1.20 USD a day",
     ]
     assert "  2 objects, 0.02 MB: s3://" in printed
-    assert "  local folder: notebooks/scratch/lesson97-abc123\n" in printed
+    folder = "  local folder: notebooks/scratch/lesson97-abc123: on your own disk\n"
+    assert folder in printed
     read_on = min(
         price_of("ml.m5.xlarge", "hosting").read_on,
         price_of("ml.t3.medium", "notebook").read_on,
@@ -269,7 +271,7 @@ def test_a_runs_own_bucket_goes_with_what_is_in_it(run, capsys):
         run.s3.put_object(Bucket=bucket, Key=f"a/{RUN}/b.csv", Body=b"x" * 20_000)
     before = run.everything()
     assert run.clean_up(yes=False) == 1
-    assert f"  bucket: {own} (1 objects, 0.02 MB)\n" in capsys.readouterr().out
+    assert f"  bucket: {own} (1 object, 0.02 MB), " in capsys.readouterr().out
     assert run.everything() == before
     assert run.clean_up() == 0
     assert f"bucket: {own} ... removed" in capsys.readouterr().out
@@ -315,11 +317,12 @@ def test_a_web_app_goes_from_the_outside_to_the_inside(run, capsys):
         for line in capsys.readouterr().out.splitlines()
         if line.endswith("... removed")
     ]
-    parts = ("HTTP API", "function", "log group", "role")
-    assert lines == [f"{part}: {name} ... removed" for part in parts]
+    group = f"log group: /aws/lambda/{name}"
+    parts = [f"HTTP API: {name}", f"function: {name}", group, f"role: {name}"]
+    assert lines == [f"{part} ... removed" for part in parts]
 
 
-NOT_LISTED = "You may not list HTTP APIs, so those of lesson 11 were not looked for."
+NOT_LISTED = "You may not list HTTP APIs in us-east-1, so these were not looked for"
 
 
 def test_who_may_not_list_apis_is_told_that_they_were_not_looked_for(run, capsys):
@@ -331,7 +334,7 @@ def test_who_may_not_list_apis_is_told_that_they_were_not_looked_for(run, capsys
     assert run.clean_up() == 2
     shown = capsys.readouterr()
     assert NOT_LISTED in " ".join(shown.err.split())
-    assert f"Nothing else of run {RUN} is left" in shown.out
+    assert f"Nothing that could be looked for is left of run {RUN}" in shown.out
     assert not others & run.everything()
     assert api in run.everything()
     assert run.clean_up() == 3  # only what it may not list is left
@@ -414,7 +417,7 @@ def test_no_bucket_and_no_price_are_no_obstacles(run, capsys):
     run.endpoint("front", run.name("dear"))
     assert run.clean_up(yes=False) == 1
     printed = capsys.readouterr().out
-    assert "lesson97-abc123-front (InService): no price in the table" in printed
+    assert "lesson97-abc123-front (InService), under a day old: no price in" in printed
     assert "Here, on the stand-in for AWS, it costs nothing." in printed
     assert configuration in printed
     run.place = place
@@ -454,9 +457,7 @@ def test_everything_goes_in_the_right_order(run, capsys):
     printed = capsys.readouterr().out
     assert "FAILED" not in printed
     assert "Nothing of run abc123 is left on AWS" in printed
-    assert printed.endswith(
-        "Records of ended jobs and log streams in CloudWatch stay.\n"
-    )
+    assert "the records of ended jobs" in printed.splitlines()[-1]
 
 
 def test_an_endpoint_that_is_being_created_is_waited_for(run, capsys):
@@ -501,7 +502,7 @@ def test_a_stopped_notebook_instance_goes_and_costs_nothing(run, capsys):
     run.sm.stop_notebook_instance(NotebookInstanceName=run.name("book"))
     assert run.clean_up() == 0
     assert "StopNotebookInstance" not in run.calls
-    assert "a day" not in capsys.readouterr().out
+    assert "(Stopped), under a day old: 0 USD a day" in capsys.readouterr().out
 
 
 def test_a_running_transform_job_is_stopped(run):
@@ -564,7 +565,8 @@ def test_what_was_not_shown_is_not_removed(run, capsys):
     assert run.clean_up(yes=False) == 1
     names = [m["ModelName"] for m in run.sm.list_models(NameContains=RUN)["Models"]]
     assert names == late
-    assert capsys.readouterr().out.endswith(f"  model: {late[0]}\n")
+    left = capsys.readouterr().out.partition("Left:\n")[2]
+    assert f"  model: {late[0]}, " in left
 
 
 def test_folders_of_the_run_are_found_and_no_others(run):
@@ -595,7 +597,7 @@ def test_an_endpoint_costs_what_runs_now(run):
     (endpoint,) = [
         r for r in of_lessons.resources_of(run.session, RUN) if r.name == name
     ]
-    usd, _ = cleanup._usd_a_day(run.session, endpoint)
+    usd, _ = usd_per_day(InRegion(run.session, "us-east-1"), endpoint)
     assert usd == pytest.approx(
         3 * 24 * price_of("ml.m5.xlarge", "hosting").usd_per_hour
     )
@@ -620,7 +622,8 @@ def test_an_error_in_the_middle_is_told_and_the_rest_goes_on(run, capsys):
     left = printed.partition("Left:\n")[2].splitlines()
     assert left == [
         "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
-        "  endpoint configuration: lesson97-abc123-config",
+        "  endpoint configuration: lesson97-abc123-config, under a day old: 0 USD a "
+        "day",
     ]
     run.refused = set()
     assert run.clean_up() == 0
@@ -791,6 +794,335 @@ def test_waiting_has_an_end(monkeypatch):
     with pytest.raises(TimeoutError, match="still Creating"):
         cleanup._remove_resource(client, endpoint)
     assert "delete" not in client.calls
+
+
+# --- all runs -------------------------------------------------------------------------
+
+STARTED = ["q1w2e3", "p0o9i8", "m7n6b5"]  # run ids with a digit
+WORD = "design"  # six letters, as a run id may be and a word
+LONG_AGO = "2026-01-01"
+
+
+def leave(run, run_id, region="us-east-1"):
+    """Things of a run, in a Region: two records, a log group and an object."""
+    stand_in = run.service.stand_in
+    sm = stand_in.client("sagemaker", region)
+    bucket = f"sagemaker-{region}-123456789012"
+    s3 = stand_in.client("s3", region)
+    key = f"sagemaker-course/lesson97/{run_id}/good.tar.gz"
+    s3.put_object(Bucket=bucket, Key=key, Body=artifact(2.0))
+    sm.create_model(
+        ModelName=run.name("kept", run_id),
+        ExecutionRoleArn=ROLE_ARN,
+        PrimaryContainer={
+            "Image": boston.IMAGE,
+            "ModelDataUrl": f"s3://{bucket}/{key}",
+        },
+    )
+    variant = {
+        "VariantName": "Only",
+        "ModelName": run.name("kept", run_id),
+        "InstanceType": "ml.m5.xlarge",
+        "InitialInstanceCount": 1,
+    }
+    sm.create_endpoint_config(
+        EndpointConfigName=run.name("kept", run_id), ProductionVariants=[variant]
+    )
+    group = f"/aws/sagemaker/Endpoints/{run.name('kept', run_id)}"
+    stand_in.client("logs", region).create_log_group(logGroupName=group)
+
+
+def make_budget(run, name):
+    run.service.stand_in.client("budgets").create_budget(
+        AccountId="123456789012",
+        Budget={
+            "BudgetName": name,
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": "5", "Unit": "USD"},
+        },
+    )
+
+
+def look_alikes(run_id):
+    """Names of others: the course's prefix, a run id in the middle, other marks."""
+    return [
+        f"my-lesson97-{run_id}-x",
+        f"lesson97-{run_id}x-y",
+        f"lesson97{run_id}-x",
+        f"lesson-{run_id}-x",
+        f"lesson977-{run_id}-x",
+        f"lessons-97-{run_id}",
+        f"x-{run_id}-lesson97",
+        f"lesson97-team-{run_id}",
+    ]
+
+
+@pytest.fixture
+def others(run):
+    """Sixty things of somebody else, of each kind, that only look alike."""
+    stand_in = run.service.stand_in
+    iam, logs = stand_in.client("iam"), stand_in.client("logs")
+    apis, budgets = stand_in.client("apigatewayv2"), stand_in.client("budgets")
+    uri = f"s3://{BUCKET}/others/good.tar.gz"
+    run.s3.put_object(Bucket=BUCKET, Key="others/good.tar.gz", Body=artifact(2.0))
+    nobody = json.dumps({"Version": "2012-10-17", "Statement": []})
+    made, ids = look_alikes(RUN), []
+    for name in made:
+        run.sm.create_model(
+            ModelName=name,
+            ExecutionRoleArn=ROLE_ARN,
+            PrimaryContainer={"Image": boston.IMAGE, "ModelDataUrl": uri},
+            Tags=[{"Key": "course", "Value": run.name("x")}],
+        )
+        variant = {
+            "VariantName": "Only",
+            "ModelName": name,
+            "InstanceType": "ml.m5.xlarge",
+            "InitialInstanceCount": 1,
+        }
+        run.sm.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant]
+        )
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=nobody)["Role"]
+        put_policy(stand_in, role["Arn"], ["logs:*"])
+        run.s3.create_bucket(Bucket=name)
+        run.s3.put_object(Bucket=name, Key=f"sagemaker-course/lesson97/{RUN}/a")
+        logs.create_log_group(logGroupName=f"/aws/lambda/{name}")
+        ids.append(apis.create_api(Name=name, ProtocolType="HTTP")["ApiId"])
+        make_budget(run, name)
+    endpoints = made[:2]
+    for name in endpoints:
+        run.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        run.service.settled(name)
+    keys = [f"sagemaker-course/lesson97/{RUN}x/a", f"sagemaker-course/lessons/{RUN}/a"]
+    keys += [f"sagemaker-course/{RUN}/a", f"lesson97/{RUN}/a"]
+    for key in keys:
+        run.s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
+    yield
+    for name in endpoints:
+        run.sm.delete_endpoint(EndpointName=name)
+        run.sm.get_waiter("endpoint_deleted").wait(EndpointName=name)
+    for name, api in zip(made, ids, strict=True):
+        run.sm.delete_endpoint_config(EndpointConfigName=name)
+        run.sm.delete_model(ModelName=name)
+        iam.delete_role_policy(RoleName=name, PolicyName="actions")
+        iam.delete_role(RoleName=name)
+        run.s3.delete_object(Bucket=name, Key=f"sagemaker-course/lesson97/{RUN}/a")
+        run.s3.delete_bucket(Bucket=name)
+        logs.delete_log_group(logGroupName=f"/aws/lambda/{name}")
+        apis.delete_api(ApiId=api)
+        budgets.delete_budget(AccountId="123456789012", BudgetName=name)
+    for key in [*keys, "others/good.tar.gz"]:
+        run.s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def forty_things(run):
+    """What three runs left: of each kind, a role with policies, a full bucket."""
+    stand_in = run.service.stand_in
+    for run_id in STARTED:
+        leave(run, run_id)
+        run.folder(run_id)
+        make_web_app(run, "app", run_id)
+        make_budget(run, run.name("month", run_id))
+    name = run.name("app", STARTED[0])
+    iam = stand_in.client("iam")
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    # Killed in the middle of things.
+    run.endpoint("front", run.name("kept", STARTED[1]), STARTED[1])
+    run.training_job(run=STARTED[2])
+    run.notebook(run=STARTED[2])
+    own = run.name("sagemaker", STARTED[0])
+    run.s3.create_bucket(Bucket=own)
+    on = {"Status": "Enabled"}
+    run.s3.put_bucket_versioning(Bucket=own, VersioningConfiguration=on)
+    for _ in range(2):
+        run.s3.put_object(Bucket=own, Key="a.csv", Body=b"1")
+    run.s3.delete_object(Bucket=own, Key="a.csv")
+    run.s3.create_multipart_upload(Bucket=own, Key="big")
+    key = f"sagemaker-course/lesson97/{STARTED[1]}/big"
+    run.s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+
+
+def versions_and_uploads(run):
+    """What no list of objects shows."""
+    uploads = run.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    return {item["Key"] for item in uploads}
+
+
+def logs_of_endpoints(run, region="us-east-1"):
+    groups = run.service.stand_in.client("logs", region).describe_log_groups(
+        logGroupNamePrefix="/aws/sagemaker/Endpoints/lesson97"
+    )["logGroups"]
+    return {group["logGroupName"] for group in groups}
+
+
+def test_all_runs_are_found_and_removed_and_nothing_else(run, others, capsys):
+    """An account with a hundred things, of which some forty are the course's."""
+    before = run.everything()
+    logs = logs_of_endpoints(run)
+    forty_things(run)
+    with_ours = run.everything()
+    assert len(before) >= 55
+    assert run.clean_up(run=None) == 0
+    printed = capsys.readouterr().out
+    assert run.everything() == with_ours
+    assert not {"DeleteModel", "StopTrainingJob", "DeleteObjects"} & set(run.calls)
+    assert "this was a dry run" in printed
+    assert all(f"Run {run_id} on AWS, Region" in printed for run_id in STARTED)
+    assert "things of 3 runs." in printed
+    name = run.name("front", STARTED[1])
+    assert f"  endpoint: {name} (InService), under a day old: 5.52 USD a day" in printed
+    assert "billed by its size" in printed
+    assert run.clean_up(run=None, delete=True, yes=False, types="no\n") == 1
+    assert run.everything() == with_ours
+    assert run.clean_up(run=None, delete=True) == 0
+    printed = capsys.readouterr()
+    assert "FAILED" not in printed.out, printed.out
+    assert printed.err == ""
+    assert "Nothing of the course is left on AWS" in printed.out
+    assert run.everything() == before
+    assert not versions_and_uploads(run)
+    assert logs_of_endpoints(run) <= logs
+    assert run.clean_up(run=None, delete=True) == 0
+    assert "Found nothing that a run has left" in capsys.readouterr().out
+
+
+def test_regions_are_looked_through_as_they_are_named(run, capsys):
+    west = "eu-west-1"
+    stand_in = run.service.stand_in
+    bucket = f"sagemaker-{west}-123456789012"
+    stand_in.client("s3", west).create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": west}
+    )
+    leave(run, STARTED[0])
+    leave(run, STARTED[1], west)
+
+    def models(region):
+        found = stand_in.client("sagemaker", region).list_models(NameContains="kept")
+        return [model["ModelName"] for model in found["Models"]]
+
+    assert run.clean_up(run=STARTED[1], regions=["us-east-1"]) == 3
+    assert run.clean_up(run=None, delete=True) == 0
+    assert (models("us-east-1"), models(west)) == ([], [run.name("kept", STARTED[1])])
+    leave(run, STARTED[0])
+    capsys.readouterr()
+    both = ["us-east-1", west, west]
+    assert run.clean_up(run=None, regions=both) == 0
+    printed = capsys.readouterr().out
+    assert f"Run {STARTED[1]} on AWS, Regions us-east-1, {west}, account" in printed
+    assert f"  model: {run.name('kept', STARTED[1])} in {west}, under a" in printed
+    assert run.clean_up(run=None, regions=both, delete=True) == 0
+    assert models("us-east-1") == models(west) == []
+    assert not logs_of_endpoints(run, west)
+    stand_in.client("s3", west).delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize("region", ["us-esat-1", "mars", "us-east-1a"])
+def test_a_region_with_a_slip_in_it_is_told(run, capsys, region):
+    """Nothing would be found there, which must not read as "all is clean"."""
+    assert run.clean_up(run=None, regions=["us-east-1", region]) == 2
+    assert capsys.readouterr().err == (
+        f'boto3 knows no Region "{region}" that has SageMaker.\n'
+    )
+
+
+def test_a_word_is_not_taken_for_a_run_id(run, capsys):
+    """Of a run id without a digit there must be files, or its owner has to name it."""
+    run.put("a.csv", run=OTHER)
+    model = run.model(run=OTHER)
+    name = f"lesson97-{WORD}-sagemaker"
+    run.s3.create_bucket(Bucket=name)
+    assert run.clean_up(run=None, delete=True) == 0
+    printed = capsys.readouterr().out
+    assert f"model: {model} ... removed" in printed
+    assert f"bucket: {name} ... removed" not in printed
+    assert f"python -m course cleanup {WORD}" in printed
+    assert name in [bucket["Name"] for bucket in run.s3.list_buckets()["Buckets"]]
+    assert run.clean_up(run=None) == 0
+    assert "Only the names look like the course's" in capsys.readouterr().out
+    assert run.clean_up(run=WORD) == 0
+    # With a file of the run, it is one.
+    run.model(run=WORD)
+    assert run.clean_up(run=None, delete=True) == 0
+    assert "may be a run id" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def refuse(run):
+    """Refuse operations, as "service.Operation", until the test ends."""
+    made = []
+
+    def start(*operations, code="AccessDeniedException"):
+        for name in operations:
+            service, _, operation = name.partition(".")
+            error = {"Error": {"Code": code, "Message": "You may not."}}
+
+            def answer(error=error, operation=operation, **_):
+                raise ClientError(error, operation)
+
+            events = run.session.client(service, region_name="us-east-1").meta.events
+            events.register_first(f"before-call.{name}", answer)
+            made.append((events, f"before-call.{name}", answer))
+
+    yield start
+    for events, event, answer in made:
+        events.unregister(event, answer)
+
+
+def test_a_service_that_may_not_be_asked_is_told_and_the_rest_goes_on(
+    run, capsys, refuse
+):
+    leave(run, STARTED[0])
+    name = make_web_app(run, "app", STARTED[0])
+    refuse("lambda.ListFunctions", "budgets.DescribeBudgets")
+    assert run.clean_up(run=None) == 2
+    told = capsys.readouterr().err
+    assert "You may not list functions in us-east-1, budgets, so these were not" in told
+    assert run.clean_up(run=None, delete=True) == 2
+    printed = capsys.readouterr()
+    assert "Nothing that could be looked for is left of the course" in printed.out
+    assert {item for item in name if item in run.everything()} == {
+        f"function: {run.name('app', STARTED[0])}"
+    }
+    # For one run: who may not list functions has made none. But endpoints?
+    assert run.clean_up(run=STARTED[0]) == 3
+    refuse("sagemaker.ListEndpoints")
+    assert run.clean_up(run=STARTED[0]) == 2
+    run.model(run=STARTED[0])
+    assert run.clean_up(run=STARTED[0]) == 2
+    assert "You may not list functions in us-east-1" in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_answer_is_told(run, capsys, refuse):
+    leave(run, STARTED[0])
+    refuse("apigatewayv2.GetApis", code="ServiceUnavailableException")
+    assert run.clean_up(run=None, delete=True) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("Could not look for HTTP APIs in us-east-1: An error occ")
+
+
+def test_what_can_not_be_removed_is_told_and_the_rest_goes_on(run, capsys, refuse):
+    """In the middle of all runs; and a bucket whose old versions may not be listed."""
+    leave(run, STARTED[0])
+    make_web_app(run, "app", STARTED[0])
+    own = run.name("sagemaker", STARTED[0])
+    run.s3.create_bucket(Bucket=own)
+    on = {"Status": "Enabled"}
+    run.s3.put_bucket_versioning(Bucket=own, VersioningConfiguration=on)
+    run.s3.put_object(Bucket=own, Key="a.csv", Body=b"1")
+    refuse("iam.DeleteRole", "s3.ListObjectVersions", code="AccessDenied")
+    assert run.clean_up(run=None, delete=True) == 1
+    printed = capsys.readouterr()
+    assert printed.out.count("FAILED") == 2
+    assert "(AccessDenied) when calling the DeleteRole" in printed.out
+    assert "(BucketNotEmpty)" in printed.out
+    assert "You may not list old versions of objects" in printed.err
+    left = printed.out.partition("Left:\n")[2]
+    assert f"  role: {run.name('app', STARTED[0])}, " in left
+    assert f"  bucket: {own} (0 objects, 0.00 MB), " in left
+    assert "things of 1 run." in left
 
 
 # --- the list of kinds ----------------------------------------------------------------

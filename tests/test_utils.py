@@ -694,6 +694,13 @@ def test_cost_is_seconds_times_price_rounded_up(capsys):
     assert "check the AWS price page" in printed
 
 
+def test_storage_costs_by_its_size():
+    assert cost.storage_usd_per_day("objects", 0) == 0
+    month = 30 * cost.storage_usd_per_day("objects", 10 * 2**30)
+    assert month == pytest.approx(10 * 0.023)
+    assert cost.storage_usd_per_day("logs", 2**30) < month
+
+
 def test_an_unknown_price_is_no_price(capsys):
     with pytest.raises(LookupError, match=r"ml\.none"):
         cost.price_of("ml.none", "training")

@@ -1,13 +1,15 @@
-"""What belongs to one run of a lesson, in AWS and on this machine.
+"""What belongs to a run of a lesson, or to any run, in AWS and on this machine.
 
 Jobs, models and endpoints are deleted by the lessons themselves, by the calls that AWS
-has for it; `python -m course cleanup RUN_ID` does it for a run that was broken off.
+has for it; `python -m course cleanup RUN_ID` does it for a run that was broken off, and
+without a run id for all of them. A run_id of None stands for any run.
 """
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -18,6 +20,7 @@ from utils.connect import BUCKET_FOLDER, SCRATCH, Course
 
 BATCH = 1000  # S3 deletes at most so many objects at a time
 LESSON = r"lesson[0-9A-Z]{1,2}"  # with what names, prefixes and folders of runs begin
+ANY_RUN = "[a-z0-9]{6}"
 
 
 @dataclass(frozen=True)
@@ -74,75 +77,143 @@ class Resource:
     kind: Kind
     name: str
     status: str
+    created: datetime | None = field(default=None, compare=False)
 
 
-def resources_of(session: boto3.Session, run_id: str) -> list[Resource]:
+def resources_of(session: boto3.Session, run_id: str | None) -> list[Resource]:
     """List a run's resources, found by the run id in their names; no ended jobs."""
-    sm = session.client("sagemaker")
-    found = []
-    for kind in KINDS:
-        pages = sm.get_paginator(kind.operation("List")).paginate(NameContains=run_id)
-        for item in [item for page in pages for item in page[kind.list_key]]:
+    return [
+        found for kind in KINDS for found in resources_of_kind(session, kind, run_id)
+    ]
+
+
+def resources_of_kind(
+    session: boto3.Session, kind: Kind, run_id: str | None
+) -> list[Resource]:
+    """List those of one kind."""
+    sm, found = session.client("sagemaker"), []
+    pages = sm.get_paginator(kind.operation("List"))
+    for page in pages.paginate(NameContains=run_id or "lesson"):
+        for item in page[kind.list_key]:
             name, status = item[f"{kind.noun}Name"], item.get(f"{kind.noun}Status", "")
             has_ended = kind.is_record and status not in kind.passing
-            if _is_of(run_id, name) and not has_ended:
-                found.append(Resource(kind, name, status))
+            if is_of(run_id, name) and not has_ended:
+                found.append(Resource(kind, name, status, item.get("CreationTime")))
     return found
 
 
-def _is_of(run_id: str, name: str) -> bool:
-    """Others may have the same six letters somewhere in their names."""
-    return re.match(rf"{LESSON}-{run_id}(-|$)", name) is not None
+def is_of(run_id: str | None, name: str) -> bool:
+    """Say whether a name is one that a run gives to what it makes.
+
+    Others may have the same six letters somewhere in their names.
+    """
+    return run_of(name) is not None if run_id is None else run_of(name) == run_id
+
+
+def lesson_of(name: str) -> str | None:
+    """Give the number of the lesson in a name, a key or a path; None if none is."""
+    match = re.search(rf"(?:^|/)lesson([0-9A-Z]{{1,2}})[-/]{ANY_RUN}([-/]|$)", name)
+    return match and match[1]
+
+
+def run_of(name: str) -> str | None:
+    """Give the run id in a name, None if it is no name of the course's."""
+    match = re.match(rf"{LESSON}-({ANY_RUN})(-|$)", name)
+    return match and match[1]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a web app that a run has made: what it is, its name, its id."""
+    """What a run has made outside of SageMaker and S3: what it is, its name, its id.
+
+    size: bytes that are stored, where AWS says so.
+    """
 
     what: str
     name: str
     identifier: str
+    created: datetime | None = field(default=None, compare=False)
+    size: int = field(default=0, compare=False)
 
 
 # What a web app is made of, and the lessons that make one.
 API, FUNCTION, LOG_GROUP, ROLE = "HTTP API", "function", "log group", "role"
-WEB_APP_KINDS = (API, FUNCTION, LOG_GROUP, ROLE)
+BUDGET = "budget"  # that is no part of it
 WEB_APPS = frozenset({"11"})
 LOGS_OF_FUNCTIONS = "/aws/lambda/"
+LOGS_OF_ENDPOINTS = "/aws/sagemaker/Endpoints/"
 
 
-def web_app_of(
-    session: boto3.Session, run_id: str, kinds: Iterable[str] = WEB_APP_KINDS
-) -> list[Part]:
+def web_app_of(session: boto3.Session, run_id: str | None) -> list[Part]:
     """List the parts of a run's web apps, the public ones first.
 
     That is the order in which they are removed. Raises ClientError, for example where
     you may not list APIs: data/web-app-policy.json allows it.
     """
     return [
-        part
-        for what in kinds
-        for part in _parts(session, what)
-        if _is_of(run_id, part.name)
+        *apis_of(session, run_id),
+        *functions_of(session, run_id),
+        *log_groups_of(session, run_id, LOGS_OF_FUNCTIONS),
+        *roles_of(session, run_id),
     ]
 
 
-def _parts(session: boto3.Session, what: str) -> Iterator[Part]:
-    """Yield all parts of a kind, those of others too."""
-    if what == API:
-        for api in _all_of(session, "apigatewayv2", "get_apis", "Items"):
-            yield Part(API, api["Name"], api["ApiId"])
-    elif what == FUNCTION:
-        for item in _all_of(session, "lambda", "list_functions", "Functions"):
-            yield Part(FUNCTION, item["FunctionName"], item["FunctionName"])
-    elif what == LOG_GROUP:
-        ours = {"logGroupNamePrefix": f"{LOGS_OF_FUNCTIONS}lesson"}
-        groups = _all_of(session, "logs", "describe_log_groups", "logGroups", **ours)
-        for group in [item["logGroupName"] for item in groups]:
-            yield Part(LOG_GROUP, group.removeprefix(LOGS_OF_FUNCTIONS), group)
-    else:
-        for item in _all_of(session, "iam", "list_roles", "Roles"):
-            yield Part(ROLE, item["RoleName"], item["RoleName"])
+def apis_of(session: boto3.Session, run_id: str | None) -> list[Part]:
+    """List a run's HTTP APIs."""
+    return [
+        Part(API, item["Name"], item["ApiId"], item.get("CreatedDate"))
+        for item in _all_of(session, "apigatewayv2", "get_apis", "Items")
+        if is_of(run_id, item["Name"])
+    ]
+
+
+def functions_of(session: boto3.Session, run_id: str | None) -> list[Part]:
+    """List a run's Lambda functions."""
+    return [
+        Part(FUNCTION, item["FunctionName"], item["FunctionName"])
+        for item in _all_of(session, "lambda", "list_functions", "Functions")
+        if is_of(run_id, item["FunctionName"])
+    ]
+
+
+def log_groups_of(session: boto3.Session, run_id: str | None, path: str) -> list[Part]:
+    """List the log groups of a run's functions or endpoints: path and name."""
+    groups = _all_of(
+        session,
+        "logs",
+        "describe_log_groups",
+        "logGroups",
+        logGroupNamePrefix=f"{path}lesson",
+    )
+    found = []
+    for item in groups:
+        group = item["logGroupName"]
+        if is_of(run_id, group.removeprefix(path)):
+            made = datetime.fromtimestamp(item["creationTime"] / 1000, UTC)
+            size = item.get("storedBytes", 0)
+            found.append(Part(LOG_GROUP, group.removeprefix(path), group, made, size))
+    return found
+
+
+def roles_of(session: boto3.Session, run_id: str | None) -> list[Part]:
+    """List a run's roles: the account's, in no Region."""
+    return [
+        Part(ROLE, item["RoleName"], item["RoleName"], item["CreateDate"])
+        for item in _all_of(session, "iam", "list_roles", "Roles")
+        if is_of(run_id, item["RoleName"])
+    ]
+
+
+def budgets_of(session: boto3.Session, run_id: str | None, account: str) -> list[Part]:
+    """List a run's budgets: the account's, in no Region."""
+    budgets = _all_of(
+        session, "budgets", "describe_budgets", "Budgets", AccountId=account
+    )
+    return [
+        Part(BUDGET, item["BudgetName"], item["BudgetName"])
+        for item in budgets
+        if is_of(run_id, item["BudgetName"])
+    ]
 
 
 def _all_of(
@@ -150,33 +221,50 @@ def _all_of(
 ) -> Iterator[dict]:
     """Yield the items of all pages of a list."""
     for page in session.client(service).get_paginator(operation).paginate(**members):
-        yield from page[key]
+        yield from page.get(key, [])
 
 
-def remove_part(session: boto3.Session, part: Part) -> None:
-    """Remove a part of a web app. ClientError if AWS refuses, also if it is gone."""
+def remove_part(session: boto3.Session, part: Part, account: str = "") -> None:
+    """Remove a part. ClientError if AWS refuses, also if it is gone.
+
+    account: its number, which a budget's deletion names.
+    """
     if part.what == API:
         session.client("apigatewayv2").delete_api(ApiId=part.identifier)
     elif part.what == FUNCTION:
         session.client("lambda").delete_function(FunctionName=part.identifier)
     elif part.what == LOG_GROUP:
         session.client("logs").delete_log_group(logGroupName=part.identifier)
+    elif part.what == BUDGET:
+        session.client("budgets").delete_budget(
+            AccountId=account, BudgetName=part.identifier
+        )
     else:
-        iam, role = session.client("iam"), {"RoleName": part.identifier}
-        # IAM deletes no role that still has a policy.
-        for name in _all_of(
-            session, "iam", "list_role_policies", "PolicyNames", **role
-        ):
-            iam.delete_role_policy(PolicyName=name, **role)
+        _remove_role(session, part.identifier)
+
+
+def _remove_role(session: boto3.Session, name: str) -> None:
+    """Remove its policies first: IAM deletes no role that still has one."""
+    iam, role = session.client("iam"), {"RoleName": name}
+    for policy in _all_of(session, "iam", "list_role_policies", "PolicyNames", **role):
+        iam.delete_role_policy(PolicyName=policy, **role)
+    try:
+        iam.delete_role(**role)
+    except iam.exceptions.DeleteConflictException:
+        attached = _all_of(
+            session, "iam", "list_attached_role_policies", "AttachedPolicies", **role
+        )
+        for policy in attached:
+            iam.detach_role_policy(PolicyArn=policy["PolicyArn"], **role)
         iam.delete_role(**role)
 
 
-def buckets_of(session: boto3.Session, run_id: str) -> list[str]:
+def buckets_of(session: boto3.Session, run_id: str | None) -> list[str]:
     """List a run's own buckets: those of the account with its run id in their names."""
     s3 = session.client("s3")
     names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
     # For a while after its deletion S3 may still list a bucket.
-    return [n for n in names if _is_of(run_id, n) and bucket_is_there(session, n)]
+    return [n for n in names if is_of(run_id, n) and bucket_is_there(session, n)]
 
 
 def bucket_is_there(session: boto3.Session, bucket: str) -> bool:
@@ -190,15 +278,28 @@ def bucket_is_there(session: boto3.Session, bucket: str) -> bool:
     return True
 
 
-def prefixes_of(session: boto3.Session, bucket: str, run_id: str) -> list[str]:
+def prefixes_of(session: boto3.Session, bucket: str, run_id: str | None) -> list[str]:
     """List where in the bucket a run of whichever lesson may have put its objects."""
-    pages = session.client("s3").get_paginator("list_objects_v2")
-    lessons = pages.paginate(Bucket=bucket, Prefix=f"{BUCKET_FOLDER}/", Delimiter="/")
-    found = [
-        item["Prefix"] for page in lessons for item in page.get("CommonPrefixes", [])
-    ]
     ours = re.compile(rf"{BUCKET_FOLDER}/{LESSON}/")
-    return [f"{lesson}{run_id}" for lesson in found if ours.fullmatch(lesson)]
+    found = _folders_in(session, bucket, f"{BUCKET_FOLDER}/")
+    lessons = [lesson for lesson in found if ours.fullmatch(lesson)]
+    if run_id is not None:
+        return [f"{lesson}{run_id}" for lesson in lessons]
+    runs = [run for lesson in lessons for run in _folders_in(session, bucket, lesson)]
+    return [run[:-1] for run in runs if run_of_key(run) is not None]
+
+
+def _folders_in(session: boto3.Session, bucket: str, prefix: str) -> list[str]:
+    """List what S3 calls common prefixes: the folders in a folder."""
+    pages = session.client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    return [item["Prefix"] for page in found for item in page.get("CommonPrefixes", [])]
+
+
+def run_of_key(key: str) -> str | None:
+    """Give the run id of an object's key, None if it is no key of the course's."""
+    match = re.match(rf"{BUCKET_FOLDER}/{LESSON}/({ANY_RUN})/", key)
+    return match and match[1]
 
 
 def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
@@ -208,21 +309,55 @@ def objects_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dic
         yield from page.get("Contents", [])
 
 
-def folders_of(run_id: str) -> list[Path]:
+def versions_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
+    """List all versions of the objects under a prefix, and the marks of deletions.
+
+    "Key", "VersionId", "Size", "LastModified". In a bucket that keeps old versions,
+    deleting an object only puts a mark on top of them.
+    """
+    pages = session.client("s3").get_paginator("list_object_versions")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix and f"{prefix}/"):
+        yield from page.get("Versions", [])
+        yield from ({**mark, "Size": 0} for mark in page.get("DeleteMarkers", []))
+
+
+def uploads_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
+    """List the uploads in parts under a prefix that nobody has finished.
+
+    "Key", "UploadId", "Initiated". Their parts are billed, and are in no other list.
+    """
+    pages = session.client("s3").get_paginator("list_multipart_uploads")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix and f"{prefix}/"):
+        yield from page.get("Uploads", [])
+
+
+def folders_of(run_id: str | None) -> list[Path]:
     """List the local folders of a run: real ones, not links to others."""
-    ours = re.compile(rf"{LESSON}-{run_id}")
+    ours = re.compile(rf"{LESSON}-{run_id or ANY_RUN}")
     return sorted(
         path
-        for path in SCRATCH.glob(f"*-{run_id}")
+        for path in SCRATCH.glob(f"*-{run_id or '*'}")
         if ours.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
     )
 
 
 def delete_objects(session: boto3.Session, bucket: str, keys: list[str]) -> list[str]:
     """Delete objects; give a sentence for each that S3 did not delete."""
+    return _delete(session, bucket, [{"Key": key} for key in keys])
+
+
+def delete_versions(
+    session: boto3.Session, bucket: str, versions: list[dict]
+) -> list[str]:
+    """Delete versions of objects, and marks of deletions, likewise."""
+    named = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in versions]
+    return _delete(session, bucket, named)
+
+
+def _delete(session: boto3.Session, bucket: str, every: list[dict]) -> list[str]:
     s3, errors = session.client("s3"), []
-    for start in range(0, len(keys), BATCH):
-        batch = [{"Key": key} for key in keys[start : start + BATCH]]
+    for start in range(0, len(every), BATCH):
+        batch = every[start : start + BATCH]
         done = s3.delete_objects(
             Bucket=bucket, Delete={"Objects": batch, "Quiet": True}
         )

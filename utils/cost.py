@@ -1,4 +1,4 @@
-"""What instance time costs on AWS, from a dated table: prices.json."""
+"""What instance time and storage cost on AWS, from a dated table: prices.json."""
 
 import json
 import math
@@ -13,6 +13,10 @@ USED_FOR = {
     "transform": "batch transform job",
     "hosting": "endpoint",
 }
+
+
+GIGABYTE = 2**30
+DAYS_OF_A_MONTH = 30
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,16 @@ def load_spot_saving() -> SpotSaving:
     """Read what spot capacity saved in one documented case."""
     (row,) = (row for row in _rows() if "saving" in row)
     return SpotSaving(**row)
+
+
+def storage_usd_per_day(component: str, size: int) -> float:
+    """Say what it costs per day to store so many bytes: "objects" in S3, or "logs"."""
+    (row,) = (
+        row
+        for row in _rows()
+        if "usd_per_gb_month" in row and row["component"] == component
+    )
+    return size / GIGABYTE * row["usd_per_gb_month"] / DAYS_OF_A_MONTH
 
 
 def _rows() -> list[dict]:
