@@ -60,6 +60,7 @@ logger.setLevel(logging.INFO)
 
 def lambda_handler(event, context):
     logger.info("Received event: %s", json.dumps(event, indent=2))
+    print(context)
     response = runtime.invoke_endpoint(
         EndpointName=ENDPOINT, ContentType="text/csv", Body=event["data"]
     )
@@ -148,7 +149,9 @@ def test_a_row_by_an_invocation(stand_in, endpoint, role) -> None:
     assert json.load(response["Payload"]) == {"score": 2.0}
     said = base64.b64decode(response["LogResult"]).decode()
     assert re.search(r"^\[INFO\]\t\S+Z\t[\w-]{36}\tReceived event: {$", said, re.M)
-    assert '\n  "data": "1,2"\n}\n' in said
+    assert '\n  "data": "1,2"\n}\nLambdaContext([aws_request_id=' in said
+    nobody = "cognito_identity_id=None,cognito_identity_pool_id=None"
+    assert f"identity=CognitoIdentity([{nobody}]),client_context=None])\n" in said
 
 
 def test_the_first_steps_with_the_cli(stand_in, role, tmp_path: Path) -> None:

@@ -202,6 +202,7 @@ def test_the_event_of_payload_2(place: Place) -> None:
     empty = call(api["ApiEndpoint"], "/items/1").event
     absent = {"cookies", "queryStringParameters", "stageVariables", "body"}
     assert not absent & empty.keys()
+    assert empty["headers"]["content-length"] == "0"
     for kind in ("application/x-www-form-urlencoded", "image/png"):
         event = call(
             api["ApiEndpoint"], "/items/1", "POST", b"a=1", Content_Type=kind

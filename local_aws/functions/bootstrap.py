@@ -211,9 +211,19 @@ def set_up_logging() -> RequestId:
 class _Members:
     """An object that has what a JSON object has, and None for what that lacks."""
 
-    def __init__(self, members: dict, names: tuple[str, ...]) -> None:
+    def __init__(self, kind: str, members: dict, names: tuple[str, ...]) -> None:
         for name in names:
             setattr(self, name, members.get(name))
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return f"{self._kind}([{_shown_members(self)}])"
+
+
+def _shown_members(one: object) -> str:
+    """What an object is made of, in the form in which Lambda's are printed."""
+    members = vars(one).items()
+    return ",".join(f"{k}={v}" for k, v in members if not k.startswith("_"))
 
 
 class Context:
@@ -229,14 +239,14 @@ class Context:
         self.log_group_name = variables["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = variables["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.tenant_id = None
-        self.identity = _Members(
-            {}, ("cognito_identity_id", "cognito_identity_pool_id")
-        )
+        names = ("cognito_identity_id", "cognito_identity_pool_id")
+        self.identity = _Members("CognitoIdentity", {}, names)
         self.client_context = None
         given = headers.get("lambda-runtime-client-context")
         if given:
             members = json.loads(given)
-            self.client_context = _Members(members, ("custom", "env", "client"))
+            names = ("custom", "env", "client")
+            self.client_context = _Members("ClientContext", members, names)
         self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self) -> int:
@@ -246,8 +256,7 @@ class Context:
         sys.stdout.write(str(message))
 
     def __repr__(self) -> str:
-        members = ",".join(f"{name}={value}" for name, value in vars(self).items())
-        return f"LambdaContext([{members}])"
+        return f"LambdaContext([{_shown_members(self)}])"
 
 
 def _as_json(value: object) -> float:

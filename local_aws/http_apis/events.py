@@ -114,11 +114,10 @@ def forwarded(
         ("x-forwarded-for", ", ".join([*before, client])),
         ("x-forwarded-port", str(port)),
         ("x-forwarded-proto", "http"),
+        ("content-length", str(size)),
     ]
     if "x-amzn-trace-id" not in names:
         added.append(("x-amzn-trace-id", trace))
-    if size:
-        added.append(("content-length", str(size)))
     dropped = {name for name, _ in added} | _OF_CONNECTION
     return [pair for pair in headers if pair[0] not in dropped] + added
 
