@@ -8,6 +8,7 @@ import tarfile
 import textwrap
 
 import boston
+import pytest
 
 TRAIN = """
     import argparse, json, os, sys
@@ -104,3 +105,71 @@ def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in):
     for path in (stand_in.home, sys.prefix, sys.base_prefix, "/tmp"):
         assert str(path) not in seen
     assert files_of(stand_in, described) == ["model.txt"]
+
+
+TUNED = """
+    import argparse, os
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--alpha", type=float)
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--kind")
+    arguments = parser.parse_args()
+    assert arguments.kind == "a b", arguments
+    with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
+        file.write(str(arguments.alpha))
+    print(f"loss={(arguments.alpha - 0.3) ** 2 + arguments.depth};")
+"""
+
+TUNER = """
+    import pathlib, sys, tempfile
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
+    from sagemaker.core.training.configs import Compute, SourceCode
+    from sagemaker.train import ModelTrainer
+    from sagemaker.train.tuner import HyperparameterTuner
+
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "train.py").write_text(sys.stdin.read())
+        trainer = ModelTrainer(
+            training_image=image_uris.retrieve("sklearn", "us-east-1", "1.2-1"),
+            sagemaker_session=Session(),
+            source_code=SourceCode(source_dir=folder, entry_script="train.py"),
+            hyperparameters={"kind": "a b"},
+            compute=Compute(instance_type="ml.m5.large", instance_count=1),
+        )
+        tuner = HyperparameterTuner(
+            trainer,
+            "loss",
+            {"alpha": ContinuousParameter(0.1, 1), "depth": IntegerParameter(1, 4)},
+            metric_definitions=[{"Name": "loss", "Regex": "loss=(.*?);"}],
+            objective_type="Minimize",
+            max_jobs=3,
+            max_parallel_jobs=3,
+            random_seed=7,
+        )
+        tuner.tune(inputs=[], wait=False)
+    job = tuner.latest_tuning_job
+    job.wait()
+    print("job:", job.hyper_parameter_tuning_job_name)
+"""
+
+
+def test_the_sdk_tunes_a_script_by_a_metric_of_its_own(stand_in):
+    name = {"HyperParameterTuningJobName": run(TUNER, TUNED, stand_in)}
+    sagemaker = stand_in.client("sagemaker")
+    described = sagemaker.describe_hyper_parameter_tuning_job(**name)
+    assert described["HyperParameterTuningJobStatus"] == "Completed", described
+    listed = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(**name)
+    losses = {}
+    for one in listed["TrainingJobSummaries"]:
+        values = one["TunedHyperParameters"]
+        expected = (float(values["alpha"]) - 0.3) ** 2 + int(values["depth"])
+        found = one["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+        assert found == pytest.approx(expected)
+        losses[one["TrainingJobName"]] = found
+    assert len(losses) == 3
+    best = described["BestTrainingJob"]["TrainingJobName"]
+    assert losses[best] == min(losses.values())
+    trained = sagemaker.describe_training_job(TrainingJobName=best)
+    assert files_of(stand_in, trained) == ["model.txt"]

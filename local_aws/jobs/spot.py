@@ -20,7 +20,10 @@ from local_aws.errors import StorageError
 from local_aws.jobs import attempts
 from local_aws.jobs.checkpoints import Checkpoints
 from local_aws.jobs.job import Job, JobStopped, NotInProgress
-from local_aws.runtime.container_process import ContainerProcess
+from local_aws.runtime.container_process import (
+    TRAINING_GRACE_SECONDS,
+    ContainerProcess,
+)
 
 # The variable's value is a seed.
 SWITCH = "LOCAL_AWS_SPOT_INTERRUPTION"
@@ -147,6 +150,7 @@ class Follower:
         self._container = container
         self._checkpoints = checkpoints
         self._counted = checkpoints if image.saves_checkpoints else None
+        self._gets_notice = image.runs_scripts
         self._is_spot = record["EnableManagedSpotTraining"]
         is_first = attempts.count(record) == 1
         self._interruption = interruption_of(record) if is_first else None
@@ -186,7 +190,10 @@ class Follower:
                 self._counted, now - began
             ):
                 self.has_interrupted = True
-                self._container.kill()
+                if self._gets_notice:
+                    self._container.stop(TRAINING_GRACE_SECONDS)
+                else:
+                    self._container.kill()
                 return
             if now - copied >= COPY_SECONDS:
                 copied = now

@@ -159,7 +159,7 @@ def _attempt(job: Job, limits: spot.Limits) -> JobStopped | None:
     if image.runs_scripts:
         job.python = PythonEnvironment(job.folder)
         inside = job.python.inside
-        _prepare_drivers(job.folder, inside)
+        _prepare_drivers(job, inside)
     _write_configuration(job.folder, record, inside)
     saved = None
     if "CheckpointConfig" in record:
@@ -176,9 +176,17 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def _prepare_drivers(root: Path, inside: Callable[[str], str]) -> None:
+def _prepare_drivers(job: Job, inside: Callable[[str], str]) -> None:
     """Have the SDK's own scripts, which name /opt/ml, find what stands for it."""
-    for path in (root / "input/data" / SDK_DRIVERS).rglob("*"):
+    drivers = job.folder / "input/data" / SDK_DRIVERS
+    distributed = drivers / "distributed.json"
+    if distributed.is_file() and json.loads(distributed.read_bytes()):
+        raise JobFailed(
+            "ClientError: distributed=... of ModelTrainer (Torchrun, MPI: several "
+            "processes of the script) is part of Amazon SageMaker, but this local "
+            "stand-in does not reproduce it. Leave it out: the script then runs once."
+        )
+    for path in drivers.rglob("*"):
         if path.suffix in (".py", ".sh", ".json"):
             text = path.read_text(encoding="utf-8")
             path.write_text(inside(text), encoding="utf-8")
@@ -312,6 +320,7 @@ def _run_container(
         },
         on_output=log.write,
         on_exit=lambda code: ended.set(),
+        runs_commands=image.runs_scripts,
     )
     try:
         with spot.Follower(job, record, container, saved, image) as follower:

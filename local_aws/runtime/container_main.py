@@ -9,6 +9,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 
+from local_aws.runtime import left_behind
+
 
 def run_container(
     module: str,
@@ -37,12 +39,15 @@ def run_container(
     os.environ.update(environment)
     os.chdir(root)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the fork server ignores it
-    threading.Thread(target=_end_with_the_stand_in, args=(life,), daemon=True).start()
+    threading.Thread(
+        target=_end_with_the_stand_in, args=(life, root), daemon=True
+    ).start()
     program = importlib.import_module(f"{module}.__main__")
     sys.argv = [module, *arguments]
     sys.exit(program.main([*arguments]))
 
 
-def _end_with_the_stand_in(life: Connection) -> None:
+def _end_with_the_stand_in(life: Connection, root: str) -> None:
     os.read(life.fileno(), 1)  # nothing is ever written: it returns at the end
+    left_behind.end(root)
     os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from local_aws.runtime import left_behind
 from local_aws.runtime.container_main import run_container
 from local_aws.runtime.dispatcher import dispatcher
 
@@ -38,7 +39,8 @@ class ContainerProcess:
 
     `on_output` runs on a thread of this object, `on_exit` too: it is called with the
     exit code (negative: the signal) after the last output was delivered. Output waits
-    for more of it for `gather_seconds` at most.
+    for more of it for `gather_seconds` at most. A program that `runs_commands` hands
+    SIGTERM on to them itself.
     """
 
     def __init__(
@@ -50,10 +52,13 @@ class ContainerProcess:
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None] = lambda code: None,
         gather_seconds: float = GATHER_SECONDS,
+        runs_commands: bool = False,
     ) -> None:
         self._on_output = on_output
         self._on_exit = on_exit
         self._gather_seconds = gather_seconds
+        self._runs_commands = runs_commands
+        self._root = root
         self._ended = threading.Event()
         self._exited = threading.Event()
         self.exit_code: int | None = None
@@ -66,7 +71,7 @@ class ContainerProcess:
             "HOME": str(root),
             "TMPDIR": str(root),
             "PYTHONUNBUFFERED": "1",
-            "SAGEMAKER_BASE_DIR": str(root),
+            left_behind.BASE_FOLDER: str(root),
         }
         with output, life:
             self._pid = dispatcher().start(
@@ -82,6 +87,8 @@ class ContainerProcess:
         self.exit_code = code
         # What it left running in its group would hold the output open.
         self._signal_group(signal.SIGKILL)
+        if self._runs_commands:
+            left_behind.end(str(self._root))
         self._exited.set()
 
     def _follow(self) -> None:
@@ -150,7 +157,7 @@ class ContainerProcess:
 
     def stop(self, grace: float) -> int:
         """SIGTERM, then SIGKILL after `grace` seconds; returns the exit code."""
-        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM, self._runs_commands)
         if not self._ended.wait(grace):
             self._signal(signal.SIGKILL)
             self._ended.wait()
@@ -160,9 +167,9 @@ class ContainerProcess:
         """SIGKILL to it and to all that it has started."""
         self._signal(signal.SIGKILL)
 
-    def _signal(self, number: int) -> None:
-        if not self._exited.is_set() and not self._signal_group(number):
-            # It has not come so far as to lead a group.
+    def _signal(self, number: int, alone: bool = False) -> None:
+        if not self._exited.is_set() and (alone or not self._signal_group(number)):
+            # Alone, or it has not come so far as to lead a group.
             try:
                 os.kill(self._pid, number)
             except ProcessLookupError:

@@ -18,6 +18,7 @@ _OPT_ML = "/opt/ml"
 # The audit events (Python's documentation, "Audit events table") with paths among
 # their arguments: how many of these come first.
 _PATHS = {
+    "glob.glob": 1,
     "open": 1,
     "os.chdir": 1,
     "os.chmod": 1,
@@ -32,6 +33,9 @@ _PATHS = {
     "os.symlink": 2,
     "os.truncate": 1,
     "os.utime": 1,
+    "os.walk": 1,
+    "pathlib.Path.glob": 1,
+    "pathlib.Path.rglob": 1,
     "sqlite3.connect": 1,
 }
 # And those with the words of a command.
@@ -93,7 +97,7 @@ def _instead_of(path: str) -> str:
 
 def _refuse(path: str) -> None:
     text = (
-        f"the script names {path} itself, and this local stand-in has another folder "
+        f"The script names {path} itself, and this local stand-in has another folder "
         f"in the place of {_OPT_ML}. Use {_instead_of(path)}, which is right on AWS too"
     )
     # Kept for FailureReason, in case that the script catches the error.

@@ -8,7 +8,7 @@ from local_aws.containers.images import IMAGES, Image
 from local_aws.errors import AwsError, validation_exception
 from local_aws.jobs import spot, training
 from local_aws.jobs.kinds import UNFINISHED
-from local_aws.sagemaker import preconditions
+from local_aws.sagemaker import metric_definitions, preconditions
 from local_aws.sagemaker.families import Family, declare
 from local_aws.sagemaker.jobs import start_job, stop_job
 from local_aws.sagemaker.operations import Context, operation
@@ -47,6 +47,9 @@ TRAINING_JOBS = declare(
     )
 )
 
+# How the names of instance types with a GPU, or a chip of AWS's in its place, begin.
+ACCELERATED = ("ml.p", "ml.g", "ml.trn", "ml.inf")
+
 # StoppingCondition, botocore sagemaker service model.
 MAX_RUNTIME_SECONDS = 28 * 86400
 
@@ -73,7 +76,10 @@ def check(request: dict, context: Context) -> None:
             "reads its input."
         )
     image = _check_algorithm(request["AlgorithmSpecification"])
-    if not image.runs_scripts:
+    if image.runs_scripts:
+        metric_definitions.check(request["AlgorithmSpecification"])
+        _check_script(request)
+    else:
         _refuse_code(request, image)
     _check_resources(request.get("ResourceConfig", {}))
     _check_limits(request)
@@ -104,6 +110,20 @@ def _check_has_ended(record: dict) -> None:
             f"{record['TrainingJobStatus']}. Only a training job in status "
             "Completed, Failed or Stopped can be deleted.",
         )
+
+
+def _check_script(request: dict) -> None:
+    """Raise for a script that is to run on what this machine is not."""
+    resources = request.get("ResourceConfig", {})
+    instance_type = resources.get("InstanceType", "")
+    if instance_type.startswith(ACCELERATED):
+        raise preconditions.not_built(
+            f"InstanceType {instance_type} (with a GPU or another accelerator)",
+            "Use one without, as ml.m5.large",
+        )
+    for name, value in request.get("HyperParameters", {}).items():
+        if re.fullmatch(r"sagemaker_\w+_enabled", name) and value == "true":
+            raise preconditions.not_built(f"{name} (distributed training)")
 
 
 def _refuse_code(request: dict, image: Image) -> None:

@@ -5,7 +5,7 @@ import secrets
 from local_aws.containers.image import Image
 from local_aws.containers.images import find_image
 from local_aws.errors import AwsError, validation_exception
-from local_aws.jobs import tuning, tuning_results
+from local_aws.jobs import training, tuning, tuning_results
 from local_aws.jobs.kinds import UNFINISHED
 from local_aws.persistence.resources import NotFound
 from local_aws.sagemaker import pagination, preconditions, training_jobs, tuning_ranges
@@ -63,7 +63,9 @@ def create_tuning_job(request: dict, context: Context) -> dict:
     trained = tuning.training_request(definition, {})
     training_jobs.check(trained, context)
     image = find_image(definition["AlgorithmSpecification"]["TrainingImage"])
-    _check_objective(config["HyperParameterTuningJobObjective"], image)
+    objective = config["HyperParameterTuningJobObjective"]
+    definitions = _metric_definitions(definition, image)
+    _check_objective(objective, image, definitions)
     static = definition.get("StaticHyperParameters", {})
     tuning_ranges.check(config, static, image)
     _check_limits(config)
@@ -163,8 +165,23 @@ def _required(request: dict) -> tuple[dict, dict]:
     return config, definition
 
 
-def _check_objective(objective: dict, image: Image) -> None:
+def _metric_definitions(definition: dict, image: Image) -> list[dict[str, str]]:
+    """Those of each training job: the algorithm's, or the request's own."""
+    algorithm = definition["AlgorithmSpecification"]
+    return training.metric_definitions(algorithm, image).get("MetricDefinitions", [])
+
+
+def _check_objective(
+    objective: dict, image: Image, definitions: list[dict[str, str]]
+) -> None:
     """Raise for a metric that the algorithm does not have, or the wrong direction."""
+    if image.runs_scripts:
+        if objective["MetricName"] not in [one["Name"] for one in definitions]:
+            raise validation_exception(
+                "A metric is required for this hyperparameter tuning job objective. "
+                "Provide a metric in the metric definitions."
+            )
+        return
     objectives, metric = image.tuning().objectives, objective["MetricName"]
     if metric not in objectives:
         raise validation_exception(
@@ -217,9 +234,8 @@ def _new_record(request: dict, image: Image) -> dict:
         limits = {"MaxNumberOfTrainingJobs": tuning_ranges.grid_size(ranges), **limits}
     definition = request["TrainingJobDefinition"]
     static = definition.get("StaticHyperParameters", {})
-    (regex,) = (
-        one["Regex"] for one in image.metric_definitions if one["Name"] == objective
-    )
+    definitions = _metric_definitions(definition, image)
+    (regex,) = (one["Regex"] for one in definitions if one["Name"] == objective)
     return {
         **request,
         "HyperParameterTuningJobConfig": {
@@ -239,7 +255,7 @@ def _new_record(request: dict, image: Image) -> dict:
             "AlgorithmSpecification": {
                 **definition["AlgorithmSpecification"],
                 "MetricDefinitions": [
-                    *image.metric_definitions,
+                    *definitions,
                     {"Name": OBJECTIVE_METRIC, "Regex": regex},
                 ],
             },

@@ -27,6 +27,10 @@ _FITS = {
 }
 
 
+# A hyperparameter of the user's own script.
+ANYTHING = Tunable("any", lambda text: True, "")
+
+
 def check(config: dict, static: dict[str, str], image: Image) -> None:
     """Raise for ranges that can't be searched.
 
@@ -39,10 +43,13 @@ def check(config: dict, static: dict[str, str], image: Image) -> None:
     all_ranges = list(_each(ranges))
     _check_names([one["Name"] for _, one in all_ranges], static)
     for kind, one in all_ranges:
-        tunable = image.tuning().hyperparameters.get(one["Name"])
+        tunable = ANYTHING
+        if not image.runs_scripts:
+            tunable = image.tuning().hyperparameters.get(one["Name"])
         if tunable is None:
             raise _not_tunable(one["Name"], image)
-        _check_kind(kind, one["Name"], tunable)
+        if tunable is not ANYTHING:
+            _check_kind(kind, one["Name"], tunable)
         if kind == CATEGORICAL:
             _check_values(one, tunable)
         else:

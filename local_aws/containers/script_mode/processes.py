@@ -1,5 +1,6 @@
 """Commands that a container's first process runs, and their ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,12 @@ READ_SIZE = 65536
 REMEMBERED_BYTES = 65536
 LEFT_OPEN_SECONDS = 1.0
 
+# What the SDK sends to start a script is called by its path, which holds this.
+DRIVERS = "/input/data/sm_drivers/"
+
+# Of a process that has ended by SIGTERM, as a shell says it.
+TERMINATED = 128 + signal.SIGTERM
+
 # Set once the platform has asked the container to end.
 _asked_to_end = False
 
@@ -26,13 +33,21 @@ def run(
 ) -> int:
     """Run a command to its end; returns its exit code, of a signal as a shell says it.
 
-    The platform's SIGTERM goes to the whole process group. A shell, or a Python that
-    waits for a script, ends of it at once, and the script may want to save its work: so
-    this waits for all that the command has started. The platform doesn't wait for ever.
+    The platform's SIGTERM comes to this process alone. It is handed on to the script
+    and what that has started, but not to the SDK's drivers, which carry the script's
+    output: it may have something to say, and to save, before it ends. The platform
+    doesn't wait for ever.
     """
-    signal.signal(signal.SIGTERM, _note_end)
+    signal.signal(signal.SIGTERM, _hand_on)
     child = subprocess.Popen(command, cwd=folder, stderr=stderr)
-    return _wait(child)
+    if _asked_to_end:  # before there was something to end
+        _hand_on()
+    code = child.wait()
+    while _asked_to_end and any(_others()):
+        time.sleep(LOOK_SECONDS)
+    if _asked_to_end:
+        return TERMINATED
+    return 128 - code if code < 0 else code
 
 
 def run_and_remember(command: Sequence[str], folder: Path) -> tuple[int, str]:
@@ -65,42 +80,46 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _note_end(*_: object) -> None:
+def _hand_on(*_: object) -> None:
     global _asked_to_end
     _asked_to_end = True
+    for pid, command in _others():
+        if DRIVERS not in command:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
-def _wait(child: subprocess.Popen) -> int:
-    code = child.wait()
-    while _asked_to_end and any(_others()):
-        time.sleep(LOOK_SECONDS)
-    return 128 - code if code < 0 else code
-
-
-def _others() -> Iterator[int]:
-    """The living processes of this process's group but for itself."""
+def _others() -> Iterator[tuple[int, str]]:
+    """(id, command) of the living processes of this process's group but for itself."""
     own, group = os.getpid(), os.getpgrp()
-    for pid, its_group, status in _processes():
+    for pid, its_group, status, command in _processes():
         if its_group == group and pid != own and not status.startswith("Z"):
-            yield pid
+            yield pid, command
 
 
-def _processes() -> Iterator[tuple[int, int, str]]:
-    """(id, group, status) of each process on this machine."""
-    if sys.platform != "linux":
-        command = ["/bin/ps", "-ax", "-o", "pid=,pgid=,stat="]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listing:
-            for line in listing.stdout:
-                pid, group, status = line.split(maxsplit=2)
-                if int(pid) != listing.pid:
-                    yield int(pid), int(group), status
+def _processes() -> Iterator[tuple[int, int, str, str]]:
+    """(id, group, status, command) of each process on this machine."""
+    if sys.platform == "linux":
+        yield from _processes_of_linux()
         return
+    command = ["/bin/ps", "-axww", "-o", "pid=,pgid=,stat=,command="]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as listing:
+        for line in listing.stdout.read().decode(errors="replace").splitlines():
+            pid, group, status, *words = line.split(maxsplit=3)
+            if int(pid) != listing.pid:
+                yield int(pid), int(group), status, "".join(words)
+
+
+def _processes_of_linux() -> Iterator[tuple[int, int, str, str]]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
+            folder = Path("/proc", entry)
             try:
-                status = Path("/proc", entry, "stat").read_bytes()
+                status = (folder / "stat").read_bytes()
+                command = (folder / "cmdline").read_bytes()
             except OSError:  # it has ended
                 continue
             # The name, in brackets, may hold anything.
             state, _, group = status.rpartition(b")")[2].split()[:3]
-            yield int(entry), int(group), state.decode()
+            words = command.replace(b"\0", b" ").decode(errors="replace")
+            yield int(entry), int(group), state.decode(), words
