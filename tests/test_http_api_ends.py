@@ -8,6 +8,8 @@ from socket import socket
 
 import pytest
 
+from local_aws.errors import AwsError
+from local_aws.http_apis import apis as apis_module
 from local_aws.http_apis import configuration
 from local_aws.http_apis.apis import Apis
 from local_aws.http_apis.configuration import KIND
@@ -54,6 +56,17 @@ def test_one_that_can_not_be_served_is_not_there(apis, monkeypatch) -> None:
     apis.restore()  # which logs it
     assert [each.fileno() for each in sockets] == [-1, -1]
     assert len(known(apis)) == 1
+
+
+def test_there_are_only_so_many(apis, monkeypatch) -> None:
+    monkeypatch.setattr(apis_module, "MOST_APIS", 2)
+    one, _ = create(apis), create(apis)
+    with pytest.raises(AwsError, match="serves 2 HTTP APIs at most") as caught:
+        create(apis)
+    assert caught.value.code == "BadRequestException"
+    assert len(known(apis)) == 2
+    apis.delete(REGION, one["ApiId"])
+    create(apis)
 
 
 def test_one_that_is_created_at_the_end(apis, monkeypatch) -> None:

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 # They hand events over; functions run on threads of their own.
 WORKERS = 8
+# In all Regions together: each takes a port, and there must be descriptors left for
+# the services where a process may have 1,024.
+MOST_APIS = 200
 
 
 class Apis:
@@ -71,12 +74,17 @@ class Apis:
         self._listeners.start(api_id, self._gateway(record), listener)
 
     def create(self, region: str, record: dict[str, Any]) -> None:
-        """Add an API, give it a port and serve it."""
+        """Add an API, give it a port and serve it. Raises AwsError."""
         listener = listen()
         try:
             record["_port"] = listener.getsockname()[1]
             api_id = record["ApiId"]
             with self._lock:
+                if self._listeners.number >= MOST_APIS:
+                    raise configuration.bad(
+                        f"This local stand-in serves {MOST_APIS} HTTP APIs at most, "
+                        "each at a port of its own. Delete one that you do not need."
+                    )
                 arn = configuration.arn_of(region, api_id)
                 self.resources.create(region, KIND, api_id, record, arn)
                 try:

@@ -111,6 +111,11 @@ class Listeners:
         """How many connections there are. On the event loop only."""
         return sum(len(served.state.connections) for served in self._served.values())
 
+    @property
+    def number(self) -> int:
+        """How many APIs are served."""
+        return len(self._served)
+
     def start(self, api_id: str, gateway: Gateway, listener: socket.socket) -> None:
         """Serve an API at a socket that listens already, and is closed if it can't be.
 
