@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local_aws.functions import instance
 from local_aws.functions.instance import LARGEST_RESPONSE, MEGABYTE, Instance, Outcome
 from local_aws.functions.packages import link_brought_packages
 
@@ -185,6 +186,24 @@ def test_a_response_has_a_limit(start) -> None:
     error = payload(started.invoke(LARGEST_RESPONSE - 1))
     assert error["errorType"] == "Function.ResponseSizeTooLarge"
     assert payload(started.invoke(1)) == "a"
+
+
+def test_what_is_beyond_the_limit_is_not_kept() -> None:
+    calls, size = instance._Calls(), 3 * LARGEST_RESPONSE
+    calls.feed(f"POST /a HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode())
+    for start in range(0, size, MEGABYTE):
+        calls.feed(b"a" * min(MEGABYTE, size - start))
+    call = calls.take()
+    assert call.size == size
+    assert len(call.body) <= LARGEST_RESPONSE
+    with pytest.raises(instance.Ended):
+        instance._Calls().feed(b"POST /" + b"a" * MEGABYTE)
+
+
+def test_an_error_at_the_start_has_a_limit(start) -> None:
+    started = start("raise ValueError('a' * 7_000_000)")
+    error = payload(started.invoke())
+    assert error["errorType"] == "Function.ResponseSizeTooLarge"
 
 
 def test_one_that_prints_without_end_is_ended_in_time(start) -> None:

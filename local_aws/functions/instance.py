@@ -36,6 +36,8 @@ MOST_READ = 2**20
 MEGABYTE = 2**20
 # "Lambda quotas": 6 MB for a response; AWS's message has the exact number.
 LARGEST_RESPONSE = 6_291_556
+# Of a request of the runtime; it has an id of the invocation in it and no more.
+LONGEST_PATH = 1024
 
 OnOutput = Callable[[bytes], None]
 
@@ -54,10 +56,14 @@ class OutOfMemory(Ended):
 
 @dataclass(frozen=True)
 class Call:
-    """A request of the runtime: its path after the API's, and its body."""
+    """A request of the runtime: its path after the API's, and its body.
+
+    `size` is the body's; what is beyond the limit is not in `body`.
+    """
 
     path: str
     body: bytes
+    size: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class _Calls:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._complete: list[Call] = []
-        self._url, self._body = b"", b""
+        self._url, self._body, self._size = b"", bytearray(), 0
 
     def feed(self, data: bytes) -> None:
         """Raises Ended for what is no HTTP: the function has used our socket."""
@@ -95,17 +101,21 @@ class _Calls:
     # What httptools calls:
 
     def on_message_begin(self) -> None:
-        self._url, self._body = b"", []
+        self._url, self._body, self._size = b"", bytearray(), 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        if len(self._url) > LONGEST_PATH:
+            raise Ended("its path has no end")
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        self._size += len(body)
+        if self._size <= LARGEST_RESPONSE:
+            self._body += body
 
     def on_message_complete(self) -> None:
         path = self._url.decode("latin-1").removeprefix(bootstrap.API)
-        self._complete.append(Call(path, b"".join(self._body)))
+        self._complete.append(Call(path, bytes(self._body), self._size))
 
 
 class Instance:
@@ -228,8 +238,8 @@ class Instance:
         self.last_used = time.monotonic()
         is_error = call.path.endswith("/error")
         payload = call.body
-        if len(payload) > LARGEST_RESPONSE:
-            is_error, payload = True, _too_large(len(payload))
+        if call.size > LARGEST_RESPONSE:
+            is_error, payload = True, _too_large(call.size)
         return Outcome(
             payload,
             "Unhandled" if is_error else None,
@@ -247,7 +257,8 @@ class Instance:
         with contextlib.suppress(TimedOut, Ended, OSError):
             call = self._next_call(deadline, on_output)
             if call.path == "/init/error":
-                self._init_error = call.body
+                is_whole = call.size <= LARGEST_RESPONSE
+                self._init_error = call.body if is_whole else _too_large(call.size)
                 self._answer(202, {}, b'{"status":"OK"}')
                 self._next_call(time.monotonic() + LAST_WORDS_SECONDS, on_output)
             self._is_initialized = True
