@@ -172,8 +172,8 @@ def needed_by(number: str) -> set[str]:
     return {action for action, lessons in NEEDED_BY.items() if number in lessons}
 
 
-# What only `course cleanup` and the exercises need, of a lesson's own policy.
-FOR_OTHERS = {"iam:ListRolePolicies", "lambda:RemovePermission"}
+# What only the exercises need, of a lesson's own policy.
+FOR_OTHERS = {"lambda:RemovePermission"}
 
 
 def actions_of_the_policy_of(number: str) -> list[tuple[str, str]]:
