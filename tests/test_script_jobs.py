@@ -8,6 +8,7 @@ import signal
 import sys
 import sysconfig
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import boston
@@ -44,6 +45,8 @@ def broken(jobs):
         "old entry": jobs.start_as_of_old({"other.py": ""}),
         "old requirements": jobs.start_as_of_old(wanted, Environment=no_index),
         "no script": jobs.start_without_code(),
+        "opt ml": jobs.start({"train.sh": "touch /opt/ml/model/x"}, "train.sh"),
+        "old opt ml": jobs.start_as_of_old({"a.sh": "touch /opt/ml/model/x"}, "a.sh"),
     }
     return {what: (jobs.wait(name), jobs.lines(name)) for what, name in started.items()}
 
@@ -103,6 +106,16 @@ OF_THE_DRIVER = (
             r"hyperparameter sagemaker_program .* is missing\. .*",
             "",
         ),
+        (
+            "opt ml",
+            r"AlgorithmError: The script names /opt/ml/model/x itself, and .*",
+            "",
+        ),
+        (
+            "old opt ml",
+            r"AlgorithmError: The script a\.sh names /opt/ml itself, and .*",
+            "",
+        ),
     ],
 )
 def test_a_failure_is_told_as_aws_tells_it(stand_in, broken, what, reason, line):
@@ -120,6 +133,11 @@ READS_ALL = """
     print("arguments:", json.dumps(sys.argv[1:]))
     shown = {k: v for k, v in os.environ.items() if k.startswith("SM_")}
     print("variables:", json.dumps(shown))
+    sys.path.insert(0, "/opt/ml/code")
+    from sagemaker_training import environment
+    known = environment.Environment()
+    asked = [known.num_cpus, known.hyperparameters["b"], known.channel_input_dirs]
+    print("asked:", json.dumps(asked))
     others = sorted(set(os.environ) - set(shown))
     print("others:", json.dumps(others))
 """
@@ -153,6 +171,10 @@ def test_the_toolkit_s_arguments_and_variables(jobs):
         *("--a-text", "x y", "-b", "True", "--map", "k=[1, 2],é=☁", "--none", ""),
         *("--path", "/opt/ml/checkpoints", "--quote", 'O\'Neil "q"'),
     ]
+    channels = {"train": "/opt/ml/input/data/train"}
+    assert told(jobs, name, "asked") == [os.cpu_count(), True, channels]
+    versions = f"scikit-learn {version('scikit-learn')} with Python "
+    assert versions in jobs.lines(name)[0]
     variables = told(jobs, name, "variables")
     assert variables["SM_CHANNEL_TRAIN"] == "/opt/ml/input/data/train"
     assert variables["SM_CHANNELS"] == '["train"]'
@@ -209,6 +231,10 @@ NAMES_OPT_ML = """
         if subprocess.run(["python3", "-c", WRITES]).returncode:
             raise PermissionError(13, "in a child")
     attempt("python", child)
+    open("a.sh", "w").write("#!/bin/sh\\n# /opt/ml\\ntouch /opt/ml/model/x")
+    open("b.sh", "w").write("#!/bin/sh\\n# /opt/ml\\n")
+    attempt("script", lambda: subprocess.run(["sh", "./a.sh"]))
+    attempt("harmless", lambda: subprocess.run(["sh", "b.sh"]))
     attempt("another", lambda: open(own + "/opt-ml", "w"))
     attempt("mine", lambda: open(os.environ["SM_MODEL_DIR"] + "/x", "w"))
     open("/opt/ml/model/last", "w")
@@ -227,9 +253,10 @@ def test_a_script_that_names_opt_ml_is_told_what_to_use(jobs):
     }
     assert {what for what, line in said.items() if line.startswith("done")} == {
         "another",
+        "harmless",
         "mine",
     }, lines
-    assert len(said) == 17
+    assert len(said) == 19
     assert 'Use os.environ["SM_CHANNEL_TRAIN"],' in said["read"]
     assert 'Use os.environ["SM_OUTPUT_DATA_DIR"],' in said["bytes"]
     assert "Use a hyperparameter or a variable of Environment" in said["makedirs"]
@@ -268,11 +295,11 @@ def test_two_jobs_at_once_each_with_requirements_of_its_own(jobs):
         "2.0": jobs.start_as_of_old(files("2.0"), Environment=no_index),
     }
     library = f"/usr/local/lib/python{sysconfig.get_python_version()}/site-packages"
-    for version, name in started.items():
+    for number, name in started.items():
         described = jobs.wait(name)
         assert described["TrainingJobStatus"] == "Completed", described
-        assert f"package: {version} {library}/odd.py" in jobs.lines(name)
-        assert jobs.files_of(described) == {"version": version}
+        assert f"package: {number} {library}/odd.py" in jobs.lines(name)
+        assert jobs.files_of(described) == {"version": number}
     assert importlib.util.find_spec("odd") is None
 
 

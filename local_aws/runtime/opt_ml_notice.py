@@ -5,7 +5,8 @@ stands for /opt/ml, a script must not write to this machine's /opt/ml, and would
 vain for its data there. What opens, lists, makes, renames or removes something below it
 is refused, with what to use instead; so is the start of a program with such a path. It
 does not see questions about a path (`os.path.exists`), nor libraries that open files
-without Python, nor what other programs do.
+without Python, nor what other programs do; but it looks into a shell script that
+Python starts.
 """
 
 import errno
@@ -45,6 +46,9 @@ _COMMANDS = frozenset(
 
 _IN_A_COMMAND = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])[\w./-]*")
 
+_SHELL_SCRIPT = re.compile(r"[\w./-]+\.sh\b")
+_LONGEST_SCRIPT = 1_000_000
+
 _INSTEAD = (
     ("/opt/ml/model", 'os.environ["SM_MODEL_DIR"]'),
     ("/opt/ml/output/data", 'os.environ["SM_OUTPUT_DATA_DIR"]'),
@@ -54,6 +58,9 @@ _INSTEAD = (
     ("/opt/ml/code", "os.path.dirname(os.path.abspath(__file__))"),
 )
 _CHANNELS = "/opt/ml/input/data/"
+
+# The code that looks for modules.
+_IMPORTS = "<frozen importlib._bootstrap_external>"
 
 # Where the notice is kept for the platform.
 _NOTICE = os.path.join(sys.prefix, "opt_ml_notice.txt")
@@ -76,10 +83,24 @@ def _path_in(words: object) -> str | None:
         words = [words]
     for word in words or ():
         if isinstance(word, (str, bytes, os.PathLike)):
-            found = _IN_A_COMMAND.search(os.fsdecode(word))
-            if found:
-                return found[0]
+            text = os.fsdecode(word)
+            for shown in (text, *_shell_scripts(text)):
+                if found := _IN_A_COMMAND.search(shown):
+                    return found[0]
     return None
+
+
+def _shell_scripts(text: str) -> list[str]:
+    """The shell scripts that a command names, without their comments."""
+    found = []
+    for name in _SHELL_SCRIPT.findall(text):
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                lines = file.read(_LONGEST_SCRIPT).splitlines()
+        except OSError:
+            continue
+        found.append("\n".join(ln for ln in lines if not ln.lstrip().startswith("#")))
+    return found
 
 
 def _instead_of(path: str) -> str:
@@ -93,6 +114,12 @@ def _instead_of(path: str) -> str:
         "a hyperparameter or a variable of Environment with this path as its value, "
         "which is translated"
     )
+
+
+def _is_importing() -> bool:
+    """Whether modules are looked for, in a folder on sys.path that is not there."""
+    frame = sys._getframe().f_back.f_back
+    return frame is not None and frame.f_code.co_filename == _IMPORTS
 
 
 def _refuse(path: str) -> None:
@@ -110,7 +137,7 @@ def _refuse(path: str) -> None:
 def _look(event: str, arguments: tuple) -> None:
     if event in _PATHS:
         for value in arguments[: _PATHS[event]]:
-            if (path := _path_of(value)) is not None:
+            if (path := _path_of(value)) is not None and not _is_importing():
                 _refuse(path)
     elif event in _COMMANDS:
         for words in arguments[:2]:

@@ -1,4 +1,4 @@
-"""The user's code for serving: fetched, and put where the script is imported from."""
+"""The user's code: fetched, and put where the script is run or imported from."""
 
 import fcntl
 import os
@@ -18,12 +18,15 @@ def only_one_container(folder: Path) -> Iterator[None]:
         yield
 
 
-def provide(folder: Path, source: str) -> None:
+SETTING = "SAGEMAKER_SUBMIT_DIRECTORY"
+
+
+def provide(folder: Path, source: str, setting: str = SETTING) -> None:
     """Put the code into `folder`/code unless it is there already.
 
-    source: SAGEMAKER_SUBMIT_DIRECTORY: an archive in S3, or a folder, an archive or a
-    file in the container. The code that an earlier start has fetched is used again, so
-    that an endpoint comes back when its archive is gone.
+    source: an archive in S3, or a folder, an archive or a file in the container.
+    setting: the name of what says so. The code that an earlier start has fetched is
+    used again, so that an endpoint comes back when its archive is gone.
     """
     code, coming = folder / "code", folder / "code.coming"
     if code.is_dir():
@@ -32,7 +35,7 @@ def provide(folder: Path, source: str) -> None:
     coming.mkdir()
     if source.startswith("s3://"):
         archive = folder / "sourcedir.tar.gz"
-        _download(source, archive)
+        _download(source, archive, setting)
         _unpack(archive, coming)
         archive.unlink()
     else:
@@ -45,14 +48,14 @@ def provide(folder: Path, source: str) -> None:
             shutil.copy2(path, coming)
         else:
             raise FileNotFoundError(
-                f"SAGEMAKER_SUBMIT_DIRECTORY names {source}, which is neither in the "
+                f"{setting} names {source}, which is neither in the "
                 "container nor the address of an archive in S3. A model's archive "
                 "that has the code in its folder code/ is named by /opt/ml/model/code."
             )
     coming.rename(code)  # whole or not at all
 
 
-def _download(source: str, archive: Path) -> None:
+def _download(source: str, archive: Path, setting: str) -> None:
     """With the keys of the execution role, which the container has."""
     import boto3
     from botocore.exceptions import ClientError
@@ -64,7 +67,7 @@ def _download(source: str, archive: Path) -> None:
         s3.download_file(address.netloc, address.path.lstrip("/"), str(archive))
     except ClientError as error:
         raise FileNotFoundError(
-            f"SAGEMAKER_SUBMIT_DIRECTORY names {source}, which can't be downloaded "
+            f"{setting} names {source}, which can't be downloaded "
             f"with the keys of the execution role: {error}"
         ) from error
 

@@ -10,16 +10,18 @@ Source: the toolkit's public source (github.com/aws/sagemaker-training-toolkit).
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import tarfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from local_aws.containers import contract, tracebacks
 from local_aws.containers.contract import Failure
-from local_aws.containers.script_mode import processes
-from local_aws.containers.script_mode.environment import TrainingEnvironment
+from local_aws.containers.script_mode import processes, sources
+from local_aws.containers.script_mode.toolkits.sagemaker_training.environment import (
+    Environment,
+)
 
 logger = logging.getLogger("sagemaker-training-toolkit")
 
@@ -64,7 +66,7 @@ def main(framework_module: str) -> int:
     """
 
     def program(folder: Path) -> None:
-        environment = TrainingEnvironment(folder, framework_module)
+        environment = Environment(framework_module)
         line_format = "%(asctime)s %(name)-12s %(levelname)-8s %(message)s"
         contract.configure_log(logger, line_format, None)
         logger.setLevel(environment.log_level)
@@ -86,9 +88,9 @@ def _describe(error: Exception) -> Failure:
     return Failure(text, 1)
 
 
-def _run(environment: TrainingEnvironment) -> None:
+def _run(environment: Environment) -> None:
     folder = environment.code_folder
-    _fetch_code(environment, folder)
+    _fetch_code(environment)
     script = folder / environment.program
     if not script.is_file():
         raise _ClientError(
@@ -110,7 +112,7 @@ def _run(environment: TrainingEnvironment) -> None:
     _check("ExecuteUserScriptError", command, folder)
 
 
-def _fetch_code(environment: TrainingEnvironment, folder: Path) -> None:
+def _fetch_code(environment: Environment) -> None:
     source = environment.submit_directory
     if environment.program is None or source is None:
         missing = "sagemaker_submit_directory"
@@ -122,41 +124,10 @@ def _fetch_code(environment: TrainingEnvironment, folder: Path) -> None:
             "of its own, if it is given the script: source_code=SourceCode(source_dir="
             "..., entry_script=...) of ModelTrainer."
         )
-    if source.startswith("s3://"):
-        archive = folder.parent / "sourcedir.tar.gz"
-        _download(source, archive)
-        _unpack(archive, folder)
-        archive.unlink()
-    elif Path(source).is_dir():
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-    elif tarfile.is_tarfile(source):
-        _unpack(Path(source), folder)
-    else:
-        raise _ClientError(f"sagemaker_submit_directory {source} is not there.")
-
-
-def _download(uri: str, target: Path) -> None:
-    # Imported here: it takes longer than a short script.
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    parts = urlsplit(uri)
     try:
-        s3 = boto3.client("s3")
-        s3.download_file(parts.netloc, parts.path.lstrip("/"), str(target))
-    except (BotoCoreError, ClientError) as error:
-        raise _ClientError(
-            f"The code can't be downloaded from {uri}: {error}"
-        ) from error
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise _ClientError(f"The code's archive can't be unpacked: {error}") from error
+        sources.provide(environment.folder, source, "sagemaker_submit_directory")
+    except (FileNotFoundError, tarfile.TarError) as error:
+        raise _ClientError(f"The code can't be fetched: {error}") from error
 
 
 def _install(folder: Path) -> None:
@@ -172,15 +143,27 @@ def _install(folder: Path) -> None:
         _check("InstallRequirementsError", command, folder)
 
 
-def _command(folder: Path, environment: TrainingEnvironment) -> list[str]:
+def _command(folder: Path, environment: Environment) -> list[str]:
     program, arguments = environment.program, environment.arguments
     if (folder / "setup.py").is_file():
         module = program.removesuffix(".py").replace("/", ".")
         return [_python(), "-m", module, *arguments]
     if program.endswith(".py"):
         return [_python(), program, *arguments]
+    _refuse_opt_ml(folder / program)
     (folder / program).chmod(0o700)
     return ["/bin/sh", "-c", shlex.join([f"./{program}", *arguments])]
+
+
+def _refuse_opt_ml(script: Path) -> None:
+    """Raise for a shell script that names the folder for which there is another."""
+    code = script.read_text(encoding="utf-8", errors="replace")
+    if contract.base_folder() != Path("/opt/ml") and re.search(r"/opt/ml\b", code):
+        raise _ClientError(
+            f"The script {script.name} names /opt/ml itself, and this local stand-in "
+            "has another folder in its place. Use $SM_MODEL_DIR, $SM_CHANNEL_TRAIN and "
+            "the other SM_ variables, which are right on AWS too."
+        )
 
 
 def _python() -> str:

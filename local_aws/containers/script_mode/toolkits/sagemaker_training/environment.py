@@ -6,12 +6,9 @@ Source: the toolkit's public source (github.com/aws/sagemaker-training-toolkit).
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from local_aws.containers import contract
 
 # Hyperparameters that are the toolkit's own, besides all with the prefix.
 _PREFIX = "sagemaker_"
@@ -30,19 +27,32 @@ _OWN = (
 INFO = 20
 
 
-@dataclass(frozen=True)
-class TrainingEnvironment:
+class Environment:
     """All that is known of one training, from the files in input/config.
 
-    folder: stands for /opt/ml. framework_module: of AWS's image.
+    What is `described` can be asked for as an attribute too.
     """
 
-    folder: Path
-    framework_module: str
+    def __init__(self, framework_module: str | None = None) -> None:
+        """framework_module: of AWS's image; by default it is in the environment."""
+        self.folder = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+        self.framework_module = framework_module or os.environ.get(
+            "SM_FRAMEWORK_MODULE"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.described[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.folder / "input/config" / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8"))
 
     @cached_property
     def _all_hyperparameters(self) -> dict[str, Any]:
-        written = contract.read_configuration(self.folder, "hyperparameters")
+        written = self._read("hyperparameters")
         return {name: _parsed(value) for name, value in written.items()}
 
     @cached_property
@@ -91,8 +101,10 @@ class TrainingEnvironment:
     @cached_property
     def described(self) -> dict[str, Any]:
         """What the log says of it, and SM_TRAINING_ENV."""
-        resources = contract.read_configuration(self.folder, "resourceconfig")
-        channels = contract.read_configuration(self.folder, "inputdataconfig")
+        resources, channels = (
+            self._read("resourceconfig"),
+            self._read("inputdataconfig"),
+        )
         group = resources["current_group_name"]
         groups = {
             one["instance_group_name"]: one for one in resources["instance_groups"]
@@ -102,7 +114,7 @@ class TrainingEnvironment:
             for name, value in self._all_hyperparameters.items()
             if name.startswith(_PREFIX) and name not in _OWN
         }
-        program = self.program or ""
+        program = self.program or os.environ.get("SM_ENTRY_SCRIPT", "")
         return {
             "additional_framework_parameters": own,
             "channel_input_dirs": {
@@ -139,7 +151,7 @@ class TrainingEnvironment:
             "output_dir": str(self.folder / "output"),
             "output_intermediate_dir": str(self.folder / "output/intermediate"),
             "resource_config": resources,
-            "user_entry_point": self.program,
+            "user_entry_point": program,
         }
 
     @cached_property
