@@ -196,7 +196,7 @@ def test_the_toolkit_s_arguments_and_variables(jobs):
     others = told(jobs, name, "others")
     assert {"MINE", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"} <= set(others)
     assert {"AWS_REGION", "AWS_SESSION_TOKEN"} <= set(others)
-    own = {"PIP_NO_INPUT", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    own = {"PIP_NO_INPUT", "PIP_DISABLE_PIP_VERSION_CHECK", "PIP_NO_WARN_CONFLICTS"}
     leaked = [one for one in others if re.match("PIP_|VIRTUAL_ENV|CONDA|AWS_PRO", one)]
     assert set(leaked) == own
 

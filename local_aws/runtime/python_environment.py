@@ -34,7 +34,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _LIBRARY = f"/usr/local/lib/python{sysconfig.get_python_version()}"
 
-_OPT_ML = re.compile(rf"(?<![\w./-]){OPT_ML}(?![\w.-])")
+_OPT_ML = re.compile(rf"(?:(?<=file://)|(?<![\w./-])){OPT_ML}(?![\w.-])")
 
 _PIP = """#!{python}
 import runpy
@@ -62,6 +62,9 @@ class PythonEnvironment:
             "PYTHONUTF8": "1",
             "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # To look for conflicts among the course's packages takes longer than to
+            # install one.
+            "PIP_NO_WARN_CONFLICTS": "1",
         }
         self._names = self._translations()
 

@@ -16,5 +16,10 @@ IMAGE = Image(
     package="scikit-learn",
     runs_scripts=True,
     metric_definitions=[],
-    preloaded=("local_aws.containers.scikit_learn.training",),
+    preloaded=(
+        "local_aws.containers.scikit_learn.training",
+        # With which the code is fetched from S3: to import it takes longer than most
+        # scripts.
+        "boto3.s3.inject",
+    ),
 )

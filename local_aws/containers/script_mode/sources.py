@@ -64,7 +64,9 @@ def _download(source: str, archive: Path, setting: str) -> None:
     address = urlsplit(source)
     s3 = boto3.client("s3", region_name=region)
     try:
-        s3.download_file(address.netloc, address.path.lstrip("/"), str(archive))
+        found = s3.get_object(Bucket=address.netloc, Key=address.path.lstrip("/"))
+        with found["Body"] as body, archive.open("wb") as file:
+            shutil.copyfileobj(body, file)
     except ClientError as error:
         raise FileNotFoundError(
             f"{setting} names {source}, which can't be downloaded "
