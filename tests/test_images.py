@@ -11,6 +11,7 @@ from local_aws.containers.images import IMAGES, PRELOADED, UnknownImage, find_im
 
 US_EAST_1 = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
+PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 
 VERSIONS = ["1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5", "3.2-0"]
 BEFORE = ["0.90-1", "0.90-2", "1.0-1"]
@@ -110,10 +111,13 @@ def test_scikit_learn_has_a_program(region, version):
         ),
         (
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-image:1",
-            'The image "my-image" has no local program. XGBoost, Linear Learner and '
-            f'scikit-learn have: "{US_EAST_1}", '
+            'The image "my-image" has no local program. XGBoost, Linear Learner, '
+            "scikit-learn, PyTorch (training) and PyTorch (inference) have: "
+            f'"{US_EAST_1}", '
             f'"{image_uris.retrieve("linear-learner", "us-east-1")}", '
-            f'"{image_uris.retrieve("sklearn", "us-east-1", "1.9-0")}".',
+            f'"{image_uris.retrieve("sklearn", "us-east-1", "1.9-0")}", '
+            f'"{PYTORCH}/pytorch-training:2.6.0-cpu-py312", '
+            f'"{PYTORCH}/pytorch-inference:2.6.0-cpu-py312".',
         ),
         (
             image_uris.retrieve("linear-learner", "us-east-1").replace(":1", ":latest"),

@@ -25,7 +25,10 @@ class Image:
     processes of the program. saves_checkpoints: and resumes from them. tag_suffix: of a
     tag, which the versions in the SDK's file do not have. runs_scripts: code of the
     user's own, with any hyperparameters and metrics. package: of those that are
-    installed here, the one that the image is made for.
+    installed here, the one that the image is made for. versions: in the SDK's file, by
+    tag, where a suffix does not tell. purpose: "training" or "inference" for half of a
+    pair.
+    installed_by: the command that installs its package, which the course does without.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Image:
     tag_suffix: str = ""
     runs_scripts: bool = False
     package: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    installed_by: str = ""
 
     def hyperparameter_names(self) -> Collection[str]:
         """All names that a request's hyperparameters may have."""

@@ -16,10 +16,16 @@ from pathlib import Path
 from local_aws.containers.image import Image
 
 # The packages beside this module, each with a module `image`.
-ALGORITHMS = ("xgboost", "linear_learner", "scikit_learn")
+ALGORITHMS = ("xgboost", "linear_learner", "scikit_learn", "pytorch")
+
+
+def _images(name: str) -> tuple[Image, ...]:
+    module = importlib.import_module(f"{__package__}.{name}.image")
+    return getattr(module, "IMAGES", None) or (module.IMAGE,)
+
 
 IMAGES: tuple[Image, ...] = tuple(
-    importlib.import_module(f"{__package__}.{name}.image").IMAGE for name in ALGORITHMS
+    image for name in ALGORITHMS for image in _images(name)
 )
 
 # What the programs' processes need, for a fork server to import once for all of them.
@@ -52,6 +58,7 @@ def find_image(image_uri: str) -> Image:
                 raise _unknown_tag(image, repository, tag, region)
             accounts = _registry_accounts(image, former)
             _check_registry(image, accounts, region, match["account"])
+            _check_installed(image)
             return replace(image, tag=tag)
     *names, last = [image.name for image in IMAGES]
     addresses = ", ".join(f'"{_address(image, region)}"' for image in IMAGES)
@@ -62,12 +69,24 @@ def find_image(image_uri: str) -> Image:
 
 
 def _unknown_tag(image: Image, repository: str, tag: str, region: str) -> UnknownImage:
-    others = ", ".join(other for other in image.tags if other != image.tag)
+    # With a processor and a Python in each of them there are too many.
+    tags = dict.fromkeys(image.versions.values()) or image.tags
+    others = ", ".join(other for other in tags if other != image.tag)
     return UnknownImage(
         f'The {image.name} image "{repository}:{tag}" has no local program. Use tag '
         f'{image.tag}: "{_address(image, region)}"'
         + (f" (or one of {others})." if others else ".")
     )
+
+
+def _check_installed(image: Image) -> None:
+    if image.installed_by and importlib.util.find_spec(image.package) is None:
+        raise UnknownImage(
+            f"The {image.name} image runs scripts with the package {image.package}, "
+            "which is not installed with the course: install it in the course's folder "
+            f"by {image.installed_by} (local_aws/README.md says how without gigabytes "
+            "of GPU libraries)."
+        )
 
 
 def _check_registry(
@@ -92,8 +111,8 @@ def _address(image: Image, region: str) -> str:
 
 
 def _registry_accounts(image: Image, former: bool = False) -> dict[str, str]:
-    version = image.former_tags[0] if former else image.tag
-    version = version.removesuffix(image.tag_suffix)
+    tag = image.former_tags[0] if former else image.tag
+    version = image.versions.get(tag, tag.removesuffix(image.tag_suffix))
     return _sdk_registry_accounts(image.sdk_name, version)
 
 

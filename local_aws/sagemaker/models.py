@@ -53,6 +53,7 @@ def create_model(request: dict, context: Context) -> dict:
     preconditions.check_environment(container.get("Environment", {}))
     preconditions.check_present(container, member, "Image")
     image = preconditions.check_image(container["Image"])
+    preconditions.check_purpose(image, "inference")
     if container.get("Environment", {}).get(PROGRAM) and not image.runs_scripts:
         raise preconditions.not_built(
             f"Environment {PROGRAM} (an inference script of your own: entry_point or "

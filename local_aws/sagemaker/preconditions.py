@@ -174,6 +174,16 @@ def check_model_data(uri: str, role_arn: str, context: Context) -> None:
         )
 
 
+def check_purpose(image: Image, purpose: str) -> None:
+    """Raise if the image is the other one of a pair, for training or inference."""
+    if image.purpose not in ("", purpose):
+        raise validation_exception(
+            f"The image {image.repository} is for {image.purpose}. The one for "
+            f"{purpose} is what image_uris.retrieve returns with "
+            f'image_scope="{purpose}".'
+        )
+
+
 def check_image(image_uri: str) -> Image:
     """The built-in image behind a registry path; raises ValidationException."""
     try:

@@ -167,6 +167,7 @@ def _check_algorithm(algorithm: dict) -> Image:
             "the algorithm's image."
         )
     image = preconditions.check_image(algorithm["TrainingImage"])
+    preconditions.check_purpose(image, "training")
     _check_input_mode("TrainingInputMode", algorithm["TrainingInputMode"])
     return image
 
