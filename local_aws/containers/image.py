@@ -3,8 +3,10 @@ in its module `image`.
 """
 
 import importlib
+import platform
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from local_aws.containers.tuning import Tuning
 
@@ -57,3 +59,10 @@ class Image:
     def tuning(self) -> Tuning:
         """What a tuning job may search, and by which metrics."""
         return importlib.import_module(f"{self.module}.tuning").TUNING
+
+    def what_really_runs(self) -> str:
+        """Of an image that a script may have been written for, by its tag."""
+        return (
+            f"This local stand-in runs {self.package} {version(self.package)} with "
+            f"Python {platform.python_version()} in the place of the image {self.tag}."
+        )

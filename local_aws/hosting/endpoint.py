@@ -321,7 +321,10 @@ class Endpoint:
 
             def open_log(stream: str) -> LogStream:
                 logs, group = clients.logs(region), f"{LOG_GROUP}/{self._name}"
-                return LogStream(logs, group, stream, folder, outside=outside)
+                log_stream = LogStream(logs, group, stream, folder, outside=outside)
+                if image.runs_scripts:
+                    log_stream.write_line(image.what_really_runs())
+                return log_stream
 
             return Deployment(
                 variant["VariantName"],

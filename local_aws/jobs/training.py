@@ -7,11 +7,9 @@ and "How Amazon SageMaker Processes Training Output".
 
 import contextlib
 import json
-import platform
 import shutil
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from boto3.exceptions import S3UploadFailedError
@@ -305,7 +303,7 @@ def _run_container(
         job.public,
     )
     if image.runs_scripts:
-        log.write_line(_says_its_versions(image))
+        log.write_line(image.what_really_runs())
     root, inside, own = job.folder, _as_it_is, {}
     if job.python is not None:
         root, inside, own = job.python.root, job.python.inside, job.python.variables
@@ -341,14 +339,6 @@ def _run_container(
     if follower.has_interrupted and code != 0 and stopped is None:
         raise spot.Interrupted
     return code, stopped
-
-
-def _says_its_versions(image: Image) -> str:
-    """Of an image that a script may have been written for."""
-    return (
-        f"This local stand-in runs {image.package} {version(image.package)} with "
-        f"Python {platform.python_version()} in the place of the image {image.tag}."
-    )
 
 
 def _program(

@@ -85,6 +85,8 @@ class Instances:
                 cleanup.callback(python.close)
             log = self.log_stream(stream, root, python)
             cleanup.callback(log.close)
+            if image.runs_scripts:
+                log.write_line(image.what_really_runs())
             environment = self._environment()
             server = ModelServer(image, root, environment, log.write, python=python)
             cleanup.callback(server.stop)
