@@ -393,6 +393,13 @@ def test_a_stopped_script_can_save_what_it_has_and_nothing_outlives_it(jobs, way
         assert not any(map(is_running, pids))
 
 
+def test_a_script_that_has_not_begun_does_not_begin_once_the_job_is_stopped(jobs):
+    name = jobs.start("import time; print('begun', flush=True); time.sleep(600)")
+    jobs.wait_for_line(name, "Starting training script")
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    assert jobs.wait(name)["TrainingJobStatus"] == "Stopped"
+
+
 RESUMES = """
     import os, signal, sys, time
     folder = sys.argv[sys.argv.index("--checkpoints") + 1]

@@ -83,10 +83,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def _hand_on(*_: object) -> None:
     global _asked_to_end
     _asked_to_end = True
-    for pid, command in _others():
-        if DRIVERS not in command:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+    others = list(_others())
+    scripts = [pid for pid, command in others if DRIVERS not in command]
+    # Without a script there is nothing to save, and none is to be started.
+    for pid in scripts or [pid for pid, _ in others]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 def _others() -> Iterator[tuple[int, str]]:
