@@ -563,6 +563,7 @@ FIRST = ("data",)
 TESTED = ("data", "training job", "artifact", "model", "batch transform")
 SERVED = ("model", "endpoint configuration", "endpoint")
 TO_ENDPOINT = ("data", "training job", "artifact", *SERVED)
+WHOLE = (*TESTED, "endpoint configuration", "endpoint")
 
 
 def _road(
@@ -651,6 +652,7 @@ DIAGRAMS = {
         "who buy, 55 %; the false-positive rate is 133 of the 890 who don't buy, 15 %",
     ),
     "road_11": _road("11", "a page in front of the endpoint", TO_ENDPOINT),
+    "road_A": _road("A", "the same road in every version", WHOLE),
     "web_app_path": Diagram(
         web_app_path,
         "A request's way from a page in a browser through the HTTP API and the Lambda "

@@ -15,6 +15,7 @@ from course import lessons, metadata
 from course.bank_data import why_made_up
 from course.diagrams import IMAGES
 from course.execution import Execution
+from course.migration.spellings import with_tables
 from course.runner import (
     Progress,
     default_workers,
@@ -147,7 +148,7 @@ def _store(item: Execution) -> str:
     if item.failure:
         return f"failed at {item.failure}; nothing stored"
     before = item.path.read_text(encoding="utf-8")
-    normalise(item.notebook, lessons.read(item.path))
+    normalise(with_tables(item.notebook), lessons.read(item.path))
     nbformat.validate(item.notebook)
     text = metadata.text_of(item.notebook)
     if text == before:

@@ -74,6 +74,7 @@ OTHER_PARAMETERS = {
         "num_round": 20,
         "call_cost": 8.0,
     },
+    "A": {"seed": 11, "test_fraction": 0.25, "num_round": 20},
 }
 # And for the run of each cell twice, where the defaults take long.
 QUICK_PARAMETERS = {"10": {"customers": 1500}}
@@ -99,7 +100,7 @@ class Run:
 
 def copy_of_the_course(folder: Path) -> Path:
     """Copy what a lesson needs: no other test and no learner gets in its way there."""
-    for name in ("data", "local_aws", "utils", "webapp"):
+    for name in ("course", "data", "local_aws", "utils", "webapp"):
         shutil.copytree(
             ROOT / name,
             folder / name,

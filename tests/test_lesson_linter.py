@@ -350,9 +350,21 @@ BROKEN = [
     ("L209", add_code("from sagemaker import get_execution_role")),
     ("L209", add_code("from sagemaker.estimator import Estimator")),
     ("L209", add_code("import sagemaker.session as s")),
-    ("L209", add_code("uri = get_image_uri('us-east-1', 'xgboost')")),
-    ("L209", add_code("data = s3_input('s3://a')")),
-    ("L209", add_code("job = Job(train_instance_type='ml.m5.large')")),
+    ("L209", add_code("from sagemaker.train import ModelTrainer as M\n\nM().fit(1)")),
+    (
+        "L209",
+        add_code(
+            "from sagemaker.train import ModelTrainer\n\n"
+            "job = ModelTrainer(train_instance_type='ml.m5.large')"
+        ),
+    ),
+    (
+        "L209",
+        add_code(
+            "try:\n    from sagemaker.tuner import HyperparameterTuner\n"
+            "except ImportError as error:\n    print(error)"
+        ),
+    ),
     ("L210", tag("trainer(7)", "nbval-ignore-output")),
     ("L210", tag("trainer(7)", "raises-exception")),
     ("L210", add_code("# NBVAL_IGNORE_OUTPUT\nprint(1)")),

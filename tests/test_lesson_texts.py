@@ -301,7 +301,7 @@ def run_ids(notebook: NotebookNode) -> set[str]:
         for cell in notebook.cells
         for output in cell.get("outputs", [])
     ]
-    named = r"(?:Run id: |lesson\d\d[-/])([a-z0-9]{6})\b"
+    named = r"(?:Run id: |lesson(?:\d\d|[A-Z])[-/])([a-z0-9]{6})\b"
     return {found for text in texts for found in re.findall(named, text)}
 
 

@@ -161,7 +161,7 @@ def test_there_are_lessons() -> None:
 NEEDED_BY = {
     "iam:GetRole": {"01"},
     "iam:SimulatePrincipalPolicy": {"01"},
-    "logs:DeleteLogGroup": {"03", "04", "07", "08", "10", "11"},
+    "logs:DeleteLogGroup": {"A", "03", "04", "07", "08", "10", "11"},
     "s3:DeleteBucket": {"08"},
     "s3:PutBucketPolicy": {"08"},
     "s3:PutBucketPublicAccessBlock": {"08"},
@@ -720,6 +720,8 @@ SANITISED = {
     "s3://b/lesson01/k3x9ab/a.csv": "s3://b/lesson01/<run id>/a.csv",
     "lesson01-k3x9ab-no-metric-20260131130559/": "lesson01-<run id>-no-metric-<time>/",
     "lesson01-k3x9ab-test-2026-01-31-13-05-59-042": "lesson01-<run id>-test-<time>",
+    "lessonA-k3x9ab-xgboost-20260131130559/": "lessonA-<run id>-xgboost-<time>/",
+    "scratch/lessonA-k3x9ab/old.py": "scratch/lessonA-<run id>/old.py",
     "lesson05-k3x9ab-tuning-007-1a2b3c4d": "lesson05-<run id>-tuning-007-<letters>",
     "Deleted: 27 objects in S3, 5 files on this machine.": (
         "Deleted: <number> objects in S3, 5 files on this machine."

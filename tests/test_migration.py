@@ -362,7 +362,8 @@ def test_the_command_tells_all_and_changes_nothing(tmp_path: Path) -> None:
         "",
         "boto3",
         "why",
-        "today",
+        "",
+        "error",
     ]
     assert 'image_uris.retrieve("xgboost", region, version="3.2-0")' in first
     # The second time it only says where it was explained.

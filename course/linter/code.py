@@ -9,24 +9,14 @@ from pathlib import Path
 
 from course.linter.core import Lesson, rule
 from course.linter.shared import MACHINE_PATH, parse
+from course.migration import Cell, find
 
 MAX_LINES = 20
 
 MAX_COLUMNS = 88
 
-# The packages of SDK v3; everything else under `sagemaker` is v1 or v2.
-SDK_V3 = {"core", "train", "serve", "mlops", "lineage", "ai_registry"}
-
-SDK_V3_TEXT = "sagemaker.train, sagemaker.serve, sagemaker.core, ..."
-
-OLD_NAMES = {
-    "get_image_uri": "sagemaker.core.image_uris.retrieve",
-    "s3_input": "InputData",
-    "csv_serializer": "CSVSerializer",
-    "RealTimePredictor": "Endpoint",
-    "train_instance_type": "Compute(instance_type=...)",
-    "train_instance_count": "Compute(instance_count=...)",
-}
+# The lesson that is about old spellings; it shows them where they fail, in a `try`.
+ON_OLD_SPELLINGS = "A"
 
 NOT_FOR_LESSONS = {
     "local_aws",
@@ -142,15 +132,25 @@ def _imports(lesson: Lesson, every: Sequence[Path]) -> Iterator:
 
 @rule("L209", "SDK v3 and boto3 only: nothing of the SDK's v1 and v2")
 def _generations(lesson: Lesson, every: Sequence[Path]) -> Iterator:
-    for index, name in _imported(lesson):
-        parts = name.split(".")
-        if parts[0] == "sagemaker" and (len(parts) == 1 or parts[1] not in SDK_V3):
-            yield index, f"imports {name} as in SDK v1 or v2; v3 has {SDK_V3_TEXT}"
-    for index, node in _nodes(lesson, ast.Name | ast.Attribute | ast.keyword):
-        name = getattr(node, "id", None) or getattr(node, "attr", None)
-        name = name or getattr(node, "arg", None)
-        if name in OLD_NAMES:
-            yield index, f"uses {name} of SDK v1 or v2; v3 has {OLD_NAMES[name]}"
+    cells = [Cell(cell.source, index) for index, cell in lesson.code()]
+    shown = set(_tried(lesson)) if lesson.number == ON_OLD_SPELLINGS else set()
+    for found in find(cells).findings:
+        if (found.cell.number, found.line) not in shown:
+            today = f"{found.spelling.imports}; {found.spelling.v3}".removeprefix("; ")
+            message = f"writes {found.code} as in SDK v1 or v2; today it is {today}"
+            yield found.cell.number, message
+    for index, node in _nodes(lesson, ast.Import):
+        empty = any(alias.name == "sagemaker" for alias in node.names)
+        if empty and (index, node.lineno) not in shown:
+            yield index, "imports sagemaker, in which v3 has nothing; name a package"
+
+
+def _tried(lesson: Lesson) -> Iterator[tuple[int, int]]:
+    """Yield the lines (cell, line) that are tried and may fail."""
+    for index, node in _nodes(lesson, ast.Try):
+        for statement in node.body:
+            for line in range(statement.lineno, statement.end_lineno + 1):
+                yield index, line
 
 
 @rule("L210", "no tag or comment tells a checker to look away")

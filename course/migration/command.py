@@ -9,10 +9,11 @@ from pathlib import Path
 
 from course.migration.cells import Cell, Unreadable, read
 from course.migration.finding import Finding, Found, find
-from local_aws.terminal import say
+from local_aws.terminal import broken, columns, say
 
-LABELS = 7  # columns for "v3", "boto3", "why" and "today"
+LABELS = 7  # columns for "v3", "boto3", "why" and "error"
 WIDEST = 72  # of the code that is shown
+PAGE = 88  # columns of a line where it is no terminal's
 
 
 def migrate(names: Sequence[str]) -> int:
@@ -49,21 +50,26 @@ def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
     where = finding.cell.place(finding.line)
     if row.id in explained:
         before = explained[row.id]
-        say(f"\n  {where}: {code}\n{_label('see')}{before.cell.place(before.line)}")
+        say(f"\n  {where}: {code}")
+        _say_labelled("see", before.cell.place(before.line))
         return
     explained[row.id] = finding
     say(f"\n  {where}: {code}    [{', '.join(row.versions)}]", indent=4)
     today = [*row.imports.splitlines(), row.v3.removeprefix("# ")]
     for number, line in enumerate(today):
-        say(f"{_label('' if number else 'v3')}{line}", indent=4 + LABELS)
-    say(f"{_label('boto3')}{row.boto3.removeprefix('# ')}", indent=4 + LABELS)
-    say(f"{_label('why')}{row.why.replace('`', '')}", indent=4 + LABELS)
+        _say_labelled("" if number else "v3", line)
+    _say_labelled("boto3", row.boto3.removeprefix("# "))
+    _say_labelled("why", row.why.replace("`", ""))
     if row.today:
-        say(f"{_label('today')}{row.today}", indent=4 + LABELS)
+        _say_labelled("error", row.today)
 
 
-def _label(text: str) -> str:
-    return f"    {text:{LABELS}}"
+def _say_labelled(label: str, text: str) -> None:
+    """Print a text to the right of a label, in lines that a page can hold."""
+    indent = 4 + LABELS
+    lines = broken(text, (columns(sys.stdout) or PAGE) - indent, 0)
+    head = f"    {label:{LABELS}}"
+    print(f"{head}{lines[0]}", *[" " * indent + line for line in lines[1:]], sep="\n")
 
 
 def _summary(found: Found) -> str:

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 FILE = Path(__file__).with_name("spellings.toml")
 # What is right under `sagemaker` in v3.
 V3_PACKAGES = frozenset({"core", "train", "serve", "mlops", "lineage", "ai_registry"})
@@ -122,19 +124,17 @@ SPELLINGS = load().rows
 def table(step: str) -> str:
     """Return the rows of one step as a table in Markdown."""
     lines = [
-        "| old | in | SDK v3 | boto3 | why |",
-        "|---|---|---|---|---|",
+        "| old, and its error | today: SDK v3, then boto3 | why |",
+        "|---|---|---|",
     ]
     for row in SPELLINGS:
         if row.step == step:
-            cells = [
-                _code(row.old),
-                ", ".join(row.versions),
-                _code(row.v3),
-                _code(row.boto3),
-                row.why,
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
+            versions = ", ".join(row.versions)
+            old = [f"{_code(row.old)} ({versions})"]
+            old += [f"*{_code(row.today)}*"] if row.today else []
+            new = [_code(line) for line in row.imports.splitlines()]
+            new += [_code(row.v3), f"boto3: {_code(row.boto3)}"]
+            lines.append(f"| {'<br>'.join(old)} | {'<br>'.join(new)} | {row.why} |")
     return "\n".join(lines)
 
 
@@ -143,3 +143,12 @@ def _code(text: str) -> str:
     if text.startswith("# "):
         return re.sub(r"\bpip install .*", lambda m: f"`{m[0]}`", text[2:])
     return f"`{text}`"
+
+
+def with_tables(notebook: NotebookNode) -> NotebookNode:
+    """Write the tables into appendix A: the cells whose ids are "table-" and a step."""
+    for cell in notebook.cells:
+        name, _, step = cell.get("id", "").partition("-")
+        if name == "table" and step in STEPS:
+            cell.source = table(step)
+    return notebook
