@@ -107,6 +107,10 @@ FOUND = {
         f"{ESTIMATOR}def use(p):\n    p.predict(x)\nuse(e.deploy(1))",
         ["4 predict", "5 deploy"],
     ),
+    "what a function gives for its argument": (
+        f"{ESTIMATOR}def put(a):\n    return a.deploy(1)\np = put(e)\np.predict(x)",
+        ["4 deploy", "6 predict"],
+    ),
     "an annotated argument": (
         f"{ESTIMATOR}def run(a: Estimator):\n    a.fit(x)",
         ["3 estimator", "4 fit"],
@@ -146,6 +150,14 @@ FOUND = {
     "local mode": (
         f"{ESTIMATOR}Estimator(instance_type='local')",
         ["3 estimator", "3 local-mode"],
+    ),
+    "local mode, if wanted": (
+        f"{ESTIMATOR}Estimator(instance_type='local' if x else 'ml.m5.large')",
+        ["3 estimator", "3 local-mode"],
+    ),
+    "pip by subprocess": (
+        "subprocess.call([python, '-m', 'pip', 'install', 'sagemaker==1.13.0'])",
+        ["1 pip"],
     ),
     "half of it in v3": (
         "from sagemaker.train import ModelTrainer\nt = ModelTrainer()\nt.fit(x)\n"
@@ -362,6 +374,7 @@ def test_the_command_tells_all_and_changes_nothing(tmp_path: Path) -> None:
         "",
         "boto3",
         "why",
+        "",
         "",
         "error",
     ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from course.migration.cells import Cell, Unreadable, read
@@ -13,6 +15,7 @@ from local_aws.terminal import broken, columns, say
 
 LABELS = 7  # columns for "v3", "boto3", "why" and "error"
 WIDEST = 72  # of the code that is shown
+ANY = "anything-else"  # the row for what no other row is about
 PAGE = 88  # columns of a line where it is no terminal's
 
 
@@ -56,12 +59,25 @@ def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
     explained[row.id] = finding
     say(f"\n  {where}: {code}    [{', '.join(row.versions)}]", indent=4)
     today = [*row.imports.splitlines(), row.v3.removeprefix("# ")]
+    if row.id == ANY:
+        today = [_moved(finding)]
     for number, line in enumerate(today):
         _say_labelled("" if number else "v3", line)
     _say_labelled("boto3", row.boto3.removeprefix("# "))
     _say_labelled("why", row.why.replace("`", ""))
-    if row.today:
+    if row.today and row.id != ANY:
         _say_labelled("error", row.today)
+
+
+def _moved(finding: Finding) -> str:
+    """Say where v3 has a module that no other row is about."""
+    module = re.search(r"\bsagemaker\.(?!core\b)(\w+)", finding.name)[1]
+    spec = find_spec("sagemaker")
+    for folder in spec.submodule_search_locations if spec else []:
+        place = Path(folder, "core", module)
+        if place.is_dir() or place.with_suffix(".py").is_file():
+            return f"sagemaker.core.{module}"
+    return f"nothing under sagemaker.core has the name {module}"
 
 
 def _say_labelled(label: str, text: str) -> None:

@@ -12,8 +12,11 @@ from course.migration.cells import Cell, as_python
 from course.migration.spellings import Spelling, Table, load
 from course.migration.tracing import SOMETHING, Function, Names, Thing
 
-# What IPython makes of `!pip install ...` and `%pip install ...`.
-SHELL = {"system", "getoutput", "run_line_magic", "run_cell_magic", "check_call", "run"}
+# Calls that may install packages; the first are what IPython makes of `!` and `%`.
+SHELL = {
+    *("system", "getoutput", "run_line_magic", "run_cell_magic"),
+    *("call", "check_call", "check_output", "run", "Popen"),  # of subprocess
+}
 PACKAGE = re.compile(
     r"(?<![\w.-])sagemaker(?:\[[\w, -]*\])?\s*(?P<bounds>[=<>~!][^\s\"']*)"
 )
@@ -28,6 +31,7 @@ class Finding:
     line: int
     code: str
     spelling: Spelling
+    name: str = ""  # with its packages, where it is a name that is old
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class _Finder(ast.NodeVisitor):
         self.called: ast.expr | None = None
         self.imported = False  # whether anything of the SDK has been
         self.returned: list[Thing] = []
+        self.inside: list[Function] = []  # what is being walked through
 
     def read(self, index: int, cell: Cell, tree: ast.Module) -> None:
         """Walk through a cell."""
@@ -118,7 +123,12 @@ class _Finder(ast.NodeVisitor):
 
     # --- what is reported -------------------------------------------------------------
 
-    def report(self, spelling: Spelling | None, node: ast.AST, code: str = "") -> None:
+    def report_name(self, name: str, node: ast.AST, code: str = "") -> None:
+        self.report(self.table.by_name(name), node, code, name)
+
+    def report(
+        self, spelling: Spelling | None, node: ast.AST, code: str = "", name: str = ""
+    ) -> None:
         if spelling is None:
             return
         index, cell = self.at
@@ -127,7 +137,7 @@ class _Finder(ast.NodeVisitor):
         key = (index, line, node.col_offset, spelling.id)
         if not any(k[:2] == key[:2] and k[3] == key[3] for k in self.places):
             text = " ".join((code or ast.unparse(node)).split())
-            self.places[key] = Finding(cell, line, text, spelling)
+            self.places[key] = Finding(cell, line, text, spelling, name)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -135,7 +145,7 @@ class _Finder(ast.NodeVisitor):
             name = alias.name if alias.asname else first
             self.names.known[alias.asname or first] = Thing(name=name)
             self.imported |= first == "sagemaker"
-            self.report(self.table.by_name(alias.name), alias, f"import {alias.name}")
+            self.report_name(alias.name, alias, f"import {alias.name}")
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
@@ -146,23 +156,22 @@ class _Finder(ast.NodeVisitor):
                 self.names.stars.append(module)
             else:
                 self.names.known[alias.asname or alias.name] = Thing(name=name)
-            code = f"from {module} import {alias.name}"
-            self.report(self.table.by_name(name), alias, code)
+            self.report_name(name, alias, f"from {module} import {alias.name}")
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load) and (name := self.names.of(node).name):
-            self.report(self.table.by_name(name), node)
+            self.report_name(name, node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        kind, row = self.names.kind_of(node.value), None
+        kind, row, name = self.names.kind_of(node.value), None, ""
         if kind or (node is self.called and self._may_be_the_sdks(node.value)):
             row = self.table.by_attribute(kind, node.attr)
-        if row is None and (name := self.names.of(node).name):
+        if row is None and (name := self.names.of(node).name or ""):
             row = self.table.by_name(name)
         if row is None:
             self.visit(node.value)
         else:
-            self.report(row, node)
+            self.report(row, node, name=name)
             self._visit_unless_a_name(node.value)
 
     def _may_be_the_sdks(self, node: ast.expr) -> bool:
@@ -206,18 +215,26 @@ class _Finder(ast.NodeVisitor):
         if keyword.arg is None:
             return
         self.report(self.table.by_argument(kind, keyword.arg), keyword)
-        if kind and isinstance(keyword.value, ast.Constant):
-            row = self.table.by_value(kind, keyword.arg, keyword.value.value)
-            self.report(row, keyword)
+        for part in ast.walk(keyword.value) if kind else []:
+            if isinstance(part, ast.Constant):
+                row = self.table.by_value(kind, keyword.arg, part.value)
+                self.report(row, keyword)
 
     def _note_arguments(self, function: Function, node: ast.Call) -> None:
+        """Note what a function is called with, and what it returns then."""
         parameters = [*function.args.posonlyargs, *function.args.args]
         passed = self.names.passed.setdefault(function, {})
+        before = dict(passed)
         named = {item.arg: item.value for item in node.keywords if item.arg}
         given = zip((item.arg for item in parameters), node.args, strict=False)
         for name, value in [*given, *named.items()]:
             if (thing := self.names.of(value)) != SOMETHING:
                 passed[name] = thing
+        if passed != before and function not in self.inside:
+            at, known = self.at, dict(self.names.known)
+            self.at = next(item[:2] for item in self.functions if item[2] is function)
+            self._inside(function)
+            self.at, self.names.known = at, known
 
     def _packages(self, node: ast.Call) -> None:
         """Find the SDK among the packages that pip is to install."""
@@ -326,7 +343,9 @@ class _Finder(ast.NodeVisitor):
                 thing = Thing(kind=annotated) if annotated else SOMETHING
                 self.names.known[item.arg] = passed.get(item.arg, thing)
         outer, self.returned = self.returned, []
+        self.inside.append(function)
         self._all(function.body)
+        self.inside.pop()
         given = next((t for t in self.returned if t != SOMETHING), SOMETHING)
         self.names.results[function], self.returned = given, outer
 
