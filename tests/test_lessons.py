@@ -135,7 +135,7 @@ class Gates:
         assert run.error is None, run.error
         assert run.stumbles == []
         # The cell with `connect` has made two folders, and the lesson deletes one.
-        folder = re.compile(r"file: notebooks/scratch/lesson\w\w-\w{6}")
+        folder = re.compile(r"file: notebooks/scratch/lesson\w{1,2}-\w{6}")
         assert [item for item in run.left if not folder.fullmatch(item)] == []
 
     def test_it_leaves_nothing(self, runs: Runs) -> None:

@@ -160,7 +160,7 @@ def test_the_appendix_has_the_tables_of_the_data() -> None:
     assert tables_out_of_step(notebook) == [], "make outputs LESSONS=A"
     # A changed word would be seen, and `course outputs` puts it right.
     cell = next(cell for cell in notebook.cells if cell.id == "table-tune")
-    cell.source = cell.source.replace("tuner.tune(", "tuner.fit(", 1)
+    cell.source = cell.source.replace("tuner.tune(", "tuner.fitted(", 1)
     assert tables_out_of_step(notebook) == ["tune"]
     assert tables_out_of_step(with_tables(notebook)) == []
 

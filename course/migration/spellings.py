@@ -124,17 +124,16 @@ SPELLINGS = load().rows
 def table(step: str) -> str:
     """Return the rows of one step as a table in Markdown."""
     lines = [
-        "| old, and its error | today: SDK v3, then boto3 | why |",
-        "|---|---|---|",
+        "| old, its error today, and why it has changed | today: SDK v3, then boto3 |",
+        "|---|---|",
     ]
     for row in SPELLINGS:
         if row.step == step:
-            versions = ", ".join(row.versions)
-            old = [f"{_code(row.old)} ({versions})"]
+            old = [f"{_code(row.old)} ({', '.join(row.versions)})"]
             old += [f"*{_code(row.today)}*"] if row.today else []
             new = [_code(line) for line in row.imports.splitlines()]
             new += [_code(row.v3), f"boto3: {_code(row.boto3)}"]
-            lines.append(f"| {'<br>'.join(old)} | {'<br>'.join(new)} | {row.why} |")
+            lines.append(f"| {'<br>'.join([*old, row.why])} | {'<br>'.join(new)} |")
     return "\n".join(lines)
 
 
