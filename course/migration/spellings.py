@@ -140,7 +140,8 @@ def table(step: str) -> str:
 def _code(text: str) -> str:
     """Set a text as code; one that begins with # is a remark."""
     if text.startswith("# "):
-        return re.sub(r"\bpip install .*", lambda m: f"`{m[0]}`", text[2:])
+        code = r"\bpip install .*|(?<=the waiter )\w+"
+        return re.sub(code, lambda match: f"`{match[0]}`", text[2:])
     return f"`{text}`"
 
 
