@@ -63,8 +63,9 @@ class PythonEnvironment:
             "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             # To look for conflicts among the course's packages takes longer than to
-            # install one.
-            "PIP_NO_WARN_CONFLICTS": "1",
+            # install one. The value is that of what is not to be done (pip's user
+            # guide, "Environment Variables").
+            "PIP_NO_WARN_CONFLICTS": "0",
         }
         self._names = self._translations()
 
