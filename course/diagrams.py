@@ -546,6 +546,32 @@ def one_hot() -> Canvas:
     return canvas
 
 
+def clean_up_order() -> Canvas:
+    """Draw in which order things go, and how each is billed until then."""
+    canvas = Canvas(392, NARROW)
+    x, wide, high = 78, 122, 38
+    rows = (
+        ("endpoint", "1 what runs", "by the hour, used or not"),
+        ("configuration,\nmodel", "2 what it was made of", "nothing: they are records"),
+        ("role", "3 what may do things", "nothing; but it holds permissions"),
+        ("logs", "4 what was logged", "by size"),
+        ("objects, versions,\nunfinished uploads", "5 what is stored", "by size"),
+        ("bucket", "6 what is empty now", "nothing by itself"),
+    )
+    canvas.text((x + wide / 2 + 16, 20), "billed until it is deleted", bold=True)
+    boxes = []
+    for number, (name, step, billed) in enumerate(rows):
+        box = Box(x, 54 + 60 * number, wide, high)
+        draw = canvas.rented if number == 0 else canvas.box
+        boxes.append(draw(box, name, size=SMALL))
+        right = x + wide / 2 + 16
+        canvas.text((right, box.y - 9), step, ink=BLUE)
+        canvas.text((right, box.y + 9), billed)
+    for upper, lower in pairwise(boxes):
+        canvas.arrow(upper.bottom(), lower.top())
+    return canvas
+
+
 def _legend(canvas: Canvas, point: tuple[float, float], text: str) -> None:
     x, y = point
     canvas.box(Box(x + 8, y, 16, 12), "", fill=RENTED, edge=ORANGE)
@@ -650,6 +676,14 @@ DIAGRAMS = {
         "The same four cells three times, of 1,000 customers of whom 110 buy if they "
         "are called: precision is 60 of the 193 called, 31 %; recall is 60 of the 110 "
         "who buy, 55 %; the false-positive rate is 133 of the 890 who don't buy, 15 %",
+    ),
+    "road_13": _road("13", "all of it is found, and deleted", TO_ENDPOINT),
+    "clean_up_order": Diagram(
+        clean_up_order,
+        "The order of a clean-up: first the endpoint, which is billed by the hour; its "
+        "configuration and the model, records that cost nothing; roles, which cost "
+        "nothing and hold permissions; logs, then objects with their old versions and "
+        "unfinished uploads, billed by size; last the empty bucket",
     ),
     "road_11": _road("11", "a page in front of the endpoint", TO_ENDPOINT),
     "road_A": _road("A", "the same road in every version", WHOLE),

@@ -74,6 +74,12 @@ OTHER_PARAMETERS = {
         "num_round": 20,
         "call_cost": 8.0,
     },
+    "13": {
+        "seed": 11,
+        "num_round": 12,
+        "more_regions": "eu-central-1",
+        "monthly_limit": 8,
+    },
     "A": {"seed": 11, "test_fraction": 0.25, "num_round": 20},
 }
 # And for the run of each cell twice, where the defaults take long.
@@ -241,7 +247,8 @@ def run_in_aws_mode(
     del environment[HOME_VARIABLE]  # which says that the environment is sealed
     # What the lesson tells its learners to attach, which it checks.
     iam = stand_in.client("iam")
-    attached = permissions.policy_of(lessons.lesson_number(path))
+    number = lessons.lesson_number(path)
+    attached = [permissions.course_policy(), *permissions.policy_of(number)]
     for policy in attached:
         iam.put_role_policy(
             RoleName=ROLE_NAME,

@@ -23,7 +23,10 @@ from utils.connect import BUCKET_FOLDER
 RECORDER = Path(__file__).resolve().parent / "recording"
 COURSE_POLICY = CHECKOUT / "data" / "course-policy.json"
 # What a lesson needs besides, by its number; it says so itself.
-OF_A_LESSON = {"11": CHECKOUT / "data" / "web-app-policy.json"}
+OF_A_LESSON = {
+    "11": CHECKOUT / "data" / "web-app-policy.json",
+    "13": CHECKOUT / "data" / "clean-up-policy.json",
+}
 MANAGED = "AmazonSageMakerFullAccess"
 
 
@@ -123,6 +126,7 @@ def not_of_the_run(calls: Iterable[Call], run_id: str) -> list[str]:
             continue  # a part of an API, which goes with it
         elif re.match("Create(?!Presigned)", call.operation) and call.service != "s3":
             kind = call.operation.removeprefix("Create")
+            given = {path.rpartition(".")[2]: text for path, text in given.items()}
             made = given.get("Name" if kind == "Api" else f"{kind}Name", "?")
             if not name.fullmatch(made):
                 missed.append(f"{call.operation}: {made}")

@@ -282,6 +282,20 @@ def _folders(run_id: str | None) -> Iterator[Item]:
         yield Item(FOLDER, name, cleanup.run_of(folder.name), source=folder)
 
 
+def show_items(items: Iterable[Item]) -> None:
+    """Print what each thing costs per day (USD), what it is, its name and Region."""
+    print(f"{'USD a day':>9}  what")
+    total = 0.0
+    for item in items:
+        usd = item.usd_per_day
+        total += usd or 0
+        price = "unknown" if usd is None else f"{usd:.2f}"
+        region = f" ({item.region})" if item.region else ""
+        print(f"{price:>9}  {item.what}{region}")
+        print(f"{'':9}    {item.name}")
+    print(f"{total:9.2f}  in all, as far as known")
+
+
 def doubtful_runs(items: Iterable[Item]) -> set[str]:
     """Name the run ids that may be a word in somebody else's name.
 

@@ -946,6 +946,50 @@ def profit_over_threshold(
     return figure
 
 
+def cost_of_forgetting(
+    usd_per_hour: Mapping[str, float], weekend_h: float, days: int = 30
+) -> DescribedFigure:
+    """Draw what things cost that nobody deletes, over some days.
+
+    usd_per_hour: by what it is. weekend_h: the length of a weekend in hours, which is
+    marked.
+    """
+    hours = np.arange(0, 24 * days + 1)
+    with plt.rc_context(STYLE):
+        figure, axes = subplots(figsize=(5.6, 3.8))
+        for (name, price), color in zip(
+            usd_per_hour.items(), (ORANGE, BLUE, GREEN), strict=False
+        ):
+            axes.plot(hours / 24, hours * price, color=color)
+            axes.annotate(
+                name,
+                (days, hours[-1] * price),
+                xytext=(-4, 5),
+                textcoords="offset points",
+                ha="right",
+                color=color,
+            )
+        axes.axvspan(0, weekend_h / 24, color=GREY, alpha=0.15, linewidth=0)
+        axes.annotate("a weekend", (0.2, 0.94), xycoords=("data", "axes fraction"))
+        axes.set(
+            xlim=(0, days),
+            ylim=(0, 1.12 * hours[-1] * max(usd_per_hour.values())),
+            xlabel="Days until somebody deletes it",
+            ylabel="USD",
+            title="What it costs to forget",
+        )
+        plt.close(figure)
+    listed = _listed(
+        f"{24 * days * price:.2f} USD for {name}"
+        for name, price in usd_per_hour.items()
+    )
+    figure.alt = (
+        f"Straight lines that begin at 0 and after {days} days reach {listed}; the "
+        f"first {weekend_h:g} hours, a weekend, are shaded"
+    )
+    return figure
+
+
 def _listed(items: Iterable[object]) -> str:
     """Join items as a sentence does: 1, 50 and 167."""
     *others, last = [str(item) for item in items]

@@ -134,8 +134,10 @@ def _values(
         given = texts.get("logGroupIdentifier", "").partition(":log-group:")
         values["group"] = texts.get("logGroupName") or given[2] or given[0]
     elif service == "budgets":
-        within = params.get("Budget", {})
-        values["budget"] = texts.get("BudgetName") or within.get("BudgetName", "")
+        within = params.get("Budget", {}).get("BudgetName", "")
+        # Recorded calls have it by its path.
+        within = within or texts.get("Budget.BudgetName", "")
+        values["budget"] = texts.get("BudgetName", within)
         values["tags"] = "given" if params.get("ResourceTags") else ""
     return values
 

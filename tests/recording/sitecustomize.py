@@ -2,8 +2,9 @@
 
 A Python that finds this folder on its path imports it as it starts. One line of JSON
 for each call, and another one if it succeeds: service, operation, those parameters
-that are texts, whether it has succeeded. A role deeper in the parameters is noted by
-its path ("TrainingJobDefinition.RoleArn"). A presigned URL is noted when it is made.
+that are texts, whether it has succeeded. A role or a budget's name deeper in the
+parameters is noted by its path ("TrainingJobDefinition.RoleArn"). A presigned URL is
+noted when it is made.
 """
 
 import json
@@ -14,17 +15,17 @@ from typing import Any
 
 def _texts(given: dict) -> dict[str, str]:
     texts = {name: text for name, text in given.items() if isinstance(text, str)}
-    return texts | {path: text for path, text in _roles(given, "") if "." in path}
+    return texts | {path: text for path, text in _deeper(given, "") if "." in path}
 
 
-def _roles(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _deeper(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _roles(item, f"{path}.{name}" if path else str(name))
+            yield from _deeper(item, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _roles(item, f"{path}.{number}")
-    elif isinstance(value, str) and path.endswith("RoleArn"):
+            yield from _deeper(item, f"{path}.{number}")
+    elif isinstance(value, str) and path.endswith(("RoleArn", "BudgetName")):
         yield path, value
 
 
