@@ -138,6 +138,8 @@ READS_ALL = """
     known = environment.Environment()
     asked = [known.num_cpus, known.hyperparameters["b"], known.channel_input_dirs]
     print("asked:", json.dumps(asked))
+    given = [os.environ["MINE"], known.hyperparameters["path"]]
+    print("elsewhere:", all(not path.startswith("/opt") for path in given))
     others = sorted(set(os.environ) - set(shown))
     print("others:", json.dumps(others))
 """
@@ -172,6 +174,7 @@ def test_the_toolkit_s_arguments_and_variables(jobs):
         *("--path", "/opt/ml/checkpoints", "--quote", 'O\'Neil "q"'),
     ]
     channels = {"train": "/opt/ml/input/data/train"}
+    assert "elsewhere: True" in jobs.lines(name)
     assert told(jobs, name, "asked") == [os.cpu_count(), True, channels]
     versions = f"scikit-learn {version('scikit-learn')} with Python "
     assert versions in jobs.lines(name)[0]
