@@ -123,6 +123,10 @@ FOUND = {
         f"{ESTIMATOR}if x:\n    m = e\nelse:\n    m = None\nm.fit(x)",
         ["7 fit"],
     ),
+    "a global name": (
+        f"{ESTIMATOR}def make():\n    global m\n    m = e\nmake()\nm.fit(x)",
+        ["7 fit"],
+    ),
     "items of a list": (
         f"{ESTIMATOR}for one in [e, e]:\n    one.fit(x)",
         ["4 fit"],
@@ -285,13 +289,14 @@ def test_what_is_no_python_3_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
         tmp_path,
         "import sagemaker\nprint 'a'\nfor x in y:\n    print x\nsagemaker.Session()",
         "((((",
-        "sagemaker.s3_input(u)",
+        "try:\n    x = 0777\nexcept Exception, e:\n    print e\nsagemaker.s3_input(u)",
     )
     result = find(read(path))
-    assert places(path) == ["cell 1, line 5: session", "cell 3, line 1: s3-input"]
+    assert places(path) == ["cell 1, line 5: session", "cell 3, line 5: s3-input"]
     unread = [(cell.number, lines) for cell, lines in result.unread]
     assert unread[0] == (1, [2, 4])
-    assert [number for number, _ in unread] == [1, 2]
+    assert [number for number, _ in unread] == [1, 2, 3]
+    assert unread[2][1] == [1, 2, 3, 4]
 
 
 def test_a_notebook_of_format_3_is_read(tmp_path: Path) -> None:

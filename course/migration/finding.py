@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from course.migration.cells import Cell, as_python
 from course.migration.spellings import Spelling, Table, load
@@ -66,29 +67,46 @@ def parse(cell: Cell) -> tuple[ast.Module, list[int]]:
     """Parse a cell; what can't be is left out, and its lines are returned.
 
     A single line is taken out at a time, such as `print x` of Python 2. If that does
-    not help, all of the cell is.
+    not help, each statement that begins at the left is parsed by itself.
     """
     lines = cell.source.split("\n")
     broken: list[int] = []
-    while len(broken) <= min(MOST_BROKEN_LINES, len(lines)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # SyntaxWarning: of old escapes
-                return ast.parse(as_python(_with(cell, lines))), sorted(broken)
-        except SyntaxError as error:
-            line = error.lineno or 0
-        except (ValueError, RecursionError, MemoryError):  # ast's for odd texts
-            break
+    while len(broken) <= MOST_BROKEN_LINES:
+        tree, line = _tried(lines, cell.number)
+        if tree is not None:
+            return tree, sorted(broken)
         if line in broken or not 0 < line <= len(lines):
             break
         broken.append(line)
         indentation = re.match(r"\s*", lines[line - 1])[0]
         lines[line - 1] = f"{indentation}pass"
-    return ast.Module([], []), list(range(1, cell.source.count("\n") + 2))
+    return _by_statements(cell)
 
 
-def _with(cell: Cell, lines: list[str]) -> Cell:
-    return Cell("\n".join(lines), cell.number)
+def _tried(lines: list[str], number: int | None) -> tuple[ast.Module | None, int]:
+    """Parse lines; if they are no Python, None and the line that is wrong, or 0."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SyntaxWarning: of old escapes
+            return ast.parse(as_python(Cell("\n".join(lines), number))), 0
+    except SyntaxError as error:
+        return None, error.lineno or 0
+    except (ValueError, RecursionError, MemoryError):  # ast's for odd texts
+        return None, 0
+
+
+def _by_statements(cell: Cell) -> tuple[ast.Module, list[int]]:
+    """Parse what begins at the left, one after the other; leave out what can't be."""
+    lines = cell.source.split("\n")
+    starts = [i for i, line in enumerate(lines) if re.match(r"[^\s)\]}#]", line)]
+    module, broken = ast.Module([], []), []
+    for start, end in pairwise([*starts, len(lines)]):
+        tree, _ = _tried(lines[start:end], cell.number)
+        if tree is None:
+            broken += range(start + 1, end + 1)
+        else:
+            module.body += ast.increment_lineno(tree, start).body
+    return module, broken
 
 
 class _Finder(ast.NodeVisitor):
@@ -327,8 +345,16 @@ class _Finder(ast.NodeVisitor):
         self.functions.append((*self.at, node))
         before = dict(self.names.known)
         self._inside(node)
-        own = {k: v for k, v in self.names.known.items() if k.startswith("self.")}
-        self.names.known = before | own  # a class's methods share them
+        # What a class's methods share, and what is global.
+        shared = {
+            name
+            for n in ast.walk(node)
+            if isinstance(n, ast.Global)
+            for name in n.names
+        }
+        known = self.names.known.items()
+        kept = {k: v for k, v in known if k.startswith("self.") or k in shared}
+        self.names.known = before | kept
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
