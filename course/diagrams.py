@@ -199,6 +199,36 @@ def channels() -> Canvas:
     return canvas
 
 
+def container_folders() -> Canvas:
+    """Draw the folders of a training container that runs a script."""
+    canvas = Canvas(412, NARROW)
+    canvas.frame(Box(88, 206, 152, 392), "/opt/ml in the container")
+    rows = [
+        ("input/data/train/", PALE_BLUE, "a channel of yours", "SM_CHANNEL_TRAIN"),
+        ("input/data/code/", PALE_BLUE, "your source folder", "the working folder"),
+        ("input/data/sm_drivers/", PALE_BLUE, "the SDK's scripts,", "which run yours"),
+        ("input/config/", PALE_BLUE, "the request's settings", "hyperparameters.json"),
+        ("your script", RENTED, "arguments: --rounds 60", "folders: SM_ variables"),
+        ("model/", PALE_GREEN, "model.tar.gz", "SM_MODEL_DIR"),
+        ("output/data/", PALE_GREEN, "output.tar.gz", "SM_OUTPUT_DATA_DIR"),
+        ("output/failure", PALE_GREEN, "FailureReason", "only if it fails"),
+    ]
+    for place, (name, fill, what, variable) in enumerate(rows):
+        y = 54 + 46 * place
+        box = Box(88, y, 132, 30)
+        if fill == RENTED:
+            canvas.rented(box, name, size=SMALL)
+        else:
+            canvas.box(box, name, size=SMALL, fill=fill)
+        if fill == PALE_BLUE:
+            canvas.arrow((206, y), (158, y), ink=BLUE)
+        elif fill == PALE_GREEN:
+            canvas.arrow((158, y), (206, y), ink=GREEN)
+        canvas.text((212, y - 7), what, bold=True)
+        canvas.text((212, y + 8), variable, mono=variable.startswith("SM_"))
+    return canvas
+
+
 def training_job_timeline() -> Canvas:
     """Draw the statuses of a training job, with what is billed shaded."""
     canvas = Canvas(318, NARROW)
@@ -588,6 +618,7 @@ class Diagram(NamedTuple):
 FIRST = ("data",)
 TESTED = ("data", "training job", "artifact", "model", "batch transform")
 SERVED = ("model", "endpoint configuration", "endpoint")
+ALL = (*TESTED, "endpoint configuration", "endpoint")
 TO_ENDPOINT = ("data", "training job", "artifact", *SERVED)
 WHOLE = (*TESTED, "endpoint configuration", "endpoint")
 
@@ -637,6 +668,14 @@ DIAGRAMS = {
         '"train" in the container\'s folder /opt/ml/input/data/train; what the program '
         "writes to /opt/ml/model goes back to S3 as model.tar.gz",
     ),
+    "container_folders": Diagram(
+        container_folders,
+        "The folders under /opt/ml of a training container that runs a script: in come "
+        "a channel, your source folder, the SDK's scripts and the request's settings; "
+        "out go the model's folder as model.tar.gz, the folder output/data as "
+        "output.tar.gz, and the file output/failure as the FailureReason of a job that "
+        "fails; variables such as SM_CHANNEL_TRAIN and SM_MODEL_DIR name the folders",
+    ),
     "training_job_timeline": Diagram(
         training_job_timeline,
         "A training job over time: Starting is not billed; Downloading, Training and "
@@ -663,6 +702,7 @@ DIAGRAMS = {
         "weight is 90, and 10 % to the variant XGBoost, whose weight is 10",
     ),
     "road_10": _road("10", "an A/B test decides between two", SERVED, ("model",)),
+    "road_12": _road("12", "your own code trains and serves", ALL),
     "ab_test_design": Diagram(
         ab_test_design,
         "The test's design: customers arrive once each, the endpoint picks the variant "

@@ -39,6 +39,8 @@ LINKS = {
 }
 # JupyterLab shows no picture that lies outside of its folder, behind a link or not.
 PICTURES = "notebooks/images"
+# Programs that lessons run and learners change.
+SCRIPTS = "notebooks/scripts"
 # What was copied: the hashes of the original and of the copy as it was written.
 RECORD = ".copies.json"
 SETTINGS = ".jupyterlab"
@@ -81,8 +83,22 @@ def bring_up_to_date(root: Path = ROOT) -> Copies:
             continue
         _write(copy, text)
         record[name] = _hashes(original, text)
+    _bring_scripts_up_to_date(root, record)
     _write_record(folder, record)
     return found
+
+
+def _bring_scripts_up_to_date(root: Path, record: dict[str, dict[str, str]]) -> None:
+    """Copy the lessons' scripts; one that its owner has changed stays as it is."""
+    for original in sorted((root / SCRIPTS).rglob("*")):
+        if original.suffix not in {".py", ".txt"}:
+            continue
+        name = original.relative_to(root).as_posix()
+        copy, text = root / FOLDER / name, original.read_text(encoding="utf-8")
+        known = record.get(name, {}).get("copy")
+        if not copy.exists() or _hash(copy.read_bytes()) == known:
+            _write(copy, text)
+            record[name] = _hashes(original, text)
 
 
 def restore(names: Sequence[str], root: Path = ROOT) -> int:

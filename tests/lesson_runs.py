@@ -74,6 +74,7 @@ OTHER_PARAMETERS = {
         "num_round": 20,
         "call_cost": 8.0,
     },
+    "12": {"seed": 11, "test_fraction": 0.25, "rounds": 20},
     "13": {
         "seed": 11,
         "num_round": 12,
@@ -113,6 +114,9 @@ def copy_of_the_course(folder: Path) -> Path:
             ignore=shutil.ignore_patterns("__pycache__", "downloads"),
         )
     (folder / "notebooks").mkdir()
+    scripts = Path("notebooks", "scripts")
+    no_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / scripts, folder / scripts, ignore=no_caches)
     for path in LESSONS:
         shutil.copy(path, folder / "notebooks")
     return folder

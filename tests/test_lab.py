@@ -242,6 +242,27 @@ def test_a_full_disk_leaves_each_copy_where_it_is(
     assert before[copy_of(root)] == mine
 
 
+def test_scripts_are_copied_and_stay_what_their_owner_makes_of_them(
+    root: Path,
+) -> None:
+    for name in ("one/train.py", "one/requirements.txt", "one/__pycache__/a.pyc"):
+        script = root / lab.SCRIPTS / name
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text("old")
+    lab.bring_up_to_date(root)
+    copies = root / lab.FOLDER / lab.SCRIPTS / "one"
+    assert {path.name for path in copies.iterdir()} == {"train.py", "requirements.txt"}
+    (copies / "train.py").write_text("mine")
+    for name in ("train.py", "requirements.txt"):
+        (root / lab.SCRIPTS / "one" / name).write_text("new")
+    assert lab.bring_up_to_date(root) == lab.Copies()
+    assert (copies / "train.py").read_text() == "mine"
+    assert (copies / "requirements.txt").read_text() == "new"
+    (copies / "train.py").unlink()
+    lab.bring_up_to_date(root)
+    assert (copies / "train.py").read_text() == "new"
+
+
 def test_restore_takes_the_newer_version_of_several(root: Path) -> None:
     lab.bring_up_to_date(root)
     for name in (ONE, OTHER):

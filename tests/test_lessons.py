@@ -161,7 +161,7 @@ def test_there_are_lessons() -> None:
 NEEDED_BY = {
     "iam:GetRole": {"01"},
     "iam:SimulatePrincipalPolicy": {"01"},
-    "logs:DeleteLogGroup": {"A", "03", "04", "07", "08", "10", "11", "13"},
+    "logs:DeleteLogGroup": {"A", "03", "04", "07", "08", "10", "11", "12", "13"},
     "s3:DeleteBucket": {"08", "13"},
     "s3:PutBucketPolicy": {"08"},
     "s3:PutBucketPublicAccessBlock": {"08"},

@@ -177,6 +177,40 @@ def error_by_round(
     return figure
 
 
+def metric_by_round(
+    rounds: Sequence[int], curves: Mapping[str, Sequence[float]], metric: str
+) -> DescribedFigure:
+    """Draw a metric over the rounds of a training, a line for each part of the data.
+
+    curves: by the part's name, a value for each of `rounds`. The lowest value of the
+    last one, by which a round is chosen, is marked.
+    """
+    last, chosen = list(curves.items())[-1]
+    best = int(np.argmin(chosen))
+    with plt.rc_context(STYLE):
+        figure, axes = subplots()
+        for (name, values), colour, style in zip(
+            curves.items(), (BLUE, ORANGE), ("-", "-."), strict=True
+        ):
+            axes.plot(rounds, values, style, color=colour, marker=".", label=name)
+        label = f"lowest on {last}: round {rounds[best]}"
+        axes.plot(rounds[best], chosen[best], "o", color=ORANGE, label=label)
+        axes.set(
+            xlabel="Boosting round",
+            ylabel=metric,
+            title=f"{metric} after each {rounds[0]} rounds",
+        )
+        axes.legend()
+        plt.close(figure)
+    ends = [f"{v[0]:.4f} and {v[-1]:.4f} on {name}" for name, v in curves.items()]
+    figure.alt = (
+        f"Line plot of the {metric} after {rounds[0]} to {rounds[-1]} boosting rounds, "
+        f"at the first and the last: {_listed(ends)}; the lowest on {last} is "
+        f"{chosen[best]:.4f}, after {rounds[best]} rounds"
+    )
+    return figure
+
+
 def latency(milliseconds: Mapping[int, Sequence[float]]) -> DescribedFigure:
     """Draw how long requests took: one dot each, and a bar at the median.
 

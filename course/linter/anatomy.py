@@ -72,6 +72,7 @@ PICTURES = {
     "09": ("road_09", "four_cells"),
     "10": ("road_10", "ab_test_design"),
     "11": ("road_11", "web_app_path"),
+    "12": ("road_12", "container_folders"),
     "13": ("road_13", "clean_up_order"),
     "A": ("road_A",),
 }
