@@ -91,9 +91,7 @@ def test_the_script_trains_every_round_and_says_how_it_goes(trained) -> None:
     ]
     number = r"[01]\.\d{4}"
     for line in lines:
-        assert re.search(
-            rf" train-logloss={number} validation-logloss={number}$", line
-        )
+        assert re.search(rf" train-logloss={number} validation-logloss={number}$", line)
     losses = [float(re.search(r"train-logloss=(\S+)", line)[1]) for line in lines]
     assert losses == sorted(losses, reverse=True)
     files = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
