@@ -45,6 +45,9 @@ def broken(jobs):
         "old entry": jobs.start_as_of_old({"other.py": ""}),
         "old requirements": jobs.start_as_of_old(wanted, Environment=no_index),
         "no script": jobs.start_without_code(),
+        "command opt ml": jobs.start(
+            {"a.sh": "touch /opt/ml/model/x"}, command="bash a.sh"
+        ),
         "opt ml": jobs.start({"train.sh": "touch /opt/ml/model/x"}, "train.sh"),
         "old opt ml": jobs.start_as_of_old({"a.sh": "touch /opt/ml/model/x"}, "a.sh"),
     }
@@ -104,6 +107,11 @@ OF_THE_DRIVER = (
             "no script",
             r"AlgorithmError: This image runs a script of yours, and the "
             r"hyperparameter sagemaker_program .* is missing\. .*",
+            "",
+        ),
+        (
+            "command opt ml",
+            r"AlgorithmError: The script names /opt/ml/model/x itself, and .* too",
             "",
         ),
         (

@@ -26,7 +26,7 @@ from local_aws.jobs.job import (
     ShuttingDown,
 )
 from local_aws.jobs.metrics import MetricCollector
-from local_aws.runtime import archives, s3_objects
+from local_aws.runtime import archives, opt_ml_notice, s3_objects
 from local_aws.runtime.container_process import TRAINING_GRACE_SECONDS, ContainerProcess
 from local_aws.runtime.log_stream import LogStream, epoch_seconds
 from local_aws.runtime.python_environment import PythonEnvironment
@@ -186,10 +186,15 @@ def _prepare_drivers(job: Job, inside: Callable[[str], str]) -> None:
             "processes of the script) is part of Amazon SageMaker, but this local "
             "stand-in does not reproduce it. Leave it out: the script then runs once."
         )
+    start = drivers / "sm_train.sh"
+    if start.is_file():
+        code, command = job.folder / "input/data/code", start.read_text("utf-8")
+        if told := opt_ml_notice.told_of_shell_scripts(command, str(code)):
+            raise JobFailed(f"AlgorithmError: {told}")
     for path in drivers.rglob("*"):
         if path.suffix in (".py", ".sh", ".json"):
-            text = path.read_text(encoding="utf-8")
-            path.write_text(inside(text), encoding="utf-8")
+            text = path.read_text("utf-8", errors="surrogateescape")
+            path.write_text(inside(text), "utf-8", errors="surrogateescape")
 
 
 def _make_folders(root: Path) -> None:

@@ -90,12 +90,23 @@ def _path_in(words: object) -> str | None:
     return None
 
 
-def _shell_scripts(text: str) -> list[str]:
+def told_of_shell_scripts(text: str, folder: str) -> str | None:
+    """What is said of a command that is to run in a folder, if a shell script that it
+    names there has a path below /opt/ml; None if none has.
+    """
+    for script in _shell_scripts(text, folder):
+        if found := _IN_A_COMMAND.search(script):
+            return _notice(found[0])
+    return None
+
+
+def _shell_scripts(text: str, folder: str = "") -> list[str]:
     """The shell scripts that a command names, without their comments."""
     found = []
     for name in _SHELL_SCRIPT.findall(text):
         try:
-            with open(name, encoding="utf-8", errors="replace") as file:
+            path = os.path.join(folder, name)
+            with open(path, encoding="utf-8", errors="replace") as file:
                 lines = file.read(_LONGEST_SCRIPT).splitlines()
         except OSError:
             continue
@@ -122,11 +133,15 @@ def _is_importing() -> bool:
     return frame is not None and frame.f_code.co_filename == _IMPORTS
 
 
-def _refuse(path: str) -> None:
-    text = (
+def _notice(path: str) -> str:
+    return (
         f"The script names {path} itself, and this local stand-in has another folder "
         f"in the place of {_OPT_ML}. Use {_instead_of(path)}, which is right on AWS too"
     )
+
+
+def _refuse(path: str) -> None:
+    text = _notice(path)
     # Kept for FailureReason, in case that the script catches the error.
     descriptor = os.open(_NOTICE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(descriptor, text.encode())
