@@ -1,6 +1,7 @@
 """What the tests of models with a script of their own share."""
 
 import json
+import time
 
 import boston
 from hosted import archive
@@ -91,6 +92,15 @@ class ScriptModels:
         """The script's answer to a question, both in JSON."""
         return json.loads(self.invoke(endpoint, json.dumps(question))[0])
 
-    def log(self, endpoint):
-        """The lines of the endpoint's instances."""
-        return boston.log_lines(self.logs, f"{GROUP}/{endpoint}", "Only/")
+    def log(self, endpoint, *awaited, times=1):
+        """The lines of the endpoint's instances, once each of the awaited texts has
+        come so many times: a line comes a moment later than a response.
+        """
+        deadline = time.monotonic() + 60
+        while True:
+            lines = boston.log_lines(self.logs, f"{GROUP}/{endpoint}", "Only/")
+            counts = [sum(text in line for line in lines) for text in awaited]
+            if all(count >= times for count in counts):
+                return lines
+            assert time.monotonic() < deadline, (awaited, lines)
+            time.sleep(0.02)

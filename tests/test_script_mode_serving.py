@@ -16,7 +16,7 @@ from conftest import start_stand_in
 from script_models import IN_THE_MODEL, ScriptModels
 
 from course.stand_in import stop_stand_in
-from local_aws.containers.script_mode import worker_main
+from local_aws.containers.script_mode import sources, worker_main
 
 # It does what a call asks for.
 SCRIPT = """
@@ -127,9 +127,11 @@ def test_what_a_script_returns_is_what_a_client_gets(models, endpoint):
     refused = refusal(models, endpoint, kind="refusal")
     assert refused["OriginalStatusCode"] == 422
     assert refused["OriginalMessage"] == "not like this"
-    log = "\n".join(models.log(endpoint))
-    assert "but it was a ndarray" in log
-    assert "returned None or ended without a return statement" in log
+    models.log(
+        endpoint,
+        "but it was a ndarray",
+        "returned None or ended without a return statement",
+    )
 
 
 def test_a_script_runs_as_its_role_in_a_place_of_its_own(models, endpoint):
@@ -149,7 +151,7 @@ def test_an_error_of_a_script_is_in_the_log_and_not_in_the_response(models, endp
     assert told["OriginalStatusCode"] == 500
     assert "<title>500 Internal Server Error</title>" in told["OriginalMessage"]
     assert "kïnd" not in told["OriginalMessage"]
-    lines = models.log(endpoint)
+    lines = models.log(endpoint, "ValueError: no such kïnd")
     first = max(
         i for i, line in enumerate(lines) if "Exception on /invocations" in line
     )
@@ -173,7 +175,7 @@ def test_a_script_that_ends_its_server_is_started_again(models):
     ):
         assert refusal(models, endpoint, kind=kind)["OriginalStatusCode"] == status
         assert models.ask(endpoint, kind="fine") == "fine"
-        assert any(line in one for one in models.log(endpoint))
+        models.log(endpoint, line)
 
 
 DEFAULTS = """
@@ -216,8 +218,7 @@ def test_without_functions_of_its_own_a_script_has_those_of_the_image(models):
     ):
         with pytest.raises(ClientError, match=r"server error \(500\)"):
             models.invoke(endpoint, **wrong)
-    log = models.log(endpoint)
-    assert sum("Content type image/png is not supported" in line for line in log) == 2
+    models.log(endpoint, "Content type image/png is not supported", times=2)
     # That endpoint would come back without its archive.
     models.s3.delete_object(Bucket=models.bucket, Key="sourcedir.tar.gz")
 
@@ -279,9 +280,11 @@ def test_an_endpoint_whose_script_fails_says_where_to_look(models):
         "The primary container for production variant Only did not pass the ping "
         "health check. Please check CloudWatch logs for this endpoint."
     )
-    log = "\n".join(models.log(name))
-    assert '  File "/opt/ml/code/inference.py", line 2, in model_fn' in log
-    assert 'Use os.environ["SM_MODEL_DIR"]' in log
+    models.log(
+        name,
+        '  File "/opt/ml/code/inference.py", line 2, in model_fn',
+        'Use os.environ["SM_MODEL_DIR"]',
+    )
 
 
 def wheel(module, code):
@@ -335,7 +338,7 @@ def test_what_a_model_requires_is_installed_for_it_alone_and_lasts(home):
         assert value == 7
         assert "/.python/lib/" in file
         assert importlib.util.find_spec("only_of_the_model") is None
-        log = models.log(endpoint)
+        log = models.log(endpoint, "Successfully installed")
         assert sum("Successfully installed" in line for line in log) == 1
     finally:
         stop_stand_in(running)
@@ -359,9 +362,26 @@ def test_a_model_whose_requirements_are_not_to_be_had_fails(models):
         )
     )
     assert described["EndpointStatus"] == "Failed"
-    log = "\n".join(models.log(name))
-    assert "No matching distribution found for nowhere-to-be-found==9.9" in log
-    assert "InstallModuleError" in log
+    models.log(
+        name,
+        "No matching distribution found for nowhere-to-be-found==9.9",
+        "InstallModuleError",
+    )
+
+
+def test_the_script_of_an_inference_spec_finds_the_folder_at_each_start(tmp_path):
+    code = tmp_path / "model" / "code"
+    code.mkdir(parents=True)
+    script = code / "inference.py"
+    script.write_text('open("/opt/ml/model/code/serve.pkl")\n')
+    sources.translate_own_script_of_the_sdk(code, tmp_path)
+    assert script.read_text() == 'open("/opt/ml/model/code/serve.pkl")\n'
+    (code / "serve.pkl").touch()
+    for name in ("first", "second"):
+        root = tmp_path.parent / f"{tmp_path.name}-{name}"
+        root.symlink_to(tmp_path)
+        sources.translate_own_script_of_the_sdk(root / "model" / "code", root)
+        assert script.read_text() == f'open("{root}/model/code/serve.pkl")\n'
 
 
 ROWS = """
@@ -425,4 +445,4 @@ def test_a_model_without_network_has_no_keys(models):
         {"code/inference.py": written(SCRIPT)}, EnableNetworkIsolation=True
     )
     assert refusal(models, endpoint, kind="caller")["OriginalStatusCode"] == 500
-    assert any("NoCredentialsError" in line for line in models.log(endpoint))
+    models.log(endpoint, "NoCredentialsError")

@@ -41,6 +41,7 @@ class ScriptServer:
         settings = read_settings(os.environ)
         with sources.only_one_container(folder):
             code = self._code(folder, settings)
+            sources.translate_own_script_of_the_sdk(code, folder)
             if not install(code, folder / "requirements.installed"):
                 return 1
         os.environ["SM_MODEL_DIR"] = str(folder / "model")

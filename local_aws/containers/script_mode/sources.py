@@ -77,3 +77,16 @@ def _download(source: str, archive: Path, setting: str) -> None:
 def _unpack(archive: Path, folder: Path) -> None:
     with tarfile.open(archive, "r:gz") as tar:
         tar.extractall(folder, filter="data")
+
+
+def translate_own_script_of_the_sdk(code: Path, folder: Path) -> None:
+    """Where ModelBuilder has packed an InferenceSpec, its own script names /opt/ml: let
+    it name the folder that stands for that, which has another name at each start.
+    """
+    if not (code / "serve.pkl").is_file():
+        return
+    script, original = code / "inference.py", folder / "inference.of.the.sdk.py"
+    if not original.exists():
+        shutil.copy2(script, original)
+    text = original.read_text(encoding="utf-8")
+    script.write_text(text.replace("/opt/ml", str(folder)), encoding="utf-8")
