@@ -142,8 +142,11 @@ READS_ALL = """
     shown = {k: v for k, v in os.environ.items() if k.startswith("SM_")}
     print("variables:", json.dumps(shown))
     sys.path.insert(0, "/opt/ml/code")
+    import sagemaker_containers, sagemaker_training
     from sagemaker_training import environment
     known = environment.Environment()
+    for toolkit in (sagemaker_containers, sagemaker_training):
+        assert toolkit.training_env().described == known.described
     asked = [known.num_cpus, known.hyperparameters["b"], known.channel_input_dirs]
     print("asked:", json.dumps(asked))
     given = [os.environ["MINE"], known.hyperparameters["path"]]

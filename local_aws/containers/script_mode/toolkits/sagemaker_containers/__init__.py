@@ -4,3 +4,5 @@ A script that names it is to run unchanged: here are the functions that scripts 
 with what they return. Imports nothing of this project, since scripts import it in
 training too.
 """
+
+from sagemaker_training import training_env as training_env
