@@ -178,7 +178,7 @@ class PyTorchToolkit:
             return self._refusal(error)
         content_type = context.content_type or request.accept
         if isinstance(result, tuple):
-            result, content_type = result[:2]
+            result, content_type = result[0], result[1] or request.accept
         if not isinstance(result, (str, bytes, bytearray)):
             try:
                 result = json.dumps(result, indent=2)
