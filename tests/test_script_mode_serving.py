@@ -219,8 +219,6 @@ def test_without_functions_of_its_own_a_script_has_those_of_the_image(models):
         with pytest.raises(ClientError, match=r"server error \(500\)"):
             models.invoke(endpoint, **wrong)
     models.log(endpoint, "Content type image/png is not supported", times=2)
-    # That endpoint would come back without its archive.
-    models.s3.delete_object(Bucket=models.bucket, Key="sourcedir.tar.gz")
 
 
 WRONG = {
@@ -325,15 +323,21 @@ def test_what_a_model_requires_is_installed_for_it_alone_and_lasts(home):
         running.client("s3").create_bucket(Bucket=bucket)
         models = ScriptModels(running, bucket)
         name = "only_of_the_model-1.0-py3-none-any.whl"
-        endpoint = models.serve(
+        archive = models.put(
+            "sourcedir.tar.gz",
             {
-                "code/inference.py": written(REQUIRING),
-                "code/requirements.txt": f"./{name}\n",
-                f"code/{name}": wheel("only_of_the_model", "VALUE = 7\n"),
+                "inference.py": written(REQUIRING),
+                "requirements.txt": f"./{name}\n",
+                name: wheel("only_of_the_model", "VALUE = 7\n"),
             },
-            IN_THE_MODEL | {"PIP_NO_INDEX": "1"},
-            count=2,
         )
+        environment = {
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": archive,
+            "PIP_NO_INDEX": "1",
+        }
+        endpoint = models.serve(None, environment, count=2)
+        models.s3.delete_object(Bucket=bucket, Key="sourcedir.tar.gz")
         value, file = json.loads(models.invoke(endpoint, "[]", "application/json")[0])
         assert value == 7
         assert "/.python/lib/" in file

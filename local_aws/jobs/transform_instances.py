@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from local_aws.containers.images import find_image
+from local_aws.containers.images import UnknownImage, find_image
 from local_aws.jobs.job import AccessDenied, Job, JobFailed
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
@@ -68,7 +68,10 @@ class Instances:
         Raises JobFailed, and JobStopped or ShuttingDown if the job is to end.
         """
         archive = self._download()
-        image = find_image(self._record["_model"]["image"])
+        try:
+            image = find_image(self._record["_model"]["image"])
+        except UnknownImage as error:  # what it runs on has been removed
+            raise JobFailed(f"ClientError: {error}") from error
         for stream in self.streams:
             self._job.check()
             root = self._job.folder / stream.rpartition("/")[2]
