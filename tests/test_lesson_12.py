@@ -30,7 +30,7 @@ SCRIPTS = ROOT / "notebooks" / "scripts" / "bank_marketing"
 SERVE = """
 import json, sys
 sys.path.insert(0, sys.argv[1] + "/code")
-import inference, schema
+import inference, rows
 model = inference.model_fn(sys.argv[1])
 for body, content_type, accept in json.load(sys.stdin):
     try:
@@ -39,7 +39,7 @@ for body, content_type, accept in json.load(sys.stdin):
     except ValueError as error:
         answer = ["ValueError", str(error)]
     print(json.dumps(answer))
-print(json.dumps([schema.COLUMNS, schema.CATEGORIES]))
+print(json.dumps([rows.COLUMNS, rows.CATEGORIES]))
 """
 
 
@@ -95,9 +95,7 @@ def test_the_script_trains_every_round_and_says_how_it_goes(trained) -> None:
     losses = [float(re.search(r"train-logloss=(\S+)", line)[1]) for line in lines]
     assert losses == sorted(losses, reverse=True)
     files = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
-    code = {
-        f"code/{name}" for name in ("inference.py", "schema.py", "requirements.txt")
-    }
+    code = {f"code/{name}" for name in ("inference.py", "rows.py", "requirements.txt")}
     assert files == {"model.joblib"} | code
 
 

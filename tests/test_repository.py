@@ -290,6 +290,8 @@ COMES_WITH = {
     "jupyter-server": "jupyterlab",
     "jupyterlab-server": "jupyterlab",
     "traitlets": "nbformat",
+    "joblib": "scikit-learn",
+    "pydantic": "sagemaker",
     "sagemaker-core": "sagemaker",
     "werkzeug": "flask",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 import pandas as pd
 from pydantic import TypeAdapter
-from schema import COLUMNS, Call
+from rows import COLUMNS, Call
 
 CALLS = TypeAdapter(list[Call])
 # From which probability on a customer is called: 5 dollars a call, 40 a sale.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
-from schema import CATEGORIES, NUMBERS, TARGET
+from rows import CATEGORIES, NUMBERS, TARGET
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 HERE = Path(__file__).parent
-SERVED = ["inference.py", "schema.py", "requirements.txt"]  # goes with the model
+SERVED = ["inference.py", "rows.py", "requirements.txt"]  # goes with the model
 STEP = 10  # boosting rounds between two lines of the log
 
 
@@ -43,7 +43,7 @@ def read(folder):
 
 
 def make_encoder():
-    """Make the preprocessing: words to numbers by the lists in schema.py."""
+    """Make the preprocessing: words to numbers by the lists in rows.py."""
     words = OrdinalEncoder(categories=list(CATEGORIES.values()))
     return make_column_transformer((words, list(CATEGORIES)), ("passthrough", NUMBERS))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from schema import CATEGORIES, NUMBERS, TARGET
+from rows import CATEGORIES, NUMBERS, TARGET
 from torch import nn
 
 SCALES = {"age": 100.0, "campaign": 10.0, "pdays": 1000.0, "previous": 5.0}
