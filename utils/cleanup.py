@@ -324,7 +324,7 @@ def versions_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[di
 def uploads_of(session: boto3.Session, bucket: str, prefix: str) -> Iterator[dict]:
     """List the uploads in parts under a prefix that nobody has finished.
 
-    "Key", "UploadId", "Initiated". Their parts are billed, and are in no other list.
+    "Key", "UploadId". Their parts are billed, and are in no other list.
     """
     pages = session.client("s3").get_paginator("list_multipart_uploads")
     for page in pages.paginate(Bucket=bucket, Prefix=prefix and f"{prefix}/"):

@@ -270,7 +270,6 @@ def _uploads(
                 f"s3://{bucket}/{upload['Key']}",
                 run,
                 there.region,
-                created=upload["Initiated"],
                 usd_per_day=None,
                 source=(bucket, upload["Key"], upload["UploadId"]),
             )
