@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.access.policy_evaluation import Policy
 from local_aws.access.roles import Role
-from local_aws.jobs.batches import FileFailed
+from local_aws.jobs.batches import FileFailed, cut
 from local_aws.jobs.job import Job, JobStopped
 from local_aws.jobs.kinds import KINDS
 from local_aws.jobs.transform_objects import NO_PROCESSING, ObjectTransformer
@@ -94,6 +94,15 @@ def test_a_fault_of_the_container_is_tried_again(tmp_path, fault):
     assert transform(make_job(tmp_path), server) == {"b/out/a.csv.out": b"0.5\n0.6\n"}
     assert server.bodies == [b"1,2\n3,4\n"] * 4
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "bodies"),
+    [(9, [b"1\n2\n3"]), (5, [b"1\n2\n", b"3"]), (3, [b"1\n", b"2\n", b"3"])],
+    ids=str,
+)
+def test_a_last_record_without_a_line_end_travels_with_the_others(limit, bodies):
+    assert [*cut(io.BytesIO(b"1\n2\n3"), "Line", "MultiRecord", limit)] == bodies
 
 
 def test_so_often_as_the_request_allows(tmp_path):

@@ -50,13 +50,15 @@ def _lines(reader: BinaryIO, limit: int) -> Iterator[bytes]:
 
 def _cut_at_line_ends(reader: BinaryIO, limit: int) -> Iterator[bytes]:
     rest = b""
-    while chunk := reader.read(limit - len(rest)):
-        whole, newline, tail = (rest + chunk).rpartition(b"\n")
-        if newline:
-            yield whole + newline
-        elif len(tail) >= limit:
+    while True:
+        while chunk := reader.read(limit - len(rest)):
+            rest += chunk
+        if len(rest) < limit:  # the end, whether or not a line ends there
+            break
+        whole, newline, rest = rest.rpartition(b"\n")
+        if not newline:
             raise _too_large()
-        rest = tail
+        yield whole + newline
     if rest:
         yield rest
 
