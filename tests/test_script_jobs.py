@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import sysconfig
+import tarfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 import boston
 import pytest
 from botocore.exceptions import ClientError
-from script_jobs import GROUP, ScriptJobs, wheel
+from script_jobs import GROUP, ScriptJobs, source_archive, wheel
 
 from course.stand_in import start_stand_in, stop_stand_in
+from local_aws.containers.script_mode import sources
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,8 @@ def broken(jobs):
         ),
         "opt ml": jobs.start({"train.sh": "touch /opt/ml/model/x"}, "train.sh"),
         "old opt ml": jobs.start_as_of_old({"a.sh": "touch /opt/ml/model/x"}, "a.sh"),
+        "old script elsewhere": jobs.start_as_of_old({"other.py": ""}, __file__),
+        "old file elsewhere": jobs.start_as_of_old({"train.py": "", "../a.txt": ""}),
     }
     return {what: (jobs.wait(name), jobs.lines(name)) for what, name in started.items()}
 
@@ -124,6 +128,17 @@ OF_THE_DRIVER = (
             r"AlgorithmError: The script a\.sh names /opt/ml itself, and .*",
             "",
         ),
+        (
+            "old script elsewhere",
+            r"AlgorithmError: The entry point /.*\.py \(.*\) is not in the code: .*",
+            "",
+        ),
+        (
+            "old file elsewhere",
+            r"AlgorithmError: The code can't be fetched: \.\./a\.txt would be unpacked "
+            r"outside the folder of the code, exit code: 1",
+            "",
+        ),
     ],
 )
 def test_a_failure_is_told_as_aws_tells_it(stand_in, broken, what, reason, line):
@@ -134,6 +149,14 @@ def test_a_failure_is_told_as_aws_tells_it(stand_in, broken, what, reason, line)
     seen = "\n".join([*lines, described["FailureReason"]])
     for path in (stand_in.home, sys.prefix, sys.base_prefix, "/tmp/sagemaker-"):
         assert str(path) not in seen
+
+
+def test_an_archive_that_was_cut_off_is_called_damaged(tmp_path):
+    archive = tmp_path / "sourcedir.tar.gz"
+    archive.write_bytes(source_archive({"train.py": os.urandom(100_000)})[:-3000])
+    with pytest.raises(tarfile.TarError, match="the archive is damaged: "):
+        sources.provide(tmp_path, str(archive))
+    assert not (tmp_path / "code").exists()
 
 
 READS_ALL = """

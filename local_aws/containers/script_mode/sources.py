@@ -1,9 +1,11 @@
 """The user's code: fetched, and put where the script is run or imported from."""
 
 import fcntl
+import gzip
 import os
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +77,17 @@ def _download(source: str, archive: Path, setting: str) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive, "r:gz") as tar:
-        tar.extractall(folder, filter="data")
+    """Unpack; raises tarfile.TarError for what is damaged or would be elsewhere."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.OutsideDestinationError as error:
+        # Its own text names a folder of this machine.
+        raise tarfile.ReadError(
+            f"{error.tarinfo.name} would be unpacked outside the folder of the code"
+        ) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise tarfile.ReadError(f"the archive is damaged: {error}") from error
 
 
 def translate_own_script_of_the_sdk(code: Path, folder: Path) -> None:

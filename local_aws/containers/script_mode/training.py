@@ -56,7 +56,6 @@ class _CommandFailed(_ClientError):
         super().__init__(
             f'{kind}:\nExitCode {code}\nErrorMessage "{message}"\nCommand "{command}"'
         )
-        self.code = code
 
 
 def main(framework_module: str) -> int:
@@ -92,7 +91,7 @@ def _run(environment: Environment) -> None:
     folder = environment.code_folder
     _fetch_code(environment)
     script = folder / environment.program
-    if not script.is_file():
+    if not script.is_file() or not _is_in(folder, script):
         raise _ClientError(
             f"The entry point {environment.program} (hyperparameter sagemaker_program) "
             f"is not in the code: {environment.submit_directory} holds "
@@ -110,6 +109,11 @@ def _run(environment: Environment) -> None:
         ),
     )
     _check("ExecuteUserScriptError", command, folder)
+
+
+def _is_in(folder: Path, script: Path) -> bool:
+    """Whether the script is in the folder: a file of this machine is nobody's code."""
+    return script.resolve().is_relative_to(folder.resolve())
 
 
 def _fetch_code(environment: Environment) -> None:

@@ -72,7 +72,8 @@ class Environment:
     @property
     def program(self) -> str | None:
         """The script's name in the code."""
-        return self._own("sagemaker_program")
+        found = self._own("sagemaker_program")
+        return None if found is None else str(found)
 
     @property
     def submit_directory(self) -> str | None:
