@@ -31,42 +31,85 @@ TRAIN = """
         file.write("a model")
 """
 
+TUNED = """
+    import argparse, os
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--alpha", type=float)
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--kind")
+    arguments = parser.parse_args()
+    assert arguments.kind == "a b", arguments
+    with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
+        file.write(str(arguments.alpha))
+    print(f"loss={(arguments.alpha - 0.3) ** 2 + arguments.depth};")
+"""
+
+# Both at once, so that the SDK is imported once.
 PROGRAM = """
-    import pathlib, sys, tempfile
+    import json, pathlib, sys, tempfile
     from sagemaker.core import image_uris
     from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
     from sagemaker.core.training.configs import Compute, InputData, SourceCode
     from sagemaker.train import ModelTrainer
+    from sagemaker.train.tuner import HyperparameterTuner
 
     session = Session()
+    scripts = json.load(sys.stdin)
+
+    def trainer(folder, name, version, **more):
+        source = pathlib.Path(folder, name)
+        source.mkdir()
+        (source / "train.py").write_text(scripts[name])
+        return ModelTrainer(
+            training_image=image_uris.retrieve("sklearn", "us-east-1", version),
+            sagemaker_session=session,
+            source_code=SourceCode(source_dir=str(source), entry_script="train.py"),
+            compute=Compute(instance_type="ml.m5.large", instance_count=1),
+            **more,
+        )
+
     with tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "train.py").write_text(sys.stdin.read())
+        trained = trainer(
+            folder,
+            "train",
+            "1.4-2",
+            hyperparameters={"alpha": 0.5, "name": "foo bar"},
+            environment={"MINE": "/opt/ml/model"},
+        )
         data = pathlib.Path(folder, "data")
         data.mkdir()
         (data / "rows.csv").write_text("1,2")
-        trainer = ModelTrainer(
-            training_image=image_uris.retrieve("sklearn", "us-east-1", "1.4-2"),
-            sagemaker_session=session,
-            source_code=SourceCode(source_dir=folder, entry_script="train.py"),
-            hyperparameters={"alpha": 0.5, "name": "foo bar"},
-            compute=Compute(instance_type="ml.m5.large", instance_count=1),
-            environment={"MINE": "/opt/ml/model"},
-        )
         channel = InputData(channel_name="train", data_source=str(data))
-        trainer.train(input_data_config=[channel], wait=False)
-    job = trainer._latest_training_job
+        trained.train(input_data_config=[channel], wait=False)
+        tuner = HyperparameterTuner(
+            trainer(folder, "tuned", "1.2-1", hyperparameters={"kind": "a b"}),
+            "loss",
+            {"alpha": ContinuousParameter(0.1, 1), "depth": IntegerParameter(1, 4)},
+            metric_definitions=[{"Name": "loss", "Regex": "loss=(.*?);"}],
+            objective_type="Minimize",
+            max_jobs=3,
+            max_parallel_jobs=3,
+            random_seed=7,
+        )
+        tuner.tune(inputs=[], wait=False)
+    job, tuning_job = trained._latest_training_job, tuner.latest_tuning_job
     job.wait()
-    print("job:", job.training_job_name)
+    tuning_job.wait()
+    name = tuning_job.hyper_parameter_tuning_job_name
+    print("jobs:", json.dumps({"train": job.training_job_name, "tuned": name}))
 """
 
 
-def run(program, script, stand_in):
-    """Have the SDK train with the script; returns the job's name."""
+@pytest.fixture(scope="module")
+def ran(stand_in):
+    """Have the SDK run both scripts; the names of the jobs."""
+    scripts = {"train": textwrap.dedent(TRAIN), "tuned": textwrap.dedent(TUNED)}
     done = stand_in.run(
-        sys.executable, "-c", textwrap.dedent(program), input=textwrap.dedent(script)
+        sys.executable, "-c", textwrap.dedent(PROGRAM), input=json.dumps(scripts)
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.rpartition("job: ")[2].strip()
+    return json.loads(done.stdout.rpartition("jobs: ")[2])
 
 
 def log_of(stand_in, job):
@@ -84,8 +127,8 @@ def files_of(stand_in, described):
         return sorted(archive.getnames())
 
 
-def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in):
-    job = run(PROGRAM, TRAIN, stand_in)
+def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in, ran):
+    job = ran["train"]
     described = stand_in.client("sagemaker").describe_training_job(TrainingJobName=job)
     assert described["TrainingJobStatus"] == "Completed", described
     lines = log_of(stand_in, job)
@@ -107,56 +150,8 @@ def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in):
     assert files_of(stand_in, described) == ["model.txt"]
 
 
-TUNED = """
-    import argparse, os
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--alpha", type=float)
-    parser.add_argument("--depth", type=int)
-    parser.add_argument("--kind")
-    arguments = parser.parse_args()
-    assert arguments.kind == "a b", arguments
-    with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
-        file.write(str(arguments.alpha))
-    print(f"loss={(arguments.alpha - 0.3) ** 2 + arguments.depth};")
-"""
-
-TUNER = """
-    import pathlib, sys, tempfile
-    from sagemaker.core import image_uris
-    from sagemaker.core.helper.session_helper import Session
-    from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
-    from sagemaker.core.training.configs import Compute, SourceCode
-    from sagemaker.train import ModelTrainer
-    from sagemaker.train.tuner import HyperparameterTuner
-
-    with tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "train.py").write_text(sys.stdin.read())
-        trainer = ModelTrainer(
-            training_image=image_uris.retrieve("sklearn", "us-east-1", "1.2-1"),
-            sagemaker_session=Session(),
-            source_code=SourceCode(source_dir=folder, entry_script="train.py"),
-            hyperparameters={"kind": "a b"},
-            compute=Compute(instance_type="ml.m5.large", instance_count=1),
-        )
-        tuner = HyperparameterTuner(
-            trainer,
-            "loss",
-            {"alpha": ContinuousParameter(0.1, 1), "depth": IntegerParameter(1, 4)},
-            metric_definitions=[{"Name": "loss", "Regex": "loss=(.*?);"}],
-            objective_type="Minimize",
-            max_jobs=3,
-            max_parallel_jobs=3,
-            random_seed=7,
-        )
-        tuner.tune(inputs=[], wait=False)
-    job = tuner.latest_tuning_job
-    job.wait()
-    print("job:", job.hyper_parameter_tuning_job_name)
-"""
-
-
-def test_the_sdk_tunes_a_script_by_a_metric_of_its_own(stand_in):
-    name = {"HyperParameterTuningJobName": run(TUNER, TUNED, stand_in)}
+def test_the_sdk_tunes_a_script_by_a_metric_of_its_own(stand_in, ran):
+    name = {"HyperParameterTuningJobName": ran["tuned"]}
     sagemaker = stand_in.client("sagemaker")
     described = sagemaker.describe_hyper_parameter_tuning_job(**name)
     assert described["HyperParameterTuningJobStatus"] == "Completed", described

@@ -299,36 +299,8 @@ def _run_container(
         record["AlgorithmSpecification"].get("MetricDefinitions", []),
         job.observer.measured,
     )
-    log = LogStream(
-        job.clients.logs(job.region),
-        LOG_GROUP,
-        f"{job.name}/algo-1-{epoch_seconds()}",
-        job.folder,
-        metrics.read,
-        job.public,
-    )
-    if image.runs_scripts:
-        log.write_line(image.what_really_runs())
-    root, inside, own = job.folder, _as_it_is, {}
-    if job.python is not None:
-        root, inside, own = job.python.root, job.python.inside, job.python.variables
-    module, arguments = _program(record, image, inside)
-    container = ContainerProcess(
-        module,
-        arguments,
-        root,
-        {
-            **own,
-            **{k: inside(v) for k, v in record.get("Environment", {}).items()},
-            **job.environment(record["RoleArn"]),
-            "TRAINING_JOB_NAME": job.name,
-            "TRAINING_JOB_ARN": record["TrainingJobArn"],
-            "SAGEMAKER_IMAGE_TAG": image.tag,
-        },
-        on_output=log.write,
-        on_exit=lambda code: ended.set(),
-        runs_commands=image.runs_scripts,
-    )
+    log = _open_log(job, image, metrics)
+    container = _start_container(job, record, image, log, ended)
     try:
         with spot.Follower(job, record, container, saved, image) as follower:
             stopped = _wait_for_end(job, record, container, ended, limits)
@@ -344,6 +316,47 @@ def _run_container(
     if follower.has_interrupted and code != 0 and stopped is None:
         raise spot.Interrupted
     return code, stopped
+
+
+def _open_log(job: Job, image: Image, metrics: MetricCollector) -> LogStream:
+    """The job's log stream, in which `metrics` looks for its own."""
+    log = LogStream(
+        job.clients.logs(job.region),
+        LOG_GROUP,
+        f"{job.name}/algo-1-{epoch_seconds()}",
+        job.folder,
+        metrics.read,
+        job.public,
+    )
+    if image.runs_scripts:
+        log.write_line(image.what_really_runs())
+    return log
+
+
+def _start_container(
+    job: Job, record: dict, image: Image, log: LogStream, ended: threading.Event
+) -> ContainerProcess:
+    """The container, which prints into `log` and sets `ended` once it has ended."""
+    root, inside, own = job.folder, _as_it_is, {}
+    if job.python is not None:
+        root, inside, own = job.python.root, job.python.inside, job.python.variables
+    module, arguments = _program(record, image, inside)
+    return ContainerProcess(
+        module,
+        arguments,
+        root,
+        {
+            **own,
+            **{k: inside(v) for k, v in record.get("Environment", {}).items()},
+            **job.environment(record["RoleArn"]),
+            "TRAINING_JOB_NAME": job.name,
+            "TRAINING_JOB_ARN": record["TrainingJobArn"],
+            "SAGEMAKER_IMAGE_TAG": image.tag,
+        },
+        on_output=log.write,
+        on_exit=lambda code: ended.set(),
+        runs_commands=image.runs_scripts,
+    )
 
 
 def _program(
