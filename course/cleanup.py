@@ -158,14 +158,14 @@ def find(place: Place, run_id: str | None, regions: tuple[str, ...] = ()) -> Fou
 
 def show(found: Found) -> None:
     """Print what was found, how old it is and what it costs per day."""
-    for run in sorted({item.run_id for item in found.items}):
+    for run in _dearest_first(found.items):
         say(f"Run {run} {_where(found)}:")
         _show_items(found, (i for i in found.items if i.run_id == run))
     if found.apart:
         say("Only the names look like the course's; this stays (see below):")
         _show_items(found, found.apart)
     total = found.inventory.usd_per_day
-    if found.run_id is None:
+    if found.run_id is None and found.items:
         runs = len({item.run_id for item in found.items})
         things = _counted(len(found.items), "thing")
         say(f"{things} of {_counted(runs, 'run')}.")
@@ -183,6 +183,14 @@ def show(found: Found) -> None:
             f'"{run}" may be a run id or a word of somebody else\'s, since no files of '
             f"such a run are there. If it is yours: python -m course cleanup {run}"
         )
+
+
+def _dearest_first(items: Sequence[Item]) -> list[str]:
+    """Name the runs, the one that costs most first."""
+    usd = dict.fromkeys(sorted(item.run_id for item in items), 0.0)
+    for item in items:
+        usd[item.run_id] += item.usd_per_day or 0
+    return sorted(usd, key=lambda run: round(-usd[run], 2))
 
 
 def _show_items(found: Found, items: Iterable[Item]) -> None:

@@ -33,7 +33,7 @@ from utils.cost import price_of
 from utils.inventory import InRegion, usd_per_day
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-RUN, OTHER = "abc123", "zzz999"
+RUN, OTHER = "a1bc23", "z9zz99"  # no words, see doubtful_runs
 ENDLESS = {"num_round": "1000000", "max_depth": "2"}
 
 
@@ -193,14 +193,14 @@ def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
     assert run.clean_up(yes=False, types="no\n") == 1
     printed = capsys.readouterr().out.replace("under a day old", "NEW")
     assert printed.splitlines()[:5] == [
-        "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
-        "  endpoint: lesson97-abc123-front (InService), NEW: 11.04 USD a day",
-        "  endpoint configuration: lesson97-abc123-pair, NEW: 0 USD a day",
-        "  model: lesson97-abc123-good, NEW: 0 USD a day",
-        "  notebook instance: lesson97-abc123-book (InService), NEW: 1.20 USD a day",
+        "Run a1bc23 on AWS, Region us-east-1, account ending in 9012:",
+        "  endpoint: lesson97-a1bc23-front (InService), NEW: 11.04 USD a day",
+        "  endpoint configuration: lesson97-a1bc23-pair, NEW: 0 USD a day",
+        "  model: lesson97-a1bc23-good, NEW: 0 USD a day",
+        "  notebook instance: lesson97-a1bc23-book (InService), NEW: 1.20 USD a day",
     ]
     assert "  2 objects, 0.02 MB: s3://" in printed
-    folder = "  local folder: notebooks/scratch/lesson97-abc123: on your own disk\n"
+    folder = "  local folder: notebooks/scratch/lesson97-a1bc23: on your own disk\n"
     assert folder in printed
     read_on = min(
         price_of("ml.m5.xlarge", "hosting").read_on,
@@ -234,7 +234,7 @@ def test_what_belongs_to_others_is_not_touched(run, capsys):
     """Another run, and names that only look alike."""
     run.model(run=OTHER)
     run.folder(run=OTHER)
-    alike = ["mylesson97-abc123-x", f"lesson97-{RUN}x-y", f"x-{RUN}-lesson97", RUN]
+    alike = ["mylesson97-a1bc23-x", f"lesson97-{RUN}x-y", f"x-{RUN}-lesson97", RUN]
     uri = run.put("good.tar.gz", run=OTHER)
     container = {"Image": boston.IMAGE, "ModelDataUrl": uri}
     for name in alike:
@@ -265,6 +265,7 @@ def test_a_runs_own_bucket_goes_with_what_is_in_it(run, capsys):
         f"lesson97-{OTHER}-{RUN}",
         f"sagemaker-{RUN}",
         f"lesson97{RUN}-sagemaker",
+        run.name("data"),
     ]
     for bucket in [own, *alike]:
         run.s3.create_bucket(Bucket=bucket)
@@ -384,7 +385,7 @@ def test_an_id_that_no_run_has_is_no_success(run, capsys, where, looked, other):
     assert printed.out == ""
     first, second, third = printed.err.splitlines()
     assert first == (
-        f'Found nothing of a run with the id "abc123": neither {looked} nor in '
+        f'Found nothing of a run with the id "a1bc23": neither {looked} nor in '
         "notebooks/scratch on this machine."
     )
     assert "compare the id" in second
@@ -395,7 +396,7 @@ def test_an_id_that_no_run_has_is_no_success(run, capsys, where, looked, other):
 def test_a_run_that_was_removed_is_not_found_again(run, capsys):
     run.model()
     assert run.clean_up() == 0
-    assert "Nothing of run abc123 is left on AWS" in capsys.readouterr().out
+    assert "Nothing of run a1bc23 is left on AWS" in capsys.readouterr().out
     assert run.clean_up() == 3
 
 
@@ -417,7 +418,7 @@ def test_no_bucket_and_no_price_are_no_obstacles(run, capsys):
     run.endpoint("front", run.name("dear"))
     assert run.clean_up(yes=False) == 1
     printed = capsys.readouterr().out
-    assert "lesson97-abc123-front (InService), under a day old: no price in" in printed
+    assert "lesson97-a1bc23-front (InService), under a day old: no price in" in printed
     assert "Here, on the stand-in for AWS, it costs nothing." in printed
     assert configuration in printed
     run.place = place
@@ -456,7 +457,7 @@ def test_everything_goes_in_the_right_order(run, capsys):
     assert not run.scratch.exists() or not list(run.scratch.iterdir())
     printed = capsys.readouterr().out
     assert "FAILED" not in printed
-    assert "Nothing of run abc123 is left on AWS" in printed
+    assert "Nothing of run a1bc23 is left on AWS" in printed
     assert "the records of ended jobs" in printed.splitlines()[-1]
 
 
@@ -621,8 +622,8 @@ def test_an_error_in_the_middle_is_told_and_the_rest_goes_on(run, capsys):
     assert {"DeleteModel", "DeleteObjects"} <= set(run.calls)
     left = printed.partition("Left:\n")[2].splitlines()
     assert left == [
-        "Run abc123 on AWS, Region us-east-1, account ending in 9012:",
-        "  endpoint configuration: lesson97-abc123-config, under a day old: 0 USD a "
+        "Run a1bc23 on AWS, Region us-east-1, account ending in 9012:",
+        "  endpoint configuration: lesson97-a1bc23-config, under a day old: 0 USD a "
         "day",
     ]
     run.refused = set()
@@ -855,6 +856,7 @@ def look_alikes(run_id):
         f"lessons-97-{run_id}",
         f"x-{run_id}-lesson97",
         f"lesson97-team-{run_id}",
+        "lesson97-week02-sagemaker",
     ]
 
 
@@ -970,6 +972,9 @@ def test_all_runs_are_found_and_removed_and_nothing_else(run, others, capsys):
     assert run.everything() == with_ours
     assert not {"DeleteModel", "StopTrainingJob", "DeleteObjects"} & set(run.calls)
     assert "this was a dry run" in printed
+    assert "python -m course cleanup week02" in printed
+    # The run that costs most comes first.
+    assert printed.startswith(f"Run {STARTED[1]} on AWS")
     assert all(f"Run {run_id} on AWS, Region" in printed for run_id in STARTED)
     assert "things of 3 runs." in printed
     name = run.name("front", STARTED[1])
@@ -1215,7 +1220,7 @@ def test_locally_it_asks_the_stand_in(run, tmp_path):
     assert done.stdout.endswith("Nothing was removed.\n")
 
 
-@pytest.mark.parametrize("run_id", ["", "ABC123", "abc12", "abc1234", "../../"])
+@pytest.mark.parametrize("run_id", ["", "ABC123", "abc12", "a1bc234", "../../"])
 def test_a_bad_run_id_is_one_sentence(run_id, capsys):
     assert cleanup.clean_up(run_id) == 2
     (line,) = capsys.readouterr().err.splitlines()

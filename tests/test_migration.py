@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from course import lessons
 from course.install import ROOT
 from course.migration import Cell, Unreadable, find, read
+from course.migration.command import error_of
 
 
 def found(source: str) -> list[str]:
@@ -67,6 +68,19 @@ def test_a_program_of_v1() -> None:
 
 ESTIMATOR = "from sagemaker.estimator import Estimator\ne = Estimator(i, r)\n"
 FOUND = {
+    "what v2 called the arguments": (
+        "from sagemaker.sklearn import SKLearn\n"
+        "e = SKLearn('a.py', instance_count=1, max_run=60, output_path=u)\n"
+        "e.transformer(instance_count=1, output_path=u)",
+        [
+            "1 framework-classes",
+            "2 framework-classes",
+            "2 instance",
+            "2 max-run",
+            "2 output-path",
+            "3 transformer-method",
+        ],
+    ),
     "alias of the package": ("import sagemaker as sm\nsm.Session()", ["2 session"]),
     "alias of a module": (
         "import sagemaker.amazon.common as smac\n"
@@ -153,11 +167,11 @@ FOUND = {
     ),
     "local mode": (
         f"{ESTIMATOR}Estimator(instance_type='local')",
-        ["3 estimator", "3 local-mode"],
+        ["3 estimator", "3 instance", "3 local-mode"],
     ),
     "local mode, if wanted": (
         f"{ESTIMATOR}Estimator(instance_type='local' if x else 'ml.m5.large')",
-        ["3 estimator", "3 local-mode"],
+        ["3 estimator", "3 instance", "3 local-mode"],
     ),
     "pip by subprocess": (
         "subprocess.call([python, '-m', 'pip', 'install', 'sagemaker==1.13.0'])",
@@ -232,6 +246,28 @@ SILENT = {
         "from sagemaker.serve import ModelBuilder\nModelBuilder(model=t).deploy()"
     ),
 }
+
+
+OF_ONE_ROW = [  # several names: each is told with its own error
+    "from sagemaker.pytorch import PyTorch",
+    "from sagemaker.tuner import CategoricalParameter",
+    "from sagemaker import HyperparameterTuner",
+    "from sagemaker.deserializers import JSONDeserializer",
+    "import sagemaker.amazon.common as smac",
+    "import sagemaker; sagemaker.get_execution_role()",
+    "import sagemaker; sagemaker.sklearn.SKLearn",
+]
+
+
+@pytest.mark.parametrize("number", range(len(OF_ONE_ROW)))
+def test_the_error_is_the_one_that_this_line_gives(number: int) -> None:
+    line = OF_ONE_ROW[number]
+    done = subprocess.run(
+        [sys.executable, "-c", line], capture_output=True, text=True, check=False
+    )
+    (finding,) = find([Cell(line)]).findings
+    given = done.stderr.splitlines()[-1]
+    assert given.partition(" (")[0] == error_of(finding)
 
 
 @pytest.mark.parametrize("name", list(SILENT))

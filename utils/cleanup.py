@@ -260,9 +260,13 @@ def _remove_role(session: boto3.Session, name: str) -> None:
 
 
 def buckets_of(session: boto3.Session, run_id: str | None) -> list[str]:
-    """List a run's own buckets: those of the account with its run id in their names."""
+    """List a run's own buckets: those of the account with its run id in their names.
+
+    All end alike, as AmazonSageMakerFullAccess wants it; no other bucket is theirs.
+    """
     s3 = session.client("s3")
     names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    names = [name for name in names if name.endswith("-sagemaker")]
     # For a while after its deletion S3 may still list a bucket.
     return [n for n in names if is_of(run_id, n) and bucket_is_there(session, n)]
 

@@ -4,6 +4,7 @@
 keys, as utils/cleanup.py has them, and changes nothing.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from utils import cleanup, cost
 from utils.cleanup import KINDS, Part, Resource
 
 HOURS = 24
+WORD = re.compile("[a-z]+[0-9]*|[0-9]+[a-z]*")  # "design", "week02", "202601", "2nd"
 # What there is besides the kinds of SageMaker.
 OBJECTS, UPLOAD, BUCKET, FOLDER = "objects", "unfinished upload", "bucket", "folder"
 # In this order it is removed: first what is billed by the hour, then what the public
@@ -298,13 +300,15 @@ def show_items(items: Iterable[Item]) -> None:
 def doubtful_runs(items: Iterable[Item]) -> set[str]:
     """Name the run ids that may be a word in somebody else's name.
 
-    A run id is made of letters and digits at random. One without any digit, of which
-    nothing is known but names, could as well be the "design" of "lesson12-design-x".
-    What only a run makes are files: its own in the shared bucket, and on this machine.
+    A run id is made of letters and digits at random. One that reads like a word, a
+    number or both, of which nothing is known but names, could as well be the "design"
+    of "lesson12-design-x" or the "week02" of "lesson12-week02-x". What only a run makes
+    are files: its own in the shared bucket, and on this machine. They are there from
+    its first step to its last.
     """
     items = list(items)
     known = {item.run_id for item in items if item.what in (OBJECTS, FOLDER)}
-    return {item.run_id for item in items if item.run_id.isalpha()} - known
+    return {item.run_id for item in items if WORD.fullmatch(item.run_id)} - known
 
 
 def usd_per_day(there: InRegion, resource: Resource) -> tuple[float | None, list[str]]:

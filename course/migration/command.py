@@ -11,6 +11,7 @@ from pathlib import Path
 
 from course.migration.cells import Cell, Unreadable, read
 from course.migration.finding import Finding, Found, find
+from course.migration.spellings import V3_PACKAGES
 from local_aws.terminal import broken, columns, say
 
 LABELS = 7  # columns for "v3", "boto3", "why" and "error"
@@ -66,7 +67,25 @@ def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
     _say_labelled("boto3", row.boto3.removeprefix("# "))
     _say_labelled("why", row.why.replace("`", ""))
     if row.today and row.id != ANY:
-        _say_labelled("error", row.today)
+        _say_labelled("error", error_of(finding))
+
+
+def error_of(finding: Finding) -> str:
+    """Give the error of this place: the row's, with the module that is missing here.
+
+    One row is about several modules. All that an old program imports is missing right
+    under `sagemaker`, unless v3 has a package of this name.
+    """
+    first, _, _ = finding.name.removeprefix("sagemaker.").partition(".")
+    if not finding.name.startswith("sagemaker.") or first in V3_PACKAGES:
+        return finding.spelling.today
+    if finding.code.startswith("from sagemaker import "):
+        return f"ImportError: cannot import name '{first}' from 'sagemaker'"
+    if finding.code.startswith(("from ", "import ")):
+        return f"ModuleNotFoundError: No module named 'sagemaker.{first}'"
+    if finding.code.startswith(f"sagemaker.{first}"):
+        return f"AttributeError: module 'sagemaker' has no attribute '{first}'"
+    return finding.spelling.today
 
 
 def _moved(finding: Finding) -> str:

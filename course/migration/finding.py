@@ -208,8 +208,9 @@ class _Finder(ast.NodeVisitor):
         if called.function is not None:
             self._note_arguments(called.function, node)
         elif kind or (self.imported and called.name is None):
+            makes = self.names.kind_of(node.func) is not None
             for keyword in node.keywords:
-                self._argument(kind, keyword)
+                self._argument(kind, keyword, makes)
         attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if attribute == "append" and node.args:
             self.names.holds(node.func.value, self.names.of(node.args[0]))
@@ -229,10 +230,10 @@ class _Finder(ast.NodeVisitor):
             return self.names.kind_of(node.func.value)
         return None
 
-    def _argument(self, kind: str | None, keyword: ast.keyword) -> None:
+    def _argument(self, kind: str | None, keyword: ast.keyword, makes: bool) -> None:
         if keyword.arg is None:
             return
-        self.report(self.table.by_argument(kind, keyword.arg), keyword)
+        self.report(self.table.by_argument(kind, keyword.arg, makes), keyword)
         for part in ast.walk(keyword.value) if kind else []:
             if isinstance(part, ast.Constant):
                 row = self.table.by_value(kind, keyword.arg, part.value)

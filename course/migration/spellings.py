@@ -38,6 +38,7 @@ class Spelling:
     values: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     anywhere: bool = False
+    making: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,15 @@ class Table:
         rows = [row for row in self.rows if name in row.attributes]
         return _of_kind(rows, kind)
 
-    def by_argument(self, kind: str | None, name: str) -> Spelling | None:
-        """Find what is old about a keyword argument of a call."""
+    def by_argument(
+        self, kind: str | None, name: str, makes: bool = False
+    ) -> Spelling | None:
+        """Find what is old about a keyword argument of a call.
+
+        makes: whether it is the call that makes an object of this kind.
+        """
         rows = [row for row in self.rows if name in row.arguments]
-        return _of_kind(rows, kind)
+        return _of_kind([row for row in rows if makes or not row.making], kind)
 
     def by_value(self, kind: str, argument: str, value: object) -> Spelling | None:
         """Find what is old about the value of an argument that is an instance type."""
