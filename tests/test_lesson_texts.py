@@ -302,7 +302,10 @@ def run_ids(notebook: NotebookNode) -> set[str]:
         for output in cell.get("outputs", [])
     ]
     named = r"(?:Run id: |lesson(?:\d\d|[A-Z])[-/])([a-z0-9]{6})\b"
-    return {found for text in texts for found in re.findall(named, text)}
+    # Lesson 13 judges names, of which some only look like a run's.
+    lines = [line for text in texts for line in text.splitlines()]
+    ours = [line for line in lines if not line.endswith("not yours")]
+    return {found for line in ours for found in re.findall(named, line)}
 
 
 @pytest.mark.parametrize("number", [lesson_number(path) for path in find_lessons()])
