@@ -1,5 +1,6 @@
 """Lesson 12's scripts as plain programs, and its stored numbers computed once more."""
 
+import ast
 import json
 import re
 import subprocess
@@ -151,6 +152,20 @@ def test_a_row_that_is_none_is_refused_with_its_field(trained, calls) -> None:
     assert "poutcome" in refused[4][1]
     assert all("image/png" in text for _, text in refused[-2:])
     assert 0 < float(right[0]) < 1
+
+
+def test_each_job_of_the_lesson_asks_for_the_packages_of_its_script() -> None:
+    """On a machine of the course every job finds them; in AWS's images maybe not."""
+    (path,) = [path for path in LESSONS if lesson_number(path) == "12"]
+    cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    described = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        for call in ast.walk(ast.parse("\n".join(cells)))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("SourceCode")
+    ]
+    assert len(described) == 3, described
+    without = [one for one in described if one.get("requirements") is None]
+    assert without == []
 
 
 def test_the_lessons_numbers_are_those_of_plain_scikit_learn() -> None:
