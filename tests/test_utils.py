@@ -229,6 +229,14 @@ def test_a_restarted_kernel_takes_its_run_up_again(stand_in, tmp_path):
     assert other["name"] != first["name"]
 
 
+def test_a_run_id_never_reads_like_a_word():
+    drawn = [connect.new_run_id() for _ in range(2000)]
+    assert all(connect.checked_run_id(run_id) for run_id in drawn)
+    assert not any(map(connect.reads_like_a_word, drawn))
+    for word in ("design", "week02", "202601", "2ndrun"):
+        assert connect.reads_like_a_word(word)
+
+
 def test_what_is_no_run_id_is_told():
     with pytest.raises(ValueError, match="is no run id"):
         connect.connect("98", run_id="../x")

@@ -27,6 +27,7 @@ from utils import METADATA_FILE, check_stand_in
 COURSE_HOME = Path(__file__).resolve().parent.parent
 BUCKET_FOLDER = "sagemaker-course"
 SCRATCH = COURSE_HOME / "notebooks" / "scratch"  # local files of all runs
+WORD = re.compile("[a-z]+[0-9]*|[0-9]+[a-z]*")  # "design", "week02", "202601", "2nd"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def connect(lesson: str, runs_on: str = "auto", run_id: str | None = None) -> Co
     """
     earlier = _latest_run.get(lesson) if run_id is None else None
     if run_id is None:
-        letters = string.ascii_lowercase + string.digits
-        run_id = "".join(secrets.choice(letters) for _ in range(6))
+        run_id = new_run_id()
     checked_run_id(run_id)
     _calm_the_sdk()
     place = reach(runs_on)
@@ -113,6 +113,20 @@ def checked_run_id(run_id: str) -> str:
             'as "k3x9ab".'
         )
     return run_id
+
+
+def new_run_id() -> str:
+    """Draw one that can't be mistaken for a part of somebody else's name."""
+    letters = string.ascii_lowercase + string.digits
+    while True:
+        run_id = "".join(secrets.choice(letters) for _ in range(6))
+        if not reads_like_a_word(run_id):
+            return run_id
+
+
+def reads_like_a_word(run_id: str) -> bool:
+    """Whether it could be a word, a number or both in another name, as "week02"."""
+    return WORD.fullmatch(run_id) is not None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
 keys, as utils/cleanup.py has them, and changes nothing.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from utils import cleanup, cost
 from utils.cleanup import KINDS, Part, Resource
+from utils.connect import reads_like_a_word
 
 HOURS = 24
-WORD = re.compile("[a-z]+[0-9]*|[0-9]+[a-z]*")  # "design", "week02", "202601", "2nd"
 # What there is besides the kinds of SageMaker.
 OBJECTS, UPLOAD, BUCKET, FOLDER = "objects", "unfinished upload", "bucket", "folder"
 # In this order it is removed: first what is billed by the hour, then what the public
@@ -300,15 +299,16 @@ def show_items(items: Iterable[Item]) -> None:
 def doubtful_runs(items: Iterable[Item]) -> set[str]:
     """Name the run ids that may be a word in somebody else's name.
 
-    A run id is made of letters and digits at random. One that reads like a word, a
-    number or both, of which nothing is known but names, could as well be the "design"
-    of "lesson12-design-x" or the "week02" of "lesson12-week02-x". What only a run makes
+    A run id never reads like a word, a number or both, unless somebody has chosen it or
+    an earlier edition of the course has drawn it. One that does, of which nothing is
+    known but names, is rather the "design" of "lesson12-design-x" or the "week02" of
+    "lesson12-week02-x". What only a run makes
     are files: its own in the shared bucket, and on this machine. They are there from
     its first step to its last.
     """
     items = list(items)
     known = {item.run_id for item in items if item.what in (OBJECTS, FOLDER)}
-    return {item.run_id for item in items if WORD.fullmatch(item.run_id)} - known
+    return {item.run_id for item in items if reads_like_a_word(item.run_id)} - known
 
 
 def usd_per_day(there: InRegion, resource: Resource) -> tuple[float | None, list[str]]:
