@@ -68,7 +68,7 @@ def snapshot(clients: Any, *folders: Path) -> set[str]:
         found |= {f"log group: {item['logGroupName']}" for item in page["logGroups"]}
     budgets = clients("budgets").get_paginator("describe_budgets")
     for page in budgets.paginate(AccountId=ACCOUNT_ID):
-        found |= {f"budget: {item['BudgetName']}" for item in page["Budgets"]}
+        found |= {f"budget: {item['BudgetName']}" for item in page.get("Budgets", [])}
     return found.union(*(local_files(folder) for folder in folders))
 
 

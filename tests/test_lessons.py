@@ -5,7 +5,6 @@ How the lessons are run is in lesson_runs.py.
 
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -659,7 +658,6 @@ def test_a_lesson_that_was_killed_is_cleaned_up(
 ) -> None:
     """The real thing, once: killed while the endpoint is being created."""
     course = copy_of_the_course(tmp_path / NAME_OF_A_COPY)
-    shutil.copytree(ROOT / "course", course / "course")
     (path,) = (course / "notebooks").glob(f"{number}_*.ipynb")
     notebook = lessons.read(path)
     sources = [cell.source for cell in notebook.cells]
