@@ -32,7 +32,7 @@ lab: install ## open your copies of the lessons to work in
 restore: install ## bring a lesson back to its first state
 	@$(PY) -m course restore $(LESSONS)
 
-cleanup: install ## show what all runs have left; RUN=... removes one
+cleanup: install ## show what runs have left, RUN= removes it
 	@$(PY) -m course cleanup $(RUN) $(ARGS)
 
 status: install ## show the stand-in for AWS and who uses it
@@ -88,5 +88,6 @@ help: ## list these commands
 	  $(MAKEFILE_LIST)
 	@echo 'Some lessons only: make course LESSONS="01 02"'
 	@echo 'One lesson: make restore LESSONS=03'
-	@echo 'One run of a lesson: make cleanup RUN=k3x9ab; all: make cleanup ARGS=--delete'
+	@echo 'One run: make cleanup RUN=k3x9ab'
+	@echo 'All runs: make cleanup ARGS=--delete'
 	@echo 'Options of a command: make lock ARGS=--upgrade'

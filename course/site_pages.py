@@ -155,9 +155,10 @@ class Picture(NamedTuple):
 def pictures(folder: Path, notebook: NotebookNode) -> Iterator[Picture]:
     """Yield what may stand for a lesson in `folder`, the best first.
 
-    That is its last figure, since a lesson ends with its result; then the others, and
-    then its diagrams, without the strip of the road, which looks alike everywhere.
+    That is its last figure, since a lesson ends with its result; then the others, then
+    its diagrams, and last the strip of the road, which looks much alike everywhere.
     """
+    roads = []
     figures = zip(
         lessons.figures(notebook), lessons.alternative_texts(notebook), strict=True
     )
@@ -168,8 +169,12 @@ def pictures(folder: Path, notebook: NotebookNode) -> Iterator[Picture]:
         if cell.cell_type == "markdown":
             for picture in prose.pictures(cell.source):
                 file = folder / picture.target
-                is_diagram = file.suffix == ".svg" and not file.name.startswith("road_")
                 # Path.is_file raises an error for a name that is too long.
-                if is_diagram and os.path.isfile(file):
+                if file.suffix == ".svg" and os.path.isfile(file):
                     alt = " ".join(picture.alt.split())
-                    yield Picture(file.read_bytes(), file.suffix, alt)
+                    found = Picture(file.read_bytes(), file.suffix, alt)
+                    if file.name.startswith("road_"):
+                        roads.append(found)
+                    else:
+                        yield found
+    yield from roads

@@ -343,9 +343,12 @@ class Endpoint:
         """
         clients, region = self._surroundings.clients, self._region
         threads = {"OMP_NUM_THREADS": "1"}
-        if model.get("isolated"):
+        role = model.get(
+            "role"
+        )  # None: deployed by an edition whose models had no keys
+        if model.get("isolated") or role is None:
             return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **threads}
         credentials = clients.credentials
-        session = credentials.of_role(model["role"], SESSION_NAME, LONGEST_SERVICE)
+        session = credentials.of_role(role, SESSION_NAME, LONGEST_SERVICE)
         cleanup.callback(credentials.end, session)
         return clients.environment_of(session, region) | threads
