@@ -503,7 +503,8 @@ def test_a_python_without_the_stand_ins_packages_is_refused(monkeypatch):
 
 def test_what_the_stand_in_imports_is_looked_for():
     code = [path.read_text() for path in (CHECKOUT / "local_aws").rglob("*.py")]
-    imported = set().union(*map(imports_of, code)) - {"local_aws", "awscrt"}
+    imported = set().union(*map(imports_of, code)) - {"local_aws", "awscrt", "torch"}
+    imported -= {path.name for path in (CHECKOUT / "local_aws").rglob("toolkits/*")}
     needed, homes = brought(utils.NEEDED), packages_distributions()
     beyond = {name for name in imported if needed.isdisjoint(homes.get(name, ()))}
     assert beyond <= set(utils.OF_THE_STAND_IN)
@@ -591,14 +592,20 @@ def brought(distributions: Iterable[str]) -> set[str]:
 # sagemaker-train asks for mlflow, which asks for scikit-learn; this environment is made
 # without mlflow (pyproject.toml).
 BY_MLFLOW = {"scikit-learn"}
+# What lessons bring themselves: the function of lesson 11, the scripts of lesson 12.
+OWN_MODULES = {
+    path.stem
+    for folder in ("webapp", "notebooks/scripts")
+    for path in (CHECKOUT / folder).rglob("*.py")
+}
 
 
 def not_brought(source: str) -> set[str]:
     """What a lesson's code imports and the %pip cell of lesson 00 does not bring."""
     needed = brought(utils.NEEDED) | BY_MLFLOW
     distributions = packages_distributions()
-    # IPython is the kernel itself, utils the course's own.
-    others = imports_of(source) - {"IPython", "utils"}
+    # IPython is the kernel itself, the others the course's own.
+    others = imports_of(source) - {"IPython", "utils"} - OWN_MODULES
     return {p for p in others if needed.isdisjoint(distributions.get(p, ()))}
 
 

@@ -27,6 +27,7 @@ OF_THE_STAND_IN = (
     "sklearn",
     "threadpoolctl",
     "uvicorn",
+    "werkzeug",
     "xgboost",
 )
 OLDEST_PYTHON = (3, 11)

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import stat
 import tarfile
 import zlib
 from pathlib import Path
@@ -98,6 +99,9 @@ def unpack(archive: Path, folder: Path) -> None:
                         f"{member.name} makes it at least {needed:,} bytes, and "
                         f"{room:,} are free",
                     )
+                if member.isfile():  # the owner's alone, as the whole state
+                    mode = (member.mode | stat.S_IRUSR | stat.S_IWUSR) & stat.S_IRWXU
+                    member = member.replace(mode=mode, deep=False)
                 tar.extract(member, folder, filter="data")
             while tar.fileobj.read(READ_BYTES):
                 pass  # the checksum is at the end
