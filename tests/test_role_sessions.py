@@ -202,7 +202,7 @@ def test_a_jobs_container_has_keys_until_the_job_ends(
 
     def run(job: Job) -> None:
         job.begin_attempt("InProgress")
-        seen.update(job.environment(ROLE_ARN))
+        seen.update(job.environment(ROLE_ARN, isolation))
         key = seen.get("AWS_ACCESS_KEY_ID")
         seen["session"] = key and clients.credentials.find(key)
 
@@ -210,8 +210,7 @@ def test_a_jobs_container_has_keys_until_the_job_ends(
     monkeypatch.setitem(KINDS, kind.name, kind)
     resources = Resources(tmp_path / "sagemaker.sqlite")
     engine = JobEngine(resources, clients, tmp_path / "jobs")
-    record = {"EnableNetworkIsolation": isolation}
-    engine.begin(kind.name, "eu-west-1", "one", record, "arn", {}, Observer())
+    engine.begin(kind.name, "eu-west-1", "one", {}, "arn", {}, Observer())
     while resources.get("eu-west-1", kind.name, "one")["Status"] == "InProgress":
         time.sleep(0.01)
     engine.close()

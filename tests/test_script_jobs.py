@@ -274,6 +274,13 @@ NAMES_OPT_ML = """
     attempt("harmless", lambda: subprocess.run(["sh", "b.sh"]))
     attempt("another", lambda: open(own + "/opt-ml", "w"))
     attempt("mine", lambda: open(os.environ["SM_MODEL_DIR"] + "/x", "w"))
+    attempt("rmtree", lambda: shutil.rmtree(model))
+    shutil.copy2("a.sh", "c.sh")
+    code = "/opt/ml/input/data/code/train.py"
+    there = [os.path.isdir(model), pathlib.Path(code).is_file(), os.access(model, 2)]
+    there += [os.path.samefile(code, __file__), os.path.getsize(code.encode()) > 0]
+    elsewhere = [os.path.exists(model + "/y"), pathlib.Path("/opt/ml/y").exists()]
+    print("asked:", *there, *elsewhere)
     open("/opt/ml/model/last", "w")
 """
 WRITES = "open('/opt' + '/ml/model/x', 'w')"
@@ -293,7 +300,9 @@ def test_a_script_that_names_opt_ml_is_told_what_to_use(jobs):
         "harmless",
         "mine",
     }, lines
-    assert len(said) == 19
+    assert len(said) == 20
+    # A question is answered as on AWS.
+    assert "asked: True True True True True False False" in lines
     assert 'Use os.environ["SM_CHANNEL_TRAIN"],' in said["read"]
     assert 'Use os.environ["SM_OUTPUT_DATA_DIR"],' in said["bytes"]
     assert "Use a hyperparameter or a variable of Environment" in said["makedirs"]

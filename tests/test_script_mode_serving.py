@@ -450,3 +450,22 @@ def test_a_model_without_network_has_no_keys(models):
     )
     assert refusal(models, endpoint, kind="caller")["OriginalStatusCode"] == 500
     models.log(endpoint, "NoCredentialsError")
+
+
+@pytest.mark.parametrize("is_isolated", [False, True])
+def test_nor_has_it_keys_in_batch_transform(models, is_isolated):
+    prefix = boston.name("caller")
+    models.s3.put_object(
+        Bucket=models.bucket, Key=f"{prefix}/boston/test/1", Body=b'{"kind": "caller"}'
+    )
+    model = models.create(
+        {"code/inference.py": written(SCRIPT)}, EnableNetworkIsolation=is_isolated
+    )
+    request = boston.transform_request(f"{models.bucket}/{prefix}", prefix, model)
+    models.sagemaker.create_transform_job(**request)
+    described = boston.wait_for_transform(models.sagemaker, prefix)
+    wanted = "Failed" if is_isolated else "Completed"
+    assert described["TransformJobStatus"] == wanted
+    group = "/aws/sagemaker/TransformJobs"
+    lines = boston.log_lines(models.logs, group, f"{prefix}/")
+    assert any("NoCredentialsError" in line for line in lines) == is_isolated

@@ -162,15 +162,15 @@ class Job:
             shown = shown.replace(str(root), "/opt/ml")
         return shown
 
-    def environment(self, role_arn: str) -> dict[str, str]:
+    def environment(self, role_arn: str, is_isolated: bool) -> dict[str, str]:
         """What every container of this job finds in its environment.
 
         With it the container may call AWS as a session of the role, until the job ends.
-        A container that is cut off from the network has no keys (CreateTrainingJob,
-        EnableNetworkIsolation).
+        is_isolated: it is cut off from the network and has no keys (CreateTrainingJob
+        and CreateModel, EnableNetworkIsolation).
         """
         threads = {"OMP_NUM_THREADS": str(self.threads)}
-        if self.record().get("EnableNetworkIsolation"):
+        if is_isolated:
             region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
             return region | threads
         session = self.clients.credentials.of_role(role_arn, SESSION_NAME, LONGEST_JOB)

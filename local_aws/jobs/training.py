@@ -348,7 +348,7 @@ def _start_container(
         {
             **own,
             **{k: inside(v) for k, v in record.get("Environment", {}).items()},
-            **job.environment(record["RoleArn"]),
+            **job.environment(record["RoleArn"], record["EnableNetworkIsolation"]),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": record["TrainingJobArn"],
             "SAGEMAKER_IMAGE_TAG": image.tag,

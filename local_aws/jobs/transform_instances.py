@@ -123,10 +123,11 @@ class Instances:
         """The container's environment; the three limits only if the request names
         them.
         """
+        model = self._record["_model"]
         environment = {
-            **self._record["_model"]["environment"],
+            **model["environment"],
             **self._record.get("Environment", {}),
-            **self._job.environment(self._record["_model"]["role"]),
+            **self._job.environment(model["role"], model.get("isolated", False)),
             "SAGEMAKER_BATCH": "true",
         }
         for member, variable in (

@@ -4,15 +4,19 @@ A copy of this file is imported by each Python that starts there. Where another 
 stands for /opt/ml, a script must not write to this machine's /opt/ml, and would look in
 vain for its data there. What opens, lists, makes, renames or removes something below it
 is refused, with what to use instead; so is the start of a program with such a path. It
-does not see questions about a path (`os.path.exists`), nor libraries that open files
-without Python, nor what other programs do; but it looks into a shell script that
-Python starts.
+does not see libraries that open files without Python, nor what other programs do; but
+it looks into a shell script that Python starts.
+
+A question (`os.path.exists`) gets the answer that it gets on AWS: scripts find out so
+whether they run in SageMaker, and must not go a way that they don't go there.
 """
 
 import errno
 import os
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 _OPT_ML = "/opt/ml"
 
@@ -37,6 +41,7 @@ _PATHS = {
     "os.walk": 1,
     "pathlib.Path.glob": 1,
     "pathlib.Path.rglob": 1,
+    "shutil.rmtree": 1,
     "sqlite3.connect": 1,
 }
 # And those with the words of a command.
@@ -160,5 +165,27 @@ def _look(event: str, arguments: tuple) -> None:
                 _refuse(path)
 
 
+def _asks_in_ours(ask: Callable) -> Callable:
+    """A function of os that asks about a path; of one below /opt/ml it asks about the
+    same in the folder that stands for that, where this Python is.
+    """
+    ours = os.path.dirname(sys.prefix)
+
+    def asked(path: Any, *arguments: Any, **named: Any) -> Any:
+        inside = _path_of(path)
+        if inside is not None:
+            path = ours + inside[len(_OPT_ML) :]
+        return ask(path, *arguments, **named)
+
+    asked.__name__ = asked.__qualname__ = ask.__name__
+    asked.__module__, asked.__doc__ = "os", ask.__doc__
+    for known in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+        if ask in known:
+            known.add(asked)
+    return asked
+
+
 if __name__ == "_opt_ml_notice":  # the copy
     sys.addaudithook(_look)
+    # By these, os.path and pathlib ask; what Python imports comes another way.
+    os.stat, os.access = _asks_in_ours(os.stat), _asks_in_ours(os.access)
