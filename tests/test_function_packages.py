@@ -10,7 +10,8 @@ import zlib
 import pytest
 from lambda_functions import zip_of
 
-from local_aws.functions import packages
+from local_aws.errors import AwsError
+from local_aws.functions import operations, packages
 from local_aws.functions.packages import BadZip, CodeStore, check
 
 NOT_UNZIPPED = "Could not unzip uploaded file"
@@ -79,6 +80,10 @@ def test_a_zip_that_is_refused(content, message) -> None:
 def test_a_bomb_is_refused_whatever_it_says_of_its_size(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(packages, "LARGEST_UNZIPPED", 10_000)
     content = zip_of({"a": bytes(6000), "b": bytes(6000)})
+    monkeypatch.setattr(packages, "LARGEST_ZIP", len(content) - 1)
+    with pytest.raises(AwsError, match="Zipped size must be smaller than") as caught:
+        operations._package({"ZipFile": content}, None)
+    assert caught.value.code == "InvalidParameterValueException"
     with pytest.raises(BadZip, match="Unzipped size must be smaller than 10000 bytes"):
         check(content)
     # Of one that says that it holds a byte no more is read, nor written.

@@ -121,6 +121,14 @@ def invalid(message: str) -> AwsError:
     return refused("InvalidParameterValueException", message)
 
 
+def too_large(operation: str, limit: int) -> AwsError:
+    """The error for a request that is too large."""
+    return refused(
+        "RequestTooLargeException",
+        f"Request must be smaller than {limit} bytes for the {operation} operation",
+    )
+
+
 def not_built(feature: str) -> AwsError:
     """The error for a part of Lambda that the stand-in does not reproduce."""
     return invalid(

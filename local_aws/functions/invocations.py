@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from local_aws.access.credentials import RoleSession
 from local_aws.clients import Clients
@@ -69,18 +68,11 @@ class Result:
         payload: JSON, of the function's result or of its error.
         function_error: None, or "Unhandled".
         log_tail: the last 4 KB of what was printed.
-        request_id: the invocation's.
     """
 
     payload: bytes
     function_error: str | None
     log_tail: bytes
-    request_id: str
-
-    @property
-    def value(self) -> Any:
-        """The payload as Python has it."""
-        return json.loads(self.payload)
 
 
 class Functions:
@@ -109,14 +101,14 @@ class Functions:
 
     # For other services:
 
-    def invoke(
+    def submit(
         self,
         function: str,
         event: object,
         caller: Caller | None = None,
         region: str = REGION,
-    ) -> Result:
-        """Invoke a function and wait for what comes of it.
+    ) -> "Future[Result]":
+        """Invoke a function; for an event loop, `asyncio.wrap_future` what comes of it.
 
         Args:
             function: its name or its ARN.
@@ -127,20 +119,10 @@ class Functions:
         Raises AwsError: ResourceNotFoundException, AccessDeniedException,
         TooManyRequestsException, RequestTooLargeException, ResourceConflictException.
         """
-        return self.submit(function, event, caller, region).result()
-
-    def submit(
-        self,
-        function: str,
-        event: object,
-        caller: Caller | None = None,
-        region: str = REGION,
-    ) -> "Future[Result]":
-        """The same without waiting: for an event loop, `asyncio.wrap_future` it."""
         region, name = configuration.place_of(function, region)
         record = self.get(region, name)
         if caller is not None and not permissions.allows(
-            record, caller.principal, permissions.INVOKE, caller.source_arn
+            record, caller.principal, caller.source_arn
         ):
             raise refused(
                 "AccessDeniedException",
@@ -149,21 +131,6 @@ class Functions:
                 f"resource-based policy allows the {permissions.INVOKE} action",
             )
         return self.start(record, json.dumps(event).encode(), str(uuid.uuid4()))
-
-    def allows(
-        self,
-        function: str,
-        principal: str,
-        action: str = permissions.INVOKE,
-        source_arn: str = "",
-        region: str = REGION,
-    ) -> bool:
-        """Whether a function's own policy lets a service do this.
-
-        Raises AwsError: ResourceNotFoundException.
-        """
-        record = self.get(*configuration.place_of(function, region))
-        return permissions.allows(record, principal, action, source_arn)
 
     # For Lambda's operations:
 
@@ -185,7 +152,7 @@ class Functions:
                 f"currently in the following state: {record['State']}",
             )
         if len(event) > LARGEST_EVENT:
-            raise too_large("InvokeFunction", LARGEST_EVENT)
+            raise configuration.too_large("InvokeFunction", LARGEST_EVENT)
         with self._lock:
             if self._closed.is_set() or self._running == MOST_CONCURRENT:
                 raise refused(
@@ -274,9 +241,7 @@ class Functions:
                 self._check_open()
             else:
                 self._keep(record, instance)
-            return Result(
-                outcome.payload, outcome.function_error, said.tail, request_id
-            )
+            return Result(outcome.payload, outcome.function_error, said.tail)
         finally:
             with self._lock:
                 self._running -= 1
@@ -456,14 +421,6 @@ def _init_line(record: dict) -> str:
     return (
         f"INIT_START Runtime Version: python:{version} of this installation, where the "
         f"function asks for {record['Runtime']}"
-    )
-
-
-def too_large(operation: str, limit: int) -> Exception:
-    """The error for a request that is too large."""
-    return refused(
-        "RequestTooLargeException",
-        f"Request must be smaller than {limit} bytes for the {operation} operation",
     )
 
 

@@ -20,7 +20,7 @@ from local_aws import protocol
 from local_aws.errors import StorageError
 from local_aws.functions import configuration, packages, permissions
 from local_aws.functions.configuration import KIND, invalid, refused
-from local_aws.functions.invocations import Functions, too_large
+from local_aws.functions.invocations import Functions
 from local_aws.functions.packages import BadZip, Package
 from local_aws.persistence.resources import AlreadyExists, NotFound
 
@@ -414,7 +414,7 @@ def _tagged(request: dict, context: Context) -> str:
 
 def _check_body(context: Context, name: str) -> None:
     if context.body_size > LARGEST_REQUEST:
-        raise too_large(name, LARGEST_REQUEST)
+        raise configuration.too_large(name, LARGEST_REQUEST)
 
 
 def _package(source: Mapping[str, Any], context: Context) -> Package:
@@ -432,7 +432,7 @@ def _package(source: Mapping[str, Any], context: Context) -> Package:
     else:
         raise invalid("Please provide a source for function code.")
     if len(content) > packages.LARGEST_ZIP and "ZipFile" in source:
-        raise too_large("the zip of a", packages.LARGEST_ZIP)
+        raise invalid(f"Zipped size must be smaller than {packages.LARGEST_ZIP} bytes")
     try:
         return packages.check(content)
     except BadZip as error:

@@ -87,10 +87,8 @@ def document_of(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def allows(
-    record: Mapping[str, Any], principal: str, action: str, source_arn: str
-) -> bool:
-    """Whether the policy lets a service do this on behalf of a resource."""
+def allows(record: Mapping[str, Any], principal: str, source_arn: str) -> bool:
+    """Whether the policy lets a service invoke the function for a resource."""
     statements = [
         statement
         for statement in record.get("_policy", [])
@@ -100,7 +98,7 @@ def allows(
     context: dict[str, Sequence[str]] = {"aws:sourceaccount": [ACCOUNT_ID]}
     if source_arn:
         context["aws:sourcearn"] = [source_arn]
-    result = simulate([policy], action, record["FunctionArn"], context)
+    result = simulate([policy], INVOKE, record["FunctionArn"], context)
     return result.decision == "allowed"
 
 

@@ -21,7 +21,6 @@ from local_aws.functions.invocations import (
     Functions,
     Result,
     tail_of,
-    too_large,
 )
 from local_aws.functions.operations import HANDLERS, Context, Settling
 from local_aws.messages import Request, Response
@@ -128,7 +127,7 @@ class Lambda:
             function, request.region, params.get("Qualifier")
         )
         if request.body.size > LARGEST_EVENT:
-            raise too_large("InvokeFunction", LARGEST_EVENT)
+            raise configuration.too_large("InvokeFunction", LARGEST_EVENT)
         for member in ("TenantId", "DurableExecutionName"):
             if member in params:
                 raise configuration.not_built(f"{member} (a kind of invocation)")
