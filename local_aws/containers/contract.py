@@ -75,11 +75,13 @@ def place(folder: Path, path: str) -> Path:
     return folder / "elsewhere" / inside.relative_to("/")
 
 
-def configure_log(logger: logging.Logger, line_format: str, time_format: str) -> None:
+def configure_log(
+    logger: logging.Logger, line_format: str, time_format: str | None = None
+) -> None:
     """Make a logger write to today's sys.stdout and nowhere else.
 
-    line_format: as logging.Formatter has it. Times are UTC, as in a container. A
-    StreamHandler flushes after every record.
+    line_format, time_format: as logging.Formatter has them. Times are UTC, as in a
+    container. A StreamHandler flushes after every record.
     """
     handler = logging.StreamHandler(sys.stdout)
     formatter = logging.Formatter(line_format, datefmt=time_format)

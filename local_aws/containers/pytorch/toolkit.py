@@ -91,7 +91,7 @@ def default_output_fn(prediction: Any, accept: str) -> str | bytes:
     raise UnsupportedFormatError(accept)
 
 
-def toolkit(settings: Settings, code: Path) -> "PyTorchToolkit":
+def toolkit(settings: Settings) -> "PyTorchToolkit":
     """The toolkit over the script, if there is one; raises what its import raises."""
     return PyTorchToolkit(settings)
 

@@ -10,7 +10,6 @@ import json
 import logging
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def default_output_fn(prediction: Any, accept: str) -> worker.Response:
     return worker.Response(encoders.encode(prediction, accept), mimetype=accept)
 
 
-def toolkit(settings: Settings, code: Path) -> "SklearnToolkit":
+def toolkit(settings: Settings) -> "SklearnToolkit":
     """The toolkit over the script; raises what its import raises."""
     return SklearnToolkit(settings)
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
+
 LOOK_SECONDS = 0.05
 
 READ_SIZE = 65536
@@ -93,35 +95,15 @@ def _hand_on(*_: object) -> None:
 
 def _others() -> Iterator[tuple[int, str]]:
     """(id, command) of the living processes of this process's group but for itself."""
-    own, group = os.getpid(), os.getpgrp()
-    for pid, its_group, status, command in _processes():
-        if its_group == group and pid != own and not status.startswith("Z"):
-            yield pid, command
-
-
-def _processes() -> Iterator[tuple[int, int, str, str]]:
-    """(id, group, status, command) of each process on this machine."""
-    if sys.platform == "linux":
-        yield from _processes_of_linux()
-        return
-    command = ["/bin/ps", "-axww", "-o", "pid=,pgid=,stat=,command="]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as listing:
-        for line in listing.stdout.read().decode(errors="replace").splitlines():
-            pid, group, status, *words = line.split(maxsplit=3)
-            if int(pid) != listing.pid:
-                yield int(pid), int(group), status, "".join(words)
-
-
-def _processes_of_linux() -> Iterator[tuple[int, int, str, str]]:
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            folder = Path("/proc", entry)
-            try:
-                status = (folder / "stat").read_bytes()
-                command = (folder / "cmdline").read_bytes()
-            except OSError:  # it has ended
+    group = os.getpgrp()
+    # macOS lists the kernel as 0, which getpgid takes for the caller.
+    for pid in set(psutil.pids()) - {0, os.getpid()}:
+        try:
+            if os.getpgid(pid) != group:
                 continue
-            # The name, in brackets, may hold anything.
-            state, _, group = status.rpartition(b")")[2].split()[:3]
-            words = command.replace(b"\0", b" ").decode(errors="replace")
-            yield int(entry), int(group), state.decode(), words
+            process = psutil.Process(pid)
+            status, command = process.status(), " ".join(process.cmdline())
+        except (OSError, psutil.Error):  # it has ended
+            continue
+        if status != psutil.STATUS_ZOMBIE:
+            yield pid, command

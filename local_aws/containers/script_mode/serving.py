@@ -25,8 +25,8 @@ _WORKER = Path(__file__).with_name("worker_main.py")
 class ScriptServer:
     """How an image finds the script.
 
-    toolkit: the module whose `toolkit` makes a Toolkit of settings and the folder with
-    the code. code_in_model: whether the code stays in the model's folder code/.
+    toolkit: the module whose `toolkit` makes a Toolkit of settings. code_in_model:
+    whether the code stays in the model's folder code/.
     """
 
     toolkit: str
@@ -34,9 +34,8 @@ class ScriptServer:
 
     def main(self) -> int:
         """Serve until SIGTERM; returns the exit code."""
-        contract.configure_log(
-            log, "%(asctime)s %(levelname)s - %(name)s - %(message)s", None
-        )
+        line_format = "%(asctime)s %(levelname)s - %(name)s - %(message)s"
+        contract.configure_log(log, line_format)
         folder = contract.base_folder()
         settings = read_settings(os.environ)
         with sources.only_one_container(folder):

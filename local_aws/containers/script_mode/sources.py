@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+# Where a model's Environment says where the code is.
+SETTING = "SAGEMAKER_SUBMIT_DIRECTORY"
+
 
 @contextmanager
 def only_one_container(folder: Path) -> Iterator[None]:
@@ -18,9 +21,6 @@ def only_one_container(folder: Path) -> Iterator[None]:
     with (folder / "preparing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-SETTING = "SAGEMAKER_SUBMIT_DIRECTORY"
 
 
 def provide(folder: Path, source: str, setting: str = SETTING) -> None:

@@ -67,7 +67,7 @@ def main(framework_module: str) -> int:
     def program(folder: Path) -> None:
         environment = Environment(framework_module)
         line_format = "%(asctime)s %(name)-12s %(levelname)-8s %(message)s"
-        contract.configure_log(logger, line_format, None)
+        contract.configure_log(logger, line_format)
         logger.setLevel(environment.log_level)
         logger.info("Imported framework %s", framework_module.partition(":")[0])
         _run(environment)

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from local_aws.containers import asgi, contract
@@ -151,7 +150,7 @@ def main(arguments: list[str]) -> int:
     for chatty in ("asyncio", "botocore", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        toolkit = importlib.import_module(module).toolkit(settings, Path(code))
+        toolkit = importlib.import_module(module).toolkit(settings)
         toolkit.load(str(contract.base_folder() / "model"))
     except BaseException as error:  # noqa: BLE001  a script may call sys.exit
         _say("ERROR", f"Error handling request /ping\n{trace(error)}")
