@@ -228,11 +228,33 @@ def wait_until_nobody_is_there(place) -> None:
     asyncio.run_coroutine_threadsafe(gone(), place.listeners._loop).result(30)
 
 
+def test_a_client_that_does_not_read_is_left(api, place, monkeypatch) -> None:
+    """As in two minutes, without waiting for them."""
+    monkeypatch.setitem(REPLY, "body", "a" * 20 * 2**20)
+    wait_until_nobody_is_there(place)
+    served = place.listeners._served[api["ApiId"]]
+    with connect(api) as client:
+        host = f"Host: 127.0.0.1:{api['_port']}\r\n\r\n".encode()
+        client.sendall(b"GET /a HTTP/1.1\r\n" + host)
+
+        async def overdue() -> None:
+            while not any(c.flow.write_paused for c in served.state.connections):
+                await asyncio.sleep(0.01)
+            while served.state.connections:
+                for connection in list(served.state.connections):
+                    connection.end_if_overdue(connection.loop.time() + PATIENCE_S + 1)
+                await asyncio.sleep(0.01)
+
+        loop = place.listeners._loop
+        asyncio.run_coroutine_threadsafe(overdue(), loop).result(30)
+
+
 def test_there_are_only_so_many_connections(api, place, monkeypatch) -> None:
     wait_until_nobody_is_there(place)
     monkeypatch.setattr(listeners, "MOST_CONNECTIONS", 20)
     clients = [connect(api) for _ in range(40)]
     try:
+        test_it_answers(api, place)  # those who keep us waiting make room
         ended = 0
         for client in clients:
             client.settimeout(0.01)
@@ -248,6 +270,21 @@ def test_there_are_only_so_many_connections(api, place, monkeypatch) -> None:
             client.close()
     wait_until_nobody_is_there(place)
     test_it_answers(api, place)
+
+
+def test_a_byte_now_and_then_buys_no_time(api, place, monkeypatch) -> None:
+    wait_until_nobody_is_there(place)
+    monkeypatch.setattr(listeners, "MOST_CONNECTIONS", 2)
+    host = f"Host: 127.0.0.1:{api['_port']}\r\n\r\n".encode()
+    with connect(api) as first, connect(api) as second:
+        first.sendall(CHUNKED + host)
+        second.sendall(CHUNKED + host)
+        first.sendall(b"1\r\na\r\n")
+        test_it_answers(api, place)
+        with suppress(ConnectionResetError):
+            assert first.recv(1) == b""
+        second.sendall(b"0\r\n\r\n")
+        assert second.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_api_that_is_stopped_can_not_be_reached(place) -> None:

@@ -23,9 +23,11 @@ from local_aws.server.connection import Connection
 
 log = logging.getLogger(__name__)
 
-# Of all APIs together, so that there are descriptors left for the services.
+# Of all APIs together, so that there are descriptors left for the services. One more
+# takes the place of the client that has kept us waiting for longest.
 MOST_CONNECTIONS = 500
-KEEP_ALIVE_S = 75
+# Less than a connection's PATIENCE_S: one without a request ends without a word.
+KEEP_ALIVE_S = 60
 SWEEP_S = 5.0
 SHUTDOWN_S = 1.0
 
@@ -33,7 +35,10 @@ WORDS = {400: "Bad Request", 408: "Request Timeout"}
 
 
 class PublicConnection(Connection):
-    """A connection to an API, refused in API Gateway's form."""
+    """A connection to an API, refused in API Gateway's form.
+
+    A client has PATIENCE_S for a whole request, and as long to take the response.
+    """
 
     def __init__(self, listeners: "Listeners", *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -42,7 +47,30 @@ class PublicConnection(Connection):
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         if self._listeners.connections > MOST_CONNECTIONS:
-            transport.abort()
+            self._listeners.make_room()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when we wait for the client; None: it waits for us."""
+        return self._waiting_since
+
+    def end(self) -> None:
+        """End the connection at once."""
+        self._waiting_since = None
+        self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        is_asked_more = bool(self.pipeline)
+        super().on_response_complete()
+        # Be it for the next request, or until the client has read this response.
+        self._waiting_since = None if is_asked_more else self.loop.time()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting_since = self.loop.time()
+
+    def _progress(self) -> None:
+        self._gap = 0  # and no more time
 
     def refusal(self, error: AwsError) -> Response:
         if error.code == "RequestHeaderSectionTooLarge":
@@ -110,6 +138,18 @@ class Listeners:
     def connections(self) -> int:
         """How many connections there are. On the event loop only."""
         return sum(len(served.state.connections) for served in self._served.values())
+
+    def make_room(self) -> None:
+        """End the connection that has kept us waiting for longest. On the event loop
+        only.
+        """
+        waiting = [
+            connection
+            for served in self._served.values()
+            for connection in served.state.connections
+            if connection.waiting_since is not None
+        ]
+        min(waiting, key=lambda connection: connection.waiting_since).end()
 
     @property
     def number(self) -> int:
