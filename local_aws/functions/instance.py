@@ -22,6 +22,7 @@ import httptools
 import psutil
 
 from local_aws.functions import bootstrap
+from local_aws.runtime import left_behind
 from local_aws.runtime.container_process import INHERITED
 
 # Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle":
@@ -36,6 +37,8 @@ MOST_READ = 2**20
 MEGABYTE = 2**20
 # "Lambda quotas": 6 MB for a response; AWS's message has the exact number.
 LARGEST_RESPONSE = 6_291_556
+# By which what a function has started in a session of its own is known.
+TEMPORARY = "TMPDIR"
 # Of a request of the runtime; it has an id of the invocation in it and no more.
 LONGEST_PATH = 1024
 
@@ -171,7 +174,7 @@ class Instance:
         """Start the process; `undo` gets what removes that which was made for it."""
         folder.mkdir(mode=0o700)
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        undo.callback(end_left_behind, folder)
+        undo.callback(left_behind.end, TEMPORARY, folder)
         with contextlib.ExitStack() as given:  # which only the process keeps
             self._socket, theirs = socket.socketpair()
             undo.callback(self._socket.close)
@@ -192,7 +195,7 @@ class Instance:
                     **{key: os.environ[key] for key in INHERITED if key in os.environ},
                     **environment,
                     "HOME": str(folder),
-                    "TMPDIR": str(folder),
+                    TEMPORARY: str(folder),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -458,19 +461,6 @@ def _is_of(call: Call, request_id: str) -> bool:
     # The start may go on, and fail, while an event waits already.
     ends = (f"{invocation}/response", f"{invocation}/error", "/init/error")
     return call.path in ends
-
-
-def end_left_behind(folder: Path) -> None:
-    """End what processes of functions have started in sessions of their own.
-
-    On AWS nothing outlives the function's sandbox. Such a process is known by its
-    TMPDIR, which it has inherited: `folder`, or one in it.
-    """
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            temporary = process.environ().get("TMPDIR", "")
-            if Path(temporary).is_relative_to(folder):
-                process.kill()
 
 
 def _error_status(kind: str) -> str:

@@ -27,14 +27,15 @@ from local_aws.functions.bootstrap import RUNTIME_DIR, TASK_ROOT
 from local_aws.functions.configuration import KIND, refused
 from local_aws.functions.instance import (
     MEGABYTE,
+    TEMPORARY,
     Instance,
     Outcome,
-    end_left_behind,
 )
 from local_aws.functions.logs import Destination, InvocationLog, LogWriter
 from local_aws.functions.packages import CodeStore, link_brought_packages
 from local_aws.installation import REGION
 from local_aws.persistence.resources import NotFound, Resources
+from local_aws.runtime import left_behind
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Functions:
         self._brought = link_brought_packages(folder / "runtime")
         self._processes = folder / "processes"
         if self._processes.exists() and any(self._processes.iterdir()):
-            end_left_behind(self._processes)  # by a stand-in that was killed
+            left_behind.end(TEMPORARY, self._processes)  # by a stand-in that was killed
         shutil.rmtree(self._processes, ignore_errors=True)
         self._processes.mkdir(mode=0o700)
         self._threads = ThreadPoolExecutor(MOST_CONCURRENT, "functions")

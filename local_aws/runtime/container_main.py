@@ -49,5 +49,5 @@ def run_container(
 
 def _end_with_the_stand_in(life: Connection, root: str) -> None:
     os.read(life.fileno(), 1)  # nothing is ever written: it returns at the end
-    left_behind.end(root)
+    left_behind.end(left_behind.BASE_FOLDER, root)
     os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -88,7 +88,7 @@ class ContainerProcess:
         # What it left running in its group would hold the output open.
         self._signal_group(signal.SIGKILL)
         if self._runs_commands:
-            left_behind.end(str(self._root))
+            left_behind.end(left_behind.BASE_FOLDER, self._root)
         self._exited.set()
 
     def _follow(self) -> None:

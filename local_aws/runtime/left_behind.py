@@ -1,14 +1,15 @@
-"""Processes that a container has started and that have left its process group.
+"""Processes that somebody's program has started and that have left its process group.
 
-In a container of AWS nothing outlives the first process. Here a program may become a
-session of its own; it is found by the variable of its environment that names the
-container's folder, where the system tells (Linux).
+On AWS nothing outlives the container that it was started in. Here a program may become
+a session of its own; it is known by a variable that it has inherited, which names the
+folder of its container, where the system tells.
 """
 
 import contextlib
 import os
-import signal
 from pathlib import Path
+
+import psutil
 
 BASE_FOLDER = "SAGEMAKER_BASE_DIR"
 
@@ -16,25 +17,24 @@ BASE_FOLDER = "SAGEMAKER_BASE_DIR"
 PASSES = 10
 
 
-def end(root: str) -> None:
-    """Kill all processes of the container whose folder this is, but for those of this
-    process's own group.
+def end(variable: str, folder: str | Path) -> None:
+    """Kill all processes in which the variable names the folder, or one in it, but for
+    those of this process's own group.
     """
-    wanted = os.fsencode(f"{BASE_FOLDER}={root}")
     for _ in range(PASSES):
-        if not _end_once(wanted):
+        if not _end_once(variable, folder):
             return
 
 
-def _end_once(wanted: bytes) -> bool:
+def _end_once(variable: str, folder: str | Path) -> bool:
     """Whether there was any."""
     found = False
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        pid = int(path.parts[2])
+    for pid in psutil.pids():
         # It has ended, or is somebody else's.
-        with contextlib.suppress(OSError):
-            outside = os.getpgid(pid) != os.getpgrp()
-            if outside and wanted in path.read_bytes().split(b"\0"):
-                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError, psutil.Error):
+            process = psutil.Process(pid)
+            named = Path(process.environ().get(variable, ""))
+            if os.getpgid(pid) != os.getpgrp() and named.is_relative_to(folder):
+                process.kill()
                 found = True
     return found
