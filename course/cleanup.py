@@ -230,12 +230,13 @@ def _price(item: Item) -> str:
     if item.what == FOLDER:
         return "on your own disk"
     if item.usd_per_day is None:
-        return "billed by its size" if item.what == UPLOAD else "no price in the table"
+        return "billed by its size" if item.what == UPLOAD else "price unknown"
     if item.usd_per_day == 0:
         return "0 USD a day"
     if item.usd_per_day < 0.005:
         return "under 0.01 USD a day"
-    return f"{item.usd_per_day:.2f} USD a day"
+    most = "at most " if item.status == "Failed" else ""
+    return f"{most}{item.usd_per_day:.2f} USD a day"
 
 
 def _tell_what_was_not_seen(unseen: dict[str, Exception]) -> None:

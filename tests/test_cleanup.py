@@ -197,7 +197,7 @@ def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
         "  endpoint: lesson97-a1bc23-front (InService), NEW: 11.04 USD a day",
         "  endpoint configuration: lesson97-a1bc23-pair, NEW: 0 USD a day",
         "  model: lesson97-a1bc23-good, NEW: 0 USD a day",
-        "  notebook instance: lesson97-a1bc23-book (InService), NEW: 1.20 USD a day",
+        "  notebook instance: lesson97-a1bc23-book (InService), NEW: 1.22 USD a day",
     ]
     assert "  2 objects, 0.02 MB: s3://" in printed
     folder = "  local folder: notebooks/scratch/lesson97-a1bc23: on your own disk\n"
@@ -207,7 +207,7 @@ def test_it_shows_what_there_is_with_its_price_per_day(run, capsys):
         price_of("ml.t3.medium", "notebook").read_on,
     )
     assert (
-        "an estimated 12.24 USD a day on AWS (us-east-1, price list of "
+        "an estimated 12.26 USD a day on AWS (us-east-1, price list of "
         f"{read_on})." in printed
     )
     assert printed.endswith("Nothing was removed.\n")
@@ -418,7 +418,7 @@ def test_no_bucket_and_no_price_are_no_obstacles(run, capsys):
     run.endpoint("front", run.name("dear"))
     assert run.clean_up(yes=False) == 1
     printed = capsys.readouterr().out
-    assert "lesson97-a1bc23-front (InService), under a day old: no price in" in printed
+    assert "front (InService), under a day old: price unknown" in printed
     assert "Here, on the stand-in for AWS, it costs nothing." in printed
     assert configuration in printed
     run.place = place
@@ -488,7 +488,7 @@ def test_an_endpoint_that_is_being_updated_is_waited_for(run, capsys):
     assert "FAILED" not in printed
 
 
-def test_a_failed_endpoint_and_one_without_its_configuration_go(run):
+def test_a_failed_endpoint_and_one_without_its_configuration_go(run, capsys):
     broken = run.model("broken", archive({"xgboost-model": b"none"}))
     failed = run.endpoint("failed", run.configuration("c", broken))
     assert run.service.settled(failed)["EndpointStatus"] == "Failed"
@@ -496,14 +496,17 @@ def test_a_failed_endpoint_and_one_without_its_configuration_go(run):
     run.sm.delete_endpoint_config(EndpointConfigName=run.name("d"))
     run.sm.delete_model(ModelName=run.name("good"))
     assert run.clean_up() == 0
+    printed = capsys.readouterr().out
+    assert f"{failed} (Failed), under a day old: at most 5.52 USD a day" in printed
+    assert "bare (InService), under a day old: price unknown" in printed
 
 
-def test_a_stopped_notebook_instance_goes_and_costs_nothing(run, capsys):
+def test_a_stopped_notebook_instance_goes_and_costs_its_disk(run, capsys):
     run.notebook()
     run.sm.stop_notebook_instance(NotebookInstanceName=run.name("book"))
     assert run.clean_up() == 0
     assert "StopNotebookInstance" not in run.calls
-    assert "(Stopped), under a day old: 0 USD a day" in capsys.readouterr().out
+    assert "(Stopped), under a day old: 0.02 USD a day" in capsys.readouterr().out
 
 
 def test_a_running_transform_job_is_stopped(run):

@@ -55,7 +55,10 @@ def load_spot_saving() -> SpotSaving:
 
 
 def storage_usd_per_day(component: str, size: int) -> float:
-    """Say what it costs per day to store so many bytes: "objects" in S3, or "logs"."""
+    """Say what it costs per day to store so many bytes.
+
+    component: "objects" in S3, "logs" or "notebook disks".
+    """
     (row,) = (
         row
         for row in _rows()

@@ -314,30 +314,39 @@ def doubtful_runs(items: Iterable[Item]) -> set[str]:
 def usd_per_day(there: InRegion, resource: Resource) -> tuple[float | None, list[str]]:
     """What its instances cost in a day, and the days on which their prices were read.
 
-    0 for what has none, None without a price.
+    0 for what has none, None without a price. A failed endpoint counts as if it were in
+    service, since AWS's documentation does not say that it is free. A notebook instance
+    has a disk, which is billed while it is stopped, too.
     """
+    kind, sm = resource.kind, there.client("sagemaker")
+    if kind.component is None:
+        return 0.0, []
     try:
-        instances = list(_instances(there.client("sagemaker"), resource))
-        component = resource.kind.component
-        prices = [(cost.price_of(kind, component), n) for kind, n in instances]
+        name = {f"{kind.noun}Name": resource.name}
+        item = getattr(sm, kind.operation("Describe"))(**name)
+        instances = list(_instances(sm, resource, item))
+        prices = [(cost.price_of(type_, kind.component), n) for type_, n in instances]
     except (LookupError, ClientError):
         return None, []
     hourly = sum(price.usd_per_hour * n for price, n in prices)
-    return hourly * HOURS, [price.read_on for price, _ in prices]
+    disk = item.get("VolumeSizeInGB", 0) * cost.GIGABYTE
+    usd = hourly * HOURS + cost.storage_usd_per_day("notebook disks", disk)
+    return usd, [price.read_on for price, _ in prices]
 
 
-def _instances(sm: BaseClient, resource: Resource) -> Iterator[tuple[str, int]]:
-    """Yield instance type and number of what is billed of a resource. KeyError."""
-    kind = resource.kind
-    if kind.component is None:
-        return
-    name = {f"{kind.noun}Name": resource.name}
-    item = getattr(sm, kind.operation("Describe"))(**name)
-    if kind.component == "training":
+def _instances(
+    sm: BaseClient, resource: Resource, item: dict
+) -> Iterator[tuple[str, int]]:
+    """Yield instance type and number of what is billed, by a resource's description.
+
+    KeyError, and ClientError where an endpoint's configuration is gone.
+    """
+    component = resource.kind.component
+    if component == "training":
         yield _type_and_count(item["ResourceConfig"])
-    elif kind.component == "transform":
+    elif component == "transform":
         yield _type_and_count(item["TransformResources"])
-    elif kind.component == "notebook":
+    elif component == "notebook":
         if resource.status != "Stopped":
             yield item["InstanceType"], 1
     else:
