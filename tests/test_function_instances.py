@@ -18,7 +18,7 @@ from local_aws.functions.instance import LARGEST_RESPONSE, MEGABYTE, Instance, O
 from local_aws.functions.packages import link_brought_packages
 
 NAMES = ("FUNCTION_NAME", "FUNCTION_VERSION", "LOG_GROUP_NAME", "LOG_STREAM_NAME")
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Started:

@@ -46,7 +46,7 @@ def lambda_handler(event, context):
         raise ValueError(event)
     return os.getpid(), os.environ["AWS_ACCESS_KEY_ID"]
 """
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Place:

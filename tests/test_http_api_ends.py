@@ -17,7 +17,7 @@ from local_aws.http_apis.listeners import Listeners, _Served
 from local_aws.persistence.resources import Resources
 
 REGION = "us-east-1"
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @pytest.fixture

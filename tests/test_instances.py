@@ -117,7 +117,7 @@ def test_an_endpoint_that_is_deleted_during_its_download_starts_nothing(
 
     def provide(s3, uri, folder):
         downloading.set()
-        assert deleted.wait(10)
+        assert deleted.wait(60)
 
     monkeypatch.setattr(model_data, "provide", provide)
     resources = Resources(tmp_path / "resources.db")
@@ -145,10 +145,10 @@ def test_an_endpoint_that_is_deleted_during_its_download_starts_nothing(
             ),
         )
         one.restore()
-        assert downloading.wait(10)
+        assert downloading.wait(60)
         one.delete()
         deleted.set()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while list(resources.all_records("endpoint")):
             assert time.monotonic() < deadline
             time.sleep(0.01)

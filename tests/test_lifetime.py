@@ -1,5 +1,6 @@
 """Users share one stand-in, and it lives as long as its last user."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from conftest import start_stand_in, stop_stand_in
 from local_aws import lifetime
 from local_aws.installation import CHECKOUT, HOME_VARIABLE, HOST, open_installation
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def start_exec(home: Path, *command: str) -> subprocess.Popen:
@@ -187,10 +188,13 @@ def test_the_port_is_kept_if_it_is_free(home) -> None:
 
 def addresses_bound(process: psutil.Process) -> set[str]:
     """Where a process and its descendants take connections by TCP, or receive UDP."""
+    found = []
+    for member in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            found += member.net_connections(kind="inet")
     return {
         connection.laddr.ip
-        for member in (process, *process.children(recursive=True))
-        for connection in member.net_connections(kind="inet")
+        for connection in found
         if connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
     }
 

@@ -25,7 +25,7 @@ SPOT = {
 GROUP = "/aws/sagemaker/TrainingJobs"
 SWITCH = "LOCAL_AWS_SPOT_INTERRUPTION"
 # Nearly always enough for an interruption to come in between; and if not.
-ROUNDS, MORE_ROUNDS = 150, 600
+ROUNDS, MORE_ROUNDS = 150, 5000
 ENDLESS = {"num_round": "1000000", "max_depth": "2"}
 
 
@@ -147,16 +147,20 @@ def test_an_interrupted_job_resumes_from_its_checkpoint(stand_in, sagemaker, s3,
 def test_without_checkpoints_an_interrupted_job_starts_over(stand_in, sagemaker, data):
     job = start(sagemaker, data, ENDLESS, **SPOT, Environment={SWITCH: "2"})
     logs = stand_in.client("logs")
-    boston.wait(
-        lambda **_: {
-            "starts": sum(
-                line.startswith("[0]#011")
-                for line in boston.log_lines(logs, GROUP, f"{job}/")
-            )
-        },
-        "starts",
-        (2,),
-    )
+    place = {"logGroupName": GROUP, "logStreamNamePrefix": f"{job}/"}
+
+    def first_round(**_):
+        """Of the second attempt; the first may have been too short for one."""
+        second = logs.describe_log_streams(**place)["logStreams"][1:]
+        lines = second and boston.log_lines(logs, GROUP, second[0]["logStreamName"])
+        return {"it": next((line[:7] for line in lines if "#011" in line), None)}
+
+    def is_interrupted(**_):
+        described = sagemaker.describe_training_job(TrainingJobName=job)
+        return {"so": "Interrupted" in statuses(described)}
+
+    boston.wait(is_interrupted, "so", (True,))
+    boston.wait(first_round, "it", ("[0]#011",))
     sagemaker.stop_training_job(TrainingJobName=job)
     ended = boston.wait_for_training(sagemaker, job)
     assert statuses(ended)[-2:] == ["Stopping", "Stopped"]
