@@ -1,8 +1,22 @@
 """Calling a container's server in the tests of its serving program."""
 
+import contextlib
 import http.client
+import random
 import socket
 import time
+
+
+def free_port():
+    """A port that nobody listens at, and that nobody will be given meanwhile.
+
+    Those that the system gives away begin at 32768 on Linux, elsewhere above.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import resource
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ import xgboost
 from bank_data import found, real_data, why_not_real, with_data
 from lesson_fixture import small_notebook, write
 from lesson_runs import with_dead_proxy
+from server_calls import free_port
 from sklearn.metrics import roc_auc_score
 
 from course.install import ROOT
@@ -141,9 +141,7 @@ def server():
 
 def refused_address() -> str:
     """An address at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture

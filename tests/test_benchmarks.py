@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from server_calls import free_port
 
 from benchmarks import (
     bare_store,
@@ -222,7 +223,7 @@ def test_the_bare_store_checks_the_checksums(bare_client):
 
 
 def test_the_load_generator_counts_answers_of_200_only(tmp_path):
-    port = servers.free_port()
+    port = free_port()
     process = servers.start(["http.server", str(port), "--bind", "127.0.0.1"])
     try:
 

@@ -29,7 +29,7 @@ import sys
 
 log = logging.getLogger(__name__)
 print("loaded")
-calls = 0
+calls, taken = 0, []
 
 
 def lambda_handler(event, context):
@@ -44,7 +44,8 @@ def lambda_handler(event, context):
     if "return a set" in event:
         return {1}
     if "take" in event:
-        return len(bytearray(event["take"]))
+        taken.append(bytearray(event["take"]))
+        return "it got them"
     if "loop" in event:
         while True:
             pass
@@ -80,7 +81,7 @@ def role(stand_in: StandIn) -> str:
 def function(stand_in: StandIn, role: str) -> str:
     variables = {"ENDPOINT": "boston-ep"}
     return make_function(
-        stand_in, CODE, role, Timeout=2, Environment={"Variables": variables}
+        stand_in, CODE, role, Timeout=60, Environment={"Variables": variables}
     )
 
 
@@ -101,7 +102,7 @@ def logged(stand_in: StandIn, name: str, stream: str, last: str) -> list[str]:
     """The messages of a stream, once one of them begins with `last`."""
     logs = stand_in.client("logs")
     group = f"/aws/lambda/{name}"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             found = logs.get_log_events(logGroupName=group, logStreamName=stream)
@@ -125,7 +126,7 @@ def test_a_function_runs_in_a_process_that_stays_warm(stand_in, function) -> Non
     assert (two["pid"], two["calls"]) == (one["pid"], one["calls"] + 1)
     assert one["request"] == first["ResponseMetadata"]["RequestId"]
     assert one["arn"].endswith(f":function:{function}")
-    assert 0 < one["left"] <= 2000
+    assert 0 < one["left"] <= 60_000
     variables = one["variables"]
     assert one["numpy"] is False
     assert (one["custom"], two["custom"]) == ({"page": "☁"}, None)
@@ -201,8 +202,10 @@ def test_a_function_is_a_session_of_its_role(stand_in, function, role) -> None:
     ],
 )
 def test_what_goes_wrong_is_told_as_lambda_does(
-    stand_in, function, event, kind, message
+    stand_in, function, role, event, kind, message
 ) -> None:
+    if "loop" in event:
+        function = make_function(stand_in, CODE, role, Timeout=2)
     response = invoke(stand_in, function, event, LogType="Tail")
     request_id = response["ResponseMetadata"]["RequestId"]
     assert (response["StatusCode"], response["FunctionError"]) == (200, "Unhandled")
@@ -494,7 +497,7 @@ def lambda_handler(event, context):
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Return once something is so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -542,7 +545,7 @@ def test_functions_and_accepted_events_outlive_a_kill(home: Path) -> None:
             for process in psutil.Process(stand_in.process.pid).children()
             if any("bootstrap.py" in word for word in process.cmdline())
         ]
-        assert len(pids) == 2
+        assert 2 <= len(pids) <= 3  # if the quick one has begun again, too
         assert "Lambda        1 function" in describe_state(stand_in.installation)
     finally:
         stop_stand_in(stand_in)

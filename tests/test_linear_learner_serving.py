@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import signal
-import socket
 import stat
 import zipfile
 
@@ -20,7 +19,7 @@ from linear_learner_jobs import (
     start,
 )
 from scipy.sparse import csr_matrix
-from server_calls import UnixConnection, request, wait_until_it_listens
+from server_calls import UnixConnection, free_port, request, wait_until_it_listens
 from xgboost_jobs import csv_text, recordio_bytes, write_job
 
 from local_aws.containers.linear_learner import model, serving, training
@@ -375,9 +374,7 @@ def test_without_a_model_there_is_no_server(tmp_path):
 
 def test_a_transform_jobs_server_on_a_port(tmp_path):
     model.save(MODEL, tmp_path / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     variables = {
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_BATCH": "true",

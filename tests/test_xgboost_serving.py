@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyarrow import csv as arrow_csv
-from server_calls import UnixConnection, request, wait_until_it_listens
+from server_calls import UnixConnection, free_port, request, wait_until_it_listens
 from xgboost_jobs import csv_text, start, table
 
 from local_aws.containers.xgboost import decoder, encoder, library, serving
@@ -800,9 +799,7 @@ def test_a_server_does_not_come_up_over_a_file_that_is_no_model(
 def test_batch_responses_and_the_tcp_port(tmp_path, boosters):
     (tmp_path / "model").mkdir()
     boosters["multi:softprob"].save_model(tmp_path / "model" / "xgboost-model.ubj")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BATCH": "true"}
     process = start("serve", tmp_path, **variables)
     try:
