@@ -252,15 +252,15 @@ NAMES_OPT_ML = """
     attempt("write", lambda: open(model + "/a", "w"))
     attempt("read", lambda: open("/opt/ml/input/data/train/a.csv"))
     attempt("bytes", lambda: open(b"/opt/ml/output/data/a", "w"))
-    attempt("pathlib", lambda: pathlib.Path(model).mkdir(parents=True))
+    attempt("pathlib", lambda: pathlib.Path(model + "/c").mkdir())
     attempt("makedirs", lambda: os.makedirs("/opt/ml/checkpoints/x"))
-    attempt("around", lambda: os.mkdir("/opt/x/../ml"))
+    attempt("around", lambda: os.mkdir("/opt/x/../ml/y"))
     attempt("relative", lambda: [os.chdir("/opt"), os.mkdir("ml/x")])
     os.chdir(own)
     attempt("listdir", lambda: os.listdir("/opt/ml"))
     attempt("glob", lambda: glob.glob("/opt/ml/input/data/train/*"))
     attempt("rename", lambda: os.rename(own, model))
-    attempt("copy", lambda: shutil.copytree(own, model))
+    attempt("copy", lambda: shutil.copytree(own, model + "/c"))
     attempt("sqlite", lambda: sqlite3.connect(model + "/db"))
     attempt("child", lambda: subprocess.run(["touch", model + "/x"]))
     attempt("shell", lambda: os.system("echo 1 > /opt/ml/model/x"))
@@ -275,6 +275,12 @@ NAMES_OPT_ML = """
     attempt("another", lambda: open(own + "/opt-ml", "w"))
     attempt("mine", lambda: open(os.environ["SM_MODEL_DIR"] + "/x", "w"))
     attempt("rmtree", lambda: shutil.rmtree(model))
+    def again():
+        try:
+            os.mkdir(model)
+        except FileExistsError:  # as on AWS, where it is not made either
+            os.makedirs(model, exist_ok=True)
+    attempt("again", again)
     shutil.copy2("a.sh", "c.sh")
     code = "/opt/ml/input/data/code/train.py"
     there = [os.path.isdir(model), pathlib.Path(code).is_file(), os.access(model, 2)]
@@ -296,11 +302,12 @@ def test_a_script_that_names_opt_ml_is_told_what_to_use(jobs):
         line.split()[1]: line for line in lines if line.startswith(("refused", "done"))
     }
     assert {what for what, line in said.items() if line.startswith("done")} == {
+        "again",
         "another",
         "harmless",
         "mine",
     }, lines
-    assert len(said) == 20
+    assert len(said) == 21
     # A question is answered as on AWS.
     assert "asked: True True True True True False False" in lines
     assert 'Use os.environ["SM_CHANNEL_TRAIN"],' in said["read"]

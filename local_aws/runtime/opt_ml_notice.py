@@ -158,6 +158,8 @@ def _look(event: str, arguments: tuple) -> None:
     if event in _PATHS:
         for value in arguments[: _PATHS[event]]:
             if (path := _path_of(value)) is not None and not _is_importing():
+                if event == "os.mkdir" and os.path.isdir(path):  # nothing is made
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
                 _refuse(path)
     elif event in _COMMANDS:
         for words in arguments[:2]:
