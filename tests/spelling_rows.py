@@ -15,7 +15,7 @@ import boto3
 from botocore.client import BaseClient
 from botocore.model import Shape
 
-from course.migration.spellings import Spelling, load
+from course.migration.spellings import V3_PACKAGES, Spelling, load
 
 CLIENTS = {
     "sm": "sagemaker",
@@ -34,6 +34,8 @@ def main() -> None:
     told = {row.id: {"today": "", "v3": "", "boto3": ""} for row in rows}
     # As in a notebook of old: nothing of v3 has been imported yet.
     imports = [row for row in rows if row.tried.startswith(("import ", "from "))]
+    of_v3 = tuple(f"from sagemaker.{package}." for package in V3_PACKAGES)
+    imports.sort(key=lambda row: row.tried.startswith(of_v3))
     for row in imports:
         told[row.id]["today"] = error_of(row.tried, {})
     objects = made_by_v3()
@@ -50,7 +52,12 @@ def made_by_v3() -> dict[str, object]:
     from sagemaker.core import image_uris
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.parameter import IntegerParameter
-    from sagemaker.core.resources import Endpoint
+    from sagemaker.core.resources import (
+        Endpoint,
+        HyperParameterTuningJob,
+        TransformJob,
+    )
+    from sagemaker.core.transformer import Transformer
     from sagemaker.train import ModelTrainer
     from sagemaker.train.tuner import HyperparameterTuner
 
@@ -62,15 +69,25 @@ def made_by_v3() -> dict[str, object]:
     session = Session(boto_session=course.boto_session, default_bucket=course.bucket)
     image = image_uris.retrieve("xgboost", course.region, version="3.2-0")
     trainer = ModelTrainer(
-        training_image=image, role=course.role, sagemaker_session=session
+        training_image=image,
+        role=course.role,
+        sagemaker_session=session,
+        hyperparameters={"max_depth": 5},
     )
     course.folder.rmdir()
+    tuner = HyperparameterTuner(
+        trainer, "validation:rmse", {"max_depth": IntegerParameter(3, 12)}
+    )
+    tuner.latest_tuning_job = HyperParameterTuningJob(
+        hyper_parameter_tuning_job_name="none"
+    )
+    transformer = Transformer("none", 1, "ml.m5.xlarge", sagemaker_session=session)
+    transformer.latest_transform_job = TransformJob(transform_job_name="none")
     return {
         "session": session,
         "trainer": trainer,
-        "tuner": HyperparameterTuner(
-            trainer, "validation:rmse", {"max_depth": IntegerParameter(3, 12)}
-        ),
+        "tuner": tuner,
+        "transformer": transformer,
         "endpoint": Endpoint(endpoint_name="none"),
         "ModelTrainer": ModelTrainer,
         "image": image,

@@ -14,6 +14,7 @@ from course import lessons
 from course.install import ROOT
 from course.migration import Cell, Unreadable, find, read
 from course.migration.command import error_of
+from course.migration.moved import import_today
 
 
 def found(source: str) -> list[str]:
@@ -187,6 +188,48 @@ FOUND = {
         "from sagemaker.git_utils import git_clone_repo",
         ["1 anything-else"],
     ),
+    "the name of a job": (
+        f"{ESTIMATOR}from sagemaker.tuner import HyperparameterTuner as T\n"
+        "t = T(e, m, r)\nt.latest_tuning_job.name\n"
+        "e.transformer(1, 'x').latest_transform_job.job_name\n"
+        "from sagemaker.core.transformer import Transformer\n"
+        "Transformer(n).latest_transform_job.job_name",
+        [
+            "3 tuner",
+            "4 tuner",
+            "5 tuning-job-name",
+            "6 transform-job-name",
+            "6 transformer-method",
+            "8 transform-job-name",
+        ],
+    ),
+    "on several instances": (
+        "from sagemaker.pytorch import PyTorch, PyTorchModel\n"
+        "PyTorch('t.py', distributions={})\nPyTorchModel(u, distribution={})",
+        [
+            "1 framework-classes",
+            "1 framework-models",
+            "2 framework-classes",
+            "2 distribution",
+            "3 framework-models",
+        ],
+    ),
+    "v2's own ModelTrainer and ModelBuilder": (
+        "from sagemaker.modules.train import ModelTrainer\nt = ModelTrainer()\n"
+        "t.fit(x)\nfrom sagemaker.serve.builder.model_builder import ModelBuilder\n"
+        "from sagemaker.serve import SchemaBuilder",
+        [
+            "1 trainer-on-trial",
+            "2 trainer-on-trial",
+            "3 fit",
+            "4 model-builder-module",
+            "5 model-builder-module",
+        ],
+    ),
+    "packages beside the SDK": (
+        "import sagemaker_core.main.shapes\nfrom smexperiments.trial import Trial",
+        ["1 core-package", "2 experiments-package"],
+    ),
     "pip": ("get_ipython().system('pip install -U \"sagemaker>=1.71,<2\"')", ["1 pip"]),
 }
 
@@ -242,8 +285,13 @@ SILENT = {
         "from sagemaker.core.processing import ScriptProcessor\n"
         "from sagemaker.core.transformer import Transformer\n"
         "t = ModelTrainer(training_image=i, hyperparameters={})\nt.train()\n"
-        "HyperparameterTuner(t, m, r).tune()\nTransformer(n).transform(u)\n"
-        "from sagemaker.serve import ModelBuilder\nModelBuilder(model=t).deploy()"
+        "t.hyperparameters['max_depth'] = 5\n"
+        "u = HyperparameterTuner(t, m, r)\nu.tune()\nu.transfer_learning_tuner()\n"
+        "u.latest_tuning_job.hyper_parameter_tuning_job_name\n"
+        "Transformer(n).transform(u)\n"
+        "from sagemaker.serve import ModelBuilder\nModelBuilder(model=t).deploy()\n"
+        "from sagemaker.serve.builder.schema_builder import SchemaBuilder\n"
+        "from sagemaker.lineage.context import Context"
     ),
 }
 
@@ -256,6 +304,7 @@ OF_ONE_ROW = [  # several names: each is told with its own error
     "import sagemaker.amazon.common as smac",
     "import sagemaker; sagemaker.get_execution_role()",
     "import sagemaker; sagemaker.sklearn.SKLearn",
+    "from sagemaker.serve import SchemaBuilder",
 ]
 
 
@@ -263,11 +312,58 @@ OF_ONE_ROW = [  # several names: each is told with its own error
 def test_the_error_is_the_one_that_this_line_gives(number: int) -> None:
     line = OF_ONE_ROW[number]
     done = subprocess.run(
-        [sys.executable, "-c", line], capture_output=True, text=True, check=False
+        [sys.executable, "-c", line],
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     (finding,) = find([Cell(line)]).findings
     given = done.stderr.splitlines()[-1]
     assert given.partition(" (")[0] == error_of(finding)
+
+
+def test_the_error_names_this_argument_or_method() -> None:
+    source = (
+        "from sagemaker.train import ModelTrainer\n"
+        "t = ModelTrainer(train_instance_count=1, distributions={})\n"
+        "t.latest_training_job\nt.fit(x)\nt.check_neo_region('x')"
+    )
+    assert [error_of(finding) for finding in find([Cell(source)]).findings] == [
+        "ValidationError: train_instance_count: Extra inputs are not permitted",
+        "ValidationError: distributions: Extra inputs are not permitted",
+        "AttributeError: 'ModelTrainer' object has no attribute 'latest_training_job'",
+        "AttributeError: 'ModelTrainer' object has no attribute 'fit'",
+        "AttributeError: 'ModelTrainer' object has no attribute 'check_neo_region'",
+    ]
+
+
+MOVED = {
+    "sagemaker.workflow.parameters.ParameterString": "core.workflow.parameters",
+    "sagemaker.workflow.steps.TrainingStep": "mlops.workflow.steps",
+    "sagemaker.model_monitor.DataCaptureConfig": "core.model_monitor",
+    "sagemaker.s3.S3Uploader.upload": "core.s3",
+    "sagemaker.model_uris": "core",
+    "sagemaker.MetricsSource": "core.model_metrics",
+    "sagemaker.async_inference.AsyncInferenceConfig": "serve.async_inference",
+}
+
+
+def test_moved_names_are_where_v3_has_them() -> None:
+    lines = [import_today(name) for name in MOVED]
+    places = [line.split()[1].removeprefix("sagemaker.") for line in lines]
+    assert dict(zip(MOVED, places, strict=True)) == MOVED
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # v3 has the module, but not this class.
+    assert import_today("sagemaker.workflow.steps.CreateModelStep") == ""
+    assert import_today("sagemaker.something_that_never_was") == ""
 
 
 @pytest.mark.parametrize("name", list(SILENT))
@@ -310,6 +406,8 @@ def test_lines_are_those_of_the_cell(tmp_path: Path) -> None:
         "%%bash\nfrom sagemaker import get_execution_role",
         "%%writefile notes.txt\nfrom sagemaker import get_execution_role",
         "session.wait_for_job(n)",
+        "from sagemaker.estimator import Estimator\ne = Estimator(i, r)",
+        "!aws s3 cp {e.model_data} . | awk '{print $1}'\n!ls $e.model_data",
     )
     assert places(path) == [
         "cell 2, line 9: session",
@@ -317,6 +415,10 @@ def test_lines_are_those_of_the_cell(tmp_path: Path) -> None:
         "cell 3, line 3: logs-for-job",
         "cell 4, line 3: s3-input",
         "cell 7, line 1: wait-for-job",
+        "cell 8, line 1: estimator",
+        "cell 8, line 2: estimator",
+        "cell 9, line 1: model-data",
+        "cell 9, line 2: model-data",
     ]
 
 

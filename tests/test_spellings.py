@@ -104,7 +104,8 @@ def what_is_wrong_with(row: Spelling) -> str:
         return "nothing is found by it"
     if bool(row.tried) != bool(row.today):
         return "tried and today belong together"
-    if not set(row.objects) <= {kind for _, kind in load().kinds}:
+    kinds = {kind for _, kind in load().kinds} | set(load().holds.values())
+    if not set(row.objects) <= kinds:
         return "objects are of the kinds in [kinds]"
     return ""
 

@@ -9,6 +9,7 @@ spellings       the same as objects, and as the tables of appendix A
 cells           the code of a notebook or a Python file, with its lines
 tracing         what the names in it stand for
 finding         where it uses an old spelling
+moved           where v3 has what it imports
 command         the command
 """
 

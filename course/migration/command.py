@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from course.migration.cells import Cell, Unreadable, read
 from course.migration.finding import Finding, Found, find
+from course.migration.moved import import_today
 from course.migration.spellings import V3_PACKAGES
 from local_aws.terminal import broken, columns, say
 
@@ -52,16 +52,19 @@ def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
         finding.code if len(finding.code) <= WIDEST else f"{finding.code[:WIDEST]}..."
     )
     where = finding.cell.place(finding.line)
+    moved = _moved(finding)
     if row.id in explained:
         before = explained[row.id]
         say(f"\n  {where}: {code}")
+        if moved and code.startswith(("from ", "import ")):
+            _say_labelled("v3", moved)
         _say_labelled("see", before.cell.place(before.line))
         return
     explained[row.id] = finding
     say(f"\n  {where}: {code}    [{', '.join(row.versions)}]", indent=4)
     today = [*row.imports.splitlines(), row.v3.removeprefix("# ")]
-    if row.id == ANY:
-        today = [_moved(finding)]
+    if moved or row.id == ANY:
+        today = [moved or "nothing of this name"]
     for number, line in enumerate(today):
         _say_labelled("" if number else "v3", line)
     _say_labelled("boto3", row.boto3.removeprefix("# "))
@@ -70,33 +73,43 @@ def _tell_one(finding: Finding, explained: dict[str, Finding]) -> None:
         _say_labelled("error", error_of(finding))
 
 
-def error_of(finding: Finding) -> str:
-    """Give the error of this place: the row's, with the module that is missing here.
-
-    One row is about several modules. All that an old program imports is missing right
-    under `sagemaker`, unless v3 has a package of this name.
-    """
-    first, _, _ = finding.name.removeprefix("sagemaker.").partition(".")
-    if not finding.name.startswith("sagemaker.") or first in V3_PACKAGES:
-        return finding.spelling.today
-    if finding.code.startswith("from sagemaker import "):
-        return f"ImportError: cannot import name '{first}' from 'sagemaker'"
-    if finding.code.startswith(("from ", "import ")):
-        return f"ModuleNotFoundError: No module named 'sagemaker.{first}'"
-    if finding.code.startswith(f"sagemaker.{first}"):
-        return f"AttributeError: module 'sagemaker' has no attribute '{first}'"
-    return finding.spelling.today
-
-
 def _moved(finding: Finding) -> str:
-    """Say where v3 has a module that no other row is about."""
-    module = re.search(r"\bsagemaker\.(?!core\b)(\w+)", finding.name)[1]
-    spec = find_spec("sagemaker")
-    for folder in spec.submodule_search_locations if spec else []:
-        place = Path(folder, "core", module)
-        if place.is_dir() or place.with_suffix(".py").is_file():
-            return f"sagemaker.core.{module}"
-    return f"nothing under sagemaker.core has the name {module}"
+    """Give today's import of a name that has moved, if its row gives another one's."""
+    _, _, last = finding.name.rpartition(".")
+    if not finding.spelling.moved or re.search(
+        rf"\b{last}\b", finding.spelling.imports
+    ):
+        return ""
+    return import_today(finding.name)
+
+
+def error_of(finding: Finding) -> str:
+    """Give the error of this place: the row's, with the name that is missing here.
+
+    One row is about several modules, methods or arguments. All that an old program
+    imports is missing right under `sagemaker`, unless v3 has a package of this name.
+    """
+    code, today = finding.code, finding.spelling.today
+    if not finding.name:
+        what, _, _ = code.rpartition(".")[2].partition("=")
+        return re.sub(r"(?<= attribute )'\w+'$", f"'{what}'", today).replace(
+            f"{today.partition(': ')[2].partition(': Extra inputs')[0]}: Extra",
+            f"{what}: Extra",
+        )
+    first, _, rest = finding.name.removeprefix("sagemaker.").partition(".")
+    if not finding.name.startswith("sagemaker."):
+        return today
+    if first in V3_PACKAGES:
+        if code == f"from sagemaker.{first} import {rest}":
+            return f"ImportError: cannot import name '{rest}' from 'sagemaker.{first}'"
+        return today
+    if code.startswith("from sagemaker import "):
+        return f"ImportError: cannot import name '{first}' from 'sagemaker'"
+    if code.startswith(("from ", "import ")):
+        return f"ModuleNotFoundError: No module named 'sagemaker.{first}'"
+    if code.startswith(f"sagemaker.{first}"):
+        return f"AttributeError: module 'sagemaker' has no attribute '{first}'"
+    return today
 
 
 def _say_labelled(label: str, text: str) -> None:

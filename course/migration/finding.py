@@ -21,6 +21,8 @@ SHELL = {
 PACKAGE = re.compile(
     r"(?<![\w.-])sagemaker(?:\[[\w, -]*\])?\s*(?P<bounds>[=<>~!][^\s\"']*)"
 )
+# Python in a line for the shell: {estimator.model_data}, or $estimator.model_data.
+IN_SHELL = re.compile(r"\{([^{}]+)\}|\$([A-Za-z_][\w.]*)")
 MOST_BROKEN_LINES = 20  # of a cell; one with more is no Python
 
 
@@ -216,6 +218,8 @@ class _Finder(ast.NodeVisitor):
             self.names.holds(node.func.value, self.names.of(node.args[0]))
         if attribute in SHELL:
             self._packages(node)
+        if ast.unparse(node.func).startswith("get_ipython()."):
+            self._in_shell(node)
         outer, self.called = self.called, node.func
         self.visit(node.func)
         self.called = outer
@@ -255,10 +259,20 @@ class _Finder(ast.NodeVisitor):
             self._inside(function)
             self.at, self.names.known = at, known
 
+    def _in_shell(self, node: ast.Call) -> None:
+        """Walk through the Python that IPython puts into a `!` or `%` line."""
+        for match in IN_SHELL.finditer(_texts_in(node)):
+            try:
+                part = ast.parse(match[1] or match[2], mode="eval").body
+            except SyntaxError:  # the braces are the shell's own
+                continue
+            for inner in ast.walk(part):
+                ast.copy_location(inner, node)
+            self.visit(part)
+
     def _packages(self, node: ast.Call) -> None:
         """Find the SDK among the packages that pip is to install."""
-        texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
-        text = " ".join(text for text in texts if isinstance(text, str))
+        text = _texts_in(node)
         if not re.search(r"\bpip3?\b.*\binstall\b", text, re.DOTALL):
             return
         for match in PACKAGE.finditer(text):
@@ -400,6 +414,12 @@ class _Finder(ast.NodeVisitor):
 
     visit_ListComp = visit_SetComp = visit_DictComp = _visit_comprehension
     visit_GeneratorExp = _visit_comprehension
+
+
+def _texts_in(node: ast.Call) -> str:
+    """Join all texts that a call is given."""
+    texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    return " ".join(text for text in texts if isinstance(text, str))
 
 
 def _old_version(bounds: str) -> str | None:

@@ -39,6 +39,7 @@ class Spelling:
     packages: tuple[str, ...] = ()
     anywhere: bool = False
     making: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class Table:
     """All rows, and how the things are told apart that they speak of.
 
     kinds: (pattern of a class's name, kind), the longest pattern first. returns: the
-    kind of what a method gives back, by (kind, method).
+    kind of what a method gives back, by (kind, method). holds: of what an attribute is.
     """
 
     rows: tuple[Spelling, ...]
     kinds: tuple[tuple[str, str], ...]
     returns: dict[tuple[str, str], str] = field(default_factory=dict)
+    holds: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def by_name(self, name: str) -> Spelling | None:
         """Find what is old about a name such as sagemaker.estimator.Estimator."""
@@ -120,8 +122,11 @@ def load(path: Path = FILE) -> Table:
         rows.append(Spelling(**row))
     kinds = [(p, kind) for kind, patterns in data["kinds"].items() for p in patterns]
     kinds.sort(key=lambda pair: ("*" in pair[0], -len(pair[0])))
-    returns = {tuple(key.split(".")): kind for key, kind in data["returns"].items()}
-    return Table(tuple(rows), tuple(kinds), returns)
+    returns, holds = (
+        {tuple(key.split(".")): kind for key, kind in data.get(part, {}).items()}
+        for part in ("returns", "holds")
+    )
+    return Table(tuple(rows), tuple(kinds), returns, holds)
 
 
 SPELLINGS = load().rows
@@ -135,10 +140,11 @@ def table(step: str) -> str:
     ]
     for row in SPELLINGS:
         if row.step == step:
-            old = [f"{_code(row.old)} ({', '.join(row.versions)})"]
+            old = [f"**{_code(row.old)}** ({', '.join(row.versions)})"]
             old += [f"*{_code(row.today)}*"] if row.today else []
-            new = [_code(line) for line in row.imports.splitlines()]
-            new += [_code(row.v3), f"boto3: {_code(row.boto3)}"]
+            first, *more = [*row.imports.splitlines(), row.v3]
+            new = [f"v3: {_code(first)}", *map(_code, more)]
+            new += [f"boto3: {_code(row.boto3)}"]
             lines.append(f"| {'<br>'.join([*old, row.why])} | {'<br>'.join(new)} |")
     return "\n".join(lines)
 

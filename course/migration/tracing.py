@@ -130,7 +130,10 @@ class Names:
         base = self.of(node.value)
         if isinstance(node, ast.Subscript):
             return base.items or SOMETHING
-        return Thing(name=f"{base.name}.{node.attr}") if base.name else SOMETHING
+        if base.name:
+            return Thing(name=f"{base.name}.{node.attr}")
+        held = self.table.holds.get((base.kind, node.attr))
+        return Thing(kind=held) if held else SOMETHING
 
     def _from_star(self, name: str) -> Thing:
         """Take a name that nothing else explains for one of `from module import *`."""
