@@ -216,9 +216,13 @@ def page(browser, web_app: WebApp) -> Iterator[Any]:
     view.close()
 
 
+def control_of(page, name: str):
+    return page.locator(f'[name="{name}"]')
+
+
 def fill(page, customer: dict) -> None:
     for name, value in customer.items():
-        control = page.locator(f"#{name}")
+        control = control_of(page, name)
         if control.evaluate("control => control.tagName") == "SELECT":
             control.select_option(value)
         else:
@@ -264,7 +268,7 @@ def check_agreement(page, web_app: WebApp, rows: int = 3) -> list[float]:
           async function work() {
             for (const [row, customer] of next) {
               for (const [name, value] of Object.entries(customer)) {
-                document.getElementById(name).value = value;
+                form.elements[name].value = value;
               }
               answers[row] = await ask(customerInForm());
             }
@@ -285,18 +289,18 @@ def check_keyboard(page, web_app: WebApp) -> None:
     for field in web_app.encoding["fields"]:
         page.keyboard.press("Tab")
         name = field["name"]
-        assert page.evaluate("document.activeElement.id") == name
+        assert page.evaluate("document.activeElement.name") == name
         outline = "getComputedStyle(document.activeElement).outlineStyle"
         assert page.evaluate(outline) == "solid"
         page.keyboard.type(str(customer[name]))
-        assert page.input_value(f"#{name}") == str(customer[name])
+        assert control_of(page, name).input_value() == str(customer[name])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "ask"
     page.keyboard.press("Enter")
     assert told(page) == expected(web_app, 3)
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    assert page.input_value("#age") == str(web_app.customers[0]["age"])
+    assert control_of(page, "age").input_value() == str(web_app.customers[0]["age"])
 
 
 CHECKS = (check_form, check_agreement, check_keyboard)
@@ -383,7 +387,7 @@ def errors(page) -> dict[str, str]:
     """What stands beside fields, tied to them as a screen reader needs it."""
     return page.evaluate(
         """() => Object.fromEntries(fields.map((field) => {
-          const control = document.getElementById(field.name);
+          const control = document.querySelector(`[name="${field.name}"]`);
           const text = document.getElementById(
             control.getAttribute("aria-describedby")).innerText;
           const isWrong = control.getAttribute("aria-invalid") === "true";
@@ -400,11 +404,11 @@ def test_what_is_wrong_stands_beside_its_field(page, web_app: WebApp) -> None:
     assert errors(page).keys() == web_app.customers[0].keys()
     page.get_by_role("button", name="Fill in an example").click()
     assert errors(page) == {}
-    page.fill("#campaign", "1.5")
-    page.select_option("#job", "")
+    control_of(page, "campaign").fill("1.5")
+    control_of(page, "job").select_option("")
     assert ask(page) == "Please correct 2 fields."
     assert list(errors(page)) == ["campaign", "job"]
-    assert page.evaluate("document.activeElement.id") == "campaign"
+    assert page.evaluate("document.activeElement.name") == "campaign"
     assert requests == []
     assert ask(page, web_app.customers[0]) == expected(web_app, 0)
     assert errors(page) == {}
@@ -422,7 +426,7 @@ def test_what_only_the_function_finds_wrong(page, web_app: WebApp) -> None:
     said = ask(page, {**web_app.customers[0], "age": 800})
     assert said == "Some fields are missing or wrong."
     assert "whole number from" in errors(page)["age"]
-    assert page.evaluate("document.activeElement.id") == "age"
+    assert page.evaluate("document.activeElement.name") == "age"
 
 
 def test_too_many_requests(page, web_app: WebApp) -> None:
@@ -555,7 +559,7 @@ def test_it_waits_visibly_and_asks_once(page, web_app: WebApp) -> None:
     page.get_by_role("button", name="Ask the model").click()
     assert page.inner_text("#result") == "Asking the model ..."
     assert page.get_attribute("#customer", "aria-busy") == "true"
-    page.press("#age", "Enter")  # a second time
+    control_of(page, "age").press("Enter")  # a second time
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while not asked and time.monotonic() < deadline:
         page.wait_for_timeout(20)
@@ -616,9 +620,23 @@ def test_what_is_written_into_it_stays_text(page, web_app: WebApp) -> None:
     fields = [{"name": "job", "type": "category", "categories": [nasty]}]
     other = page.context.new_page()
     other.set_content(web_app.html_with(fields=fields, example={"job": nasty}))
-    assert other.locator("#job option").all_inner_texts() == ["Please choose", nasty]
+    options = control_of(other, "job").locator("option")
+    assert options.all_inner_texts() == ["Please choose", nasty]
     assert other.title() == "Should we call this customer?"
     assert other.locator("img").count() == 0
+
+
+def test_a_field_may_have_any_name(page, web_app: WebApp) -> None:
+    """Also one that is an id of the page, or no id at all."""
+    names = ["result", "customer", "ask", "field-2", "day of week"]
+    fields = [{"name": name, "type": "yes_no"} for name in names]
+    other = page.context.new_page()
+    other.set_content(web_app.html_with(fields=fields, example={"ask": "yes"}))
+    other.get_by_role("button", name="Fill in an example").click()
+    assert control_of(other, "ask").input_value() == "yes"
+    assert ask(other) == "Please correct 4 fields."
+    assert errors(other).keys() == set(names) - {"ask"}
+    assert violations(other) == []
 
 
 def test_it_loads_nothing_from_elsewhere(page, web_app: WebApp) -> None:
