@@ -424,13 +424,13 @@ def web_app_path() -> Canvas:
         canvas.arrow(lower.top(24), upper.bottom(24))
     right = x + wide / 2 + 14
     canvas.text((right, 40), "a customer, in words")
-    canvas.text((right, 76), 'POST {"age": 47, "job": "services", ...}', size=SMALL)
+    canvas.text((right, 76), 'POST {"age": 47, "campaign": 1, ...}', size=SMALL)
     canvas.text((right, 96), "back: probability, call or not", ink=GREY)
     canvas.text((right, 132), "limits the requests, allows\none page's origin")
     canvas.text((right, 178), "needs the function's permission", ink=BLUE)
     canvas.text((right, 224), "checks each field, makes\n57 numbers of them")
     canvas.text((right, 260), "signed with its role's keys:", ink=BLUE)
-    canvas.text((right, 278), "47,1,0,0,0,0,0,...   back: 0.03")
+    canvas.text((right, 278), "47,1,0,0,0,1,0,...   back: 0.03")
     canvas.text((right, 316), "reads numbers, and only\nfrom who signs")
     return canvas
 

@@ -1,13 +1,17 @@
 """What lesson 11 takes from utils: zip and page, permissions, patience, encoding."""
 
 import ast
+import http.server
 import io
 import json
+import threading
 import time
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import permissions
@@ -72,13 +76,32 @@ def test_an_origin(url: str, origin: str) -> None:
     assert web_app.origin_of(url) == origin
 
 
+@dataclass
+class Session:
+    """A session in which STS says that you are somebody else."""
+
+    real: Any
+    arn: str
+
+    def client(self, name: str) -> Any:
+        if name == "sts":
+            return SimpleNamespace(get_caller_identity=lambda: {"Arn": self.arn})
+        return self.real.client(name)
+
+
+def working_as(course: Course, identity: str) -> Course:
+    arn = f"arn:aws:{identity}"
+    return replace(course, boto_session=Session(course.boto_session, arn))
+
+
 @pytest.fixture
 def course(stand_in: StandIn) -> Course:
-    """As on AWS, with a role that may do nothing."""
-    return Course(
+    """As on AWS, with a role that may do nothing, and that you work as."""
+    role = make_role(stand_in, [])
+    course = Course(
         where="AWS",
         region="us-east-1",
-        role=make_role(stand_in, []),
+        role=role,
         bucket="",
         prefix="",
         run_id="abc123",
@@ -86,6 +109,8 @@ def course(stand_in: StandIn) -> Course:
         lesson="11",
         boto_session=session_of(stand_in),
     )
+    name = role.rpartition("/")[2]
+    return working_as(course, f"sts::123456789012:assumed-role/{name}/me")
 
 
 def attach(course: Course, policy: Any) -> None:
@@ -112,6 +137,32 @@ def test_permissions_that_are_missing_are_named(course: Course) -> None:
     handed["Condition"]["StringEquals"]["iam:PassedToService"] = "ec2.amazonaws.com"
     attach(course, less)
     assert f"iam:PassRole on {role}" in web_app.missing_permissions(course, POLICY)
+
+
+def test_permissions_are_those_of_who_asks(course: Course, stand_in: StandIn) -> None:
+    """The execution role's do not help somebody who only hands it to SageMaker."""
+    attach(course, POLICY)
+    other = make_role(stand_in, [])
+    me = working_as(
+        course, f"sts::123456789012:assumed-role/{other.rpartition('/')[2]}/me"
+    )
+    assert web_app.missing_permissions(me, POLICY) != []
+    # The stand-in simulates roles only, and says for whom it was asked.
+    ada = working_as(course, "iam::123456789012:user/team/ada")
+    with pytest.raises(ClientError, match="user/team/ada"):
+        web_app.missing_permissions(ada, POLICY)
+    root = working_as(course, "iam::123456789012:root")
+    assert web_app.missing_permissions(root, POLICY) == []
+
+
+def test_an_answer_that_is_no_json(tmp_path: Path) -> None:
+    """As of something that stands where the API was."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/predict"
+        assert web_app.post(url, {}) == (501, {})
+        server.shutdown()
 
 
 def test_locally_nobody_is_asked(course: Course) -> None:

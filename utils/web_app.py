@@ -61,12 +61,14 @@ def origin_of(url: str) -> str:
 def missing_permissions(
     course: Course, policy: Mapping[str, Sequence[Mapping]]
 ) -> list[str]:
-    """Name the actions in a policy that your role is not allowed.
+    """Name the actions in a policy that you are not allowed.
 
-    AWS simulates each of them for the execution role, on a resource of this run. On the
-    stand-in, where your own keys may do everything, there is nothing to ask.
+    AWS simulates each of them for the role or the user that you work as, on a resource
+    of this run. On the stand-in, where your own keys may do everything, there is
+    nothing to ask, nor for an account's root user.
     """
-    if course.where == "local":
+    caller = "" if course.where == "local" else _caller(course)
+    if not caller:
         return []
     iam = course.boto_session.client("iam")
     account = course.role.split(":")[4]
@@ -78,7 +80,7 @@ def missing_permissions(
             place = [region.replace("*", course.region), owner.replace("*", account)]
             resource = ":".join([*start, *place, name.replace("*", course.run_id)])
             answer = iam.simulate_principal_policy(
-                PolicySourceArn=course.role,
+                PolicySourceArn=caller,
                 ActionNames=statement["Action"],
                 ResourceArns=[resource],
                 ContextEntries=[PASSED_TO_LAMBDA],
@@ -87,6 +89,26 @@ def missing_permissions(
                 if result["EvalDecision"] != "allowed":
                     missing.append(f"{result['EvalActionName']} on {resource}")
     return missing
+
+
+def _caller(course: Course) -> str:
+    """Give the ARN of the role or the user that you work as; "" for the root user.
+
+    On a notebook instance it is the execution role. On your own computer it may be
+    somebody else: then SageMaker's jobs have the role, and you make the requests.
+    """
+    arn = course.boto_session.client("sts").get_caller_identity()["Arn"]
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    if kind == "root":
+        return ""
+    if kind != "assumed-role":
+        return arn
+    role_name = name.partition("/")[0]
+    if role_name == course.role.rpartition("/")[2]:
+        return course.role
+    # The role's path is not part of an assumed role's ARN, so IAM is asked.
+    role = course.boto_session.client("iam").get_role(RoleName=role_name)
+    return role["Role"]["Arn"]
 
 
 def keep_trying(call: Callable[[], T], code: str, patience_s: float = 60) -> T:
@@ -107,7 +129,10 @@ def keep_trying(call: Callable[[], T], code: str, patience_s: float = 60) -> T:
 
 
 def post(url: str, customer: Mapping[str, object]) -> tuple[int, dict]:
-    """Send a customer to the API as the page does; give the status and the answer."""
+    """Send a customer to the API as the page does; give the status and the answer.
+
+    The answer to a request that fails is {} if it is no JSON.
+    """
     request = urllib.request.Request(  # noqa: S310  the API's own address
         url, json.dumps(customer).encode(), {"Content-Type": "application/json"}
     )
@@ -115,4 +140,7 @@ def post(url: str, customer: Mapping[str, object]) -> tuple[int, dict]:
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:  # a status that is no success
-        return error.code, json.load(error)
+        try:
+            return error.code, json.load(error)
+        except ValueError:  # no JSON: then it does not come from our API
+            return error.code, {}
