@@ -403,7 +403,7 @@ def test_lines_are_those_of_the_cell(tmp_path: Path) -> None:
         "files = !ls \\\n  *.csv\nsagemaker.Session()",
         "%%time\nsession = sagemaker.Session()\nsession.logs_for_job(n)",
         '%%writefile "train.py"\nimport sagemaker\nsagemaker.s3_input(u)',
-        "%%bash\nfrom sagemaker import get_execution_role",
+        "%%bash\nfrom sagemaker import get_execution_role\npip install sagemaker==1.72",
         "%%writefile notes.txt\nfrom sagemaker import get_execution_role",
         "session.wait_for_job(n)",
         "from sagemaker.estimator import Estimator\ne = Estimator(i, r)",
@@ -414,6 +414,7 @@ def test_lines_are_those_of_the_cell(tmp_path: Path) -> None:
         "cell 3, line 2: session",
         "cell 3, line 3: logs-for-job",
         "cell 4, line 3: s3-input",
+        "cell 5, line 3: pip",
         "cell 7, line 1: wait-for-job",
         "cell 8, line 1: estimator",
         "cell 8, line 2: estimator",
@@ -435,6 +436,9 @@ def test_what_is_no_python_3_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
     assert unread[0] == (1, [2, 4])
     assert [number for number, _ in unread] == [1, 2, 3]
     assert unread[2][1] == [1, 2, 3, 4]
+    # Nothing is passed over in silence, not even what does not begin at the left.
+    (cell,) = read(notebook(tmp_path, "\tsagemaker.Session()\n  sagemaker.x()"))
+    assert [lines for _, lines in find([cell]).unread] == [[1, 2]]
 
 
 def test_a_notebook_of_format_3_is_read(tmp_path: Path) -> None:
@@ -456,13 +460,42 @@ def test_a_notebook_of_format_3_is_read(tmp_path: Path) -> None:
     assert places(path) == ["cell 1, line 2: session"]
 
 
+def test_what_other_programs_leave_empty(tmp_path: Path) -> None:
+    old = {
+        "nbformat": 4,
+        "nbformat_minor": 2,
+        "metadata": {"kernelspec": None},
+        "cells": [
+            {"cell_type": "code", "metadata": {}, "outputs": [], "source": source}
+            for source in [None, "import sagemaker\r\nsagemaker.Session()\r\n"]
+        ],
+    }
+    path = tmp_path / "old.ipynb"
+    path.write_text(json.dumps(old), encoding="utf-8-sig")
+    assert places(path) == ["cell 2, line 2: session"]
+
+
+def test_a_python_file_in_the_encoding_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    text = "# coding: latin-1\n# Zo\xeb\nimport sagemaker\nsagemaker.Session()\n"
+    path.write_bytes(text.encode("latin-1"))
+    assert [finding.line for finding in find(read(path)).findings] == [4]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("a.txt", "", "neither a notebook (.ipynb) nor a Python file (.py)"),
         ("gone.ipynb", None, "can't be opened"),
         ("a.ipynb", "{", "is not JSON"),
-        ("a.ipynb", "[1]", "is not a notebook"),
+        ("a.ipynb", "[1]", "is not a notebook (it has no cells)"),
+        ("a.ipynb", "[" * 100_000, "is not "),
+        (
+            "a.ipynb",
+            '{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": null}',
+            "is not a notebook (its JSON has not the form of one)",
+        ),
+        ("a.py", "# coding: klingon", "is not text in"),
         ("a.ipynb", b"\xff\xfe\x00", "is not text in UTF-8"),
         (
             "r.ipynb",

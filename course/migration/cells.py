@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from course.lessons import NO_NOTEBOOK
 SAME_NAMES = {"time", "timeit", "capture", "prun", "matplotlib", "local"}
 # And those whose text becomes a file or runs in another process.
 OWN_NAMES = {"writefile", "file", "python", "python3", "pypy", "script"}
+
+# And those whose text is for the shell, where it may install packages.
+SHELLS = {"bash", "sh"}
 
 
 class Unreadable(Exception):
@@ -52,31 +56,45 @@ def read(path: Path) -> list[Cell]:
     """Read the code of a notebook or of a Python file. Raises Unreadable."""
     if path.suffix not in {".ipynb", ".py"}:
         raise Unreadable("is neither a notebook (.ipynb) nor a Python file (.py)")
+    if path.suffix == ".py":
+        return [Cell(_text(path))]
+    return list(_code_cells(_notebook(_text(path))))
+
+
+def _text(path: Path) -> str:
+    """Read a file; one of Python may say in its first lines how it is encoded."""
+    encoding = "utf-8-sig"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".py":
+            with path.open("rb") as file:
+                encoding, _ = tokenize.detect_encoding(file.readline)
+        return path.read_text(encoding=encoding)
     except OSError as error:
         raise Unreadable(f"can't be opened ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise Unreadable("is not text in UTF-8") from error
-    if path.suffix == ".py":
-        return [Cell(text)]
-    return list(_code_cells(_notebook(text)))
+    except (UnicodeDecodeError, SyntaxError) as error:
+        raise Unreadable(f"is not text in {encoding[:5].upper()}") from error
 
 
 def _notebook(text: str) -> nbformat.NotebookNode:
     try:
-        json.loads(text)
+        parts = json.loads(text)
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not JSON ({error.msg}, line {error.lineno})") from error
+    except RecursionError as error:
+        raise Unreadable("is not a notebook (its JSON is nested too deeply)") from error
+    if not isinstance(parts, dict) or not {"cells", "worksheets"} & set(parts):
+        raise Unreadable("is not a notebook (it has no cells)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old notebooks, that they are old
             notebook = nbformat.reads(text, as_version=4)
     except NO_NOTEBOOK as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        told = str(error).startswith("Unsupported nbformat version")
+        reason = error if told else "its JSON has not the form of one"
         raise Unreadable(f"is not a notebook ({reason})") from error
-    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
-    if not str(language).lower().startswith(("python", "ipython")):
+    kernel = notebook.metadata.get("kernelspec") or {}
+    language = str(kernel.get("language") or "python")
+    if not language.lower().startswith(("python", "ipython")):
         raise Unreadable(f"is a notebook in {language}, and this command reads Python")
     return notebook
 
@@ -84,7 +102,7 @@ def _notebook(text: str) -> nbformat.NotebookNode:
 def _code_cells(notebook: nbformat.NotebookNode) -> Iterator[Cell]:
     for number, cell in enumerate(notebook.get("cells", []), start=1):
         if cell.get("cell_type") == "code":
-            source = "".join(cell.get("source", ""))
+            source = "".join(cell.get("source") or "")
             yield from _of_python(source, number, cell.get("execution_count"))
 
 
@@ -95,6 +113,10 @@ def _of_python(source: str, number: int, executed: int | None) -> Iterator[Cell]
     magic = re.match(r"%%(\w+)(.*)", lines[start]) if start < len(lines) else None
     if magic is None:
         yield Cell(source, number, executed)
+        return
+    if magic[1] in SHELLS:
+        commands = [f"!{line}" if "pip" in line else "" for line in lines[start + 1 :]]
+        yield Cell("\n".join(commands), number, executed, start + 2)
         return
     is_file = magic[1] in {"writefile", "file"}
     is_python = not is_file or magic[2].strip().strip("\"'").endswith(".py")

@@ -100,7 +100,8 @@ def _tried(lines: list[str], number: int | None) -> tuple[ast.Module | None, int
 def _by_statements(cell: Cell) -> tuple[ast.Module, list[int]]:
     """Parse what begins at the left, one after the other; leave out what can't be."""
     lines = cell.source.split("\n")
-    starts = [i for i, line in enumerate(lines) if re.match(r"[^\s)\]}#]", line)]
+    left = {i for i, line in enumerate(lines) if re.match(r"[^\s)\]}#]", line)}
+    starts = sorted(left | {0})
     module, broken = ast.Module([], []), []
     for start, end in pairwise([*starts, len(lines)]):
         tree, _ = _tried(lines[start:end], cell.number)
@@ -118,6 +119,7 @@ class _Finder(ast.NodeVisitor):
         self.table = table
         self.names = Names(table)
         self.places: dict[tuple[int, int, int, str], Finding] = {}
+        self.told: set[tuple[int, int, str]] = set()  # which row, in which line
         self.functions: list[tuple[int, Cell, Function]] = []
         self.at: tuple[int, Cell] = (0, Cell(""))
         self.called: ast.expr | None = None
@@ -155,7 +157,8 @@ class _Finder(ast.NodeVisitor):
         attribute = isinstance(node, ast.Attribute)
         line = (node.end_lineno if attribute else node.lineno) + cell.first_line - 1
         key = (index, line, node.col_offset, spelling.id)
-        if not any(k[:2] == key[:2] and k[3] == key[3] for k in self.places):
+        if (index, line, spelling.id) not in self.told:
+            self.told.add((index, line, spelling.id))
             text = " ".join((code or ast.unparse(node)).split())
             self.places[key] = Finding(cell, line, text, spelling, name)
 
