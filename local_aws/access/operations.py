@@ -99,7 +99,7 @@ def actions(
         if (one.where is None or values[one.where])
         and (one.unless is None or not values[one.unless])
     ]
-    passed = _roles(params) if operation in PASSING.get(service, ()) else ()
+    passed = _roles(params) if service in TAKING_ROLES else ()
     to_service = (("iam:passedtoservice", f"{prefix}.amazonaws.com"),)
     return [*found, *(Action("iam:PassRole", arn, to_service) for arn in passed)]
 
@@ -160,17 +160,8 @@ PREFIXES = {
     "sagemaker-metrics": "sagemaker",
     "sagemaker-runtime": "sagemaker",
 }
-# The operations that hand a role over to their service.
-PASSING = {
-    "sagemaker": {
-        "CreateHyperParameterTuningJob",
-        "CreateModel",
-        "CreateNotebookInstance",
-        "CreateTrainingJob",
-        "UpdateNotebookInstance",
-    },
-    "lambda": {"CreateFunction", "UpdateFunctionConfiguration"},
-}
+# To these a request that names a role hands it over, whichever the operation.
+TAKING_ROLES = frozenset({"lambda", "sagemaker"})
 
 
 def _same(resource: str, *operations: str, shown: str | None = None) -> Table:
