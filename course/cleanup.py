@@ -307,8 +307,8 @@ def _nothing_found(found: Found) -> int:
             f"Found nothing that a run has left: neither {_where(found)} nor in "
             f"{folder} on this machine."
         )
-        _tell_what_was_not_seen(found.inventory.skipped)
-        return 2 if found.inventory.skipped else 0
+        _tell_what_was_not_seen(skipped)
+        return 2 if skipped else 0
     other = "aws" if place.where == "local" else "local"
     where_else = {
         "aws": "If that run was on AWS",
@@ -323,7 +323,7 @@ def _nothing_found(found: Found) -> int:
         f'(to make: ARGS="--runs-on {other}").',
         file=sys.stderr,
     )
-    _tell_what_was_not_seen(found.inventory.skipped)
+    _tell_what_was_not_seen(skipped)
     return 3 if all(_may_be_refused(*each) for each in skipped.items()) else 2
 
 
@@ -379,9 +379,11 @@ def _remove(found: Found, there: InRegion, item: Item) -> None:
     elif item.what == OBJECTS:
         bucket, _, prefix = item.name.removeprefix("s3://").partition("/")
         _empty(there, bucket, prefix.rstrip("/"))
-    else:
+    elif item.what == BUCKET:
         _empty(there, item.name, "")
         there.client("s3").delete_bucket(Bucket=item.name)
+    else:
+        raise ValueError(f"_remove does not know how to remove a {item.what}.")
 
 
 def _remove_part(found: Found, there: InRegion, item: Item) -> None:

@@ -28,7 +28,7 @@ from local_aws.installation import BUCKET, HOME_VARIABLE, ROLE_ARN
 from local_aws.services import own_data_loader
 from utils import cleanup as of_lessons
 from utils import connect
-from utils.cleanup import JOB, KINDS, Kind, Resource
+from utils.cleanup import JOB, KINDS, Kind, Part, Resource, remove_part
 from utils.cost import price_of
 from utils.inventory import InRegion, usd_per_day
 
@@ -1158,6 +1158,15 @@ def test_the_names_of_a_kind_are_those_of_the_service_model(kind):
     if kind.passing:
         statuses = set(shapes[members[f"{kind.noun}Status"]["shape"]]["enum"])
         assert kind.passing | ({kind.stops} - {None}) <= statuses
+
+
+def test_what_nobody_knows_to_remove_is_not_taken_for_something_else():
+    """As a row more of the inventory may be: not for a role or a bucket of its name."""
+    topic = Part("topic", "lesson12-abc123-x", "lesson12-abc123-x")
+    with pytest.raises(ValueError, match="how to remove a topic"):
+        remove_part(None, topic)
+    with pytest.raises(ValueError, match="how to remove a topic"):
+        cleanup._remove(None, None, Item("topic", topic.name, "abc123"))
 
 
 # --- the command ----------------------------------------------------------------------

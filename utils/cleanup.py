@@ -239,8 +239,10 @@ def remove_part(session: boto3.Session, part: Part, account: str = "") -> None:
         session.client("budgets").delete_budget(
             AccountId=account, BudgetName=part.identifier
         )
-    else:
+    elif part.what == ROLE:
         _remove_role(session, part.identifier)
+    else:
+        raise ValueError(f"remove_part does not know how to remove a {part.what}.")
 
 
 def _remove_role(session: boto3.Session, name: str) -> None:

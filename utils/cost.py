@@ -14,7 +14,6 @@ USED_FOR = {
     "hosting": "endpoint",
 }
 
-
 GIGABYTE = 2**30
 DAYS_OF_A_MONTH = 30
 
@@ -95,8 +94,8 @@ def show_cost(
 
     used: (instance type, component, billed seconds), the seconds already multiplied
     by the number of instances. AWS bills by the second. If a price is missing, print
-    that and no amount. with_spot: print as well what it
-    may cost if the training jobs run on spot capacity.
+    that and no amount. with_spot: print as well what it may cost if the training jobs
+    run on spot capacity.
     """
     total, training, read_on = 0.0, 0.0, []
     for instance_type, component, seconds in used:

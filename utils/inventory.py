@@ -302,9 +302,8 @@ def doubtful_runs(items: Iterable[Item]) -> set[str]:
     A run id never reads like a word, a number or both, unless somebody has chosen it or
     an earlier edition of the course has drawn it. One that does, of which nothing is
     known but names, is rather the "design" of "lesson12-design-x" or the "week02" of
-    "lesson12-week02-x". What only a run makes
-    are files: its own in the shared bucket, and on this machine. They are there from
-    its first step to its last.
+    "lesson12-week02-x". What only a run makes are files: its own in the shared bucket,
+    and on this machine. They are there from its first step to its last.
     """
     items = list(items)
     known = {item.run_id for item in items if item.what in (OBJECTS, FOLDER)}
