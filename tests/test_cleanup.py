@@ -30,7 +30,7 @@ from utils import cleanup as of_lessons
 from utils import connect
 from utils.cleanup import JOB, KINDS, Kind, Part, Resource, remove_part
 from utils.cost import price_of
-from utils.inventory import InRegion, usd_per_day
+from utils.inventory import InRegion, Item, usd_per_day
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RUN, OTHER = "a1bc23", "z9zz99"  # no words, see doubtful_runs
@@ -1135,7 +1135,9 @@ def test_what_can_not_be_removed_is_told_and_the_rest_goes_on(run, capsys, refus
 
 # --- the list of kinds ----------------------------------------------------------------
 
-PROCESSING = Kind("ProcessingJob", "processing job", **JOB, is_record=True)
+PROCESSING = Kind(
+    "ProcessingJob", "processing job", **JOB, component="processing", is_record=True
+)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, PROCESSING], ids=lambda kind: kind.noun)
