@@ -45,6 +45,8 @@ POLICIES = (
 MAKERS = {*cleanup.WEB_APPS, "13"}
 OF_SOME_LESSONS = ("HTTP APIs", "functions", "logs of", "roles", "budgets")
 OF_SOME_LESSONS += ("unfinished uploads", "old versions")
+# What an endpoint is made of.
+OF_AN_ENDPOINT = ("endpoint configuration", "model", OBJECTS, BUCKET)
 
 
 @dataclass
@@ -343,26 +345,38 @@ def _where(found: Found) -> str:
 def remove(found: Found) -> None:
     """Remove what was shown, one by one; an error is printed and the rest goes on.
 
-    Its order is the inventory's: what is billed by the hour comes first.
+    Its order is the inventory's: what is billed by the hour comes first. What an
+    endpoint is made of stays if the endpoint does: it would go on without it, at a
+    price that nobody can look up any more, until an instance has to be replaced.
     """
     places: dict[str, InRegion] = {}
+    serving: set[tuple[str, str]] = set()  # runs in a Region that keep an endpoint
     for item in found.items:
         region = item.region or found.regions[0]
         there = InRegion(found.place.boto_session, region)
         there = places.setdefault(region, there)
         text = _text(item) if item.what == FOLDER else f"{item.what}: {item.name}"
-        _attempt(text, lambda item=item, there=there: _remove(found, there, item))
+        if item.what in OF_AN_ENDPOINT and (item.run_id, region) in serving:
+            say(f"{text} ... kept for the endpoint that is still there", indent=4)
+            continue
+        done = _attempt(
+            text, lambda item=item, there=there: _remove(found, there, item)
+        )
+        if item.what == "endpoint" and not done:
+            serving.add((item.run_id, region))
 
 
-def _attempt(text: str, action: Callable[[], None]) -> None:
+def _attempt(text: str, action: Callable[[], None]) -> bool:
+    """Do it, and say what became of it."""
     say(f"{text} ...", indent=4, end=" ")
     try:
         action()
     except (ClientError, BotoCoreError, OSError) as error:  # TimeoutError is an OSError
         say()
         say(f"    FAILED: {error}", indent=4)
-    else:
-        say("removed")
+        return False
+    say("removed")
+    return True
 
 
 def _remove(found: Found, there: InRegion, item: Item) -> None:

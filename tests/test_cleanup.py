@@ -633,6 +633,25 @@ def test_an_error_in_the_middle_is_told_and_the_rest_goes_on(run, capsys):
     assert run.clean_up() == 0
 
 
+def test_an_endpoint_that_stays_keeps_what_it_is_made_of(run, capsys):
+    run.folder()
+    run.endpoint("front", run.configuration("config", run.model()))
+    run.model(run=OTHER)
+    run.refused = {"DeleteEndpoint"}
+    assert run.clean_up() == 1
+    assert changes(run.calls) == ["DeleteEndpoint"]
+    printed = capsys.readouterr().out
+    kept = "kept for the endpoint that is still there"
+    assert f"model: lesson97-a1bc23-good ... {kept}\n" in printed
+    assert "local folder: notebooks/scratch/lesson97-a1bc23 ... removed" in printed
+    left = printed.partition("Left:\n")[2]
+    assert "lesson97-a1bc23-front (InService), under a day old: 5.52 USD a day" in left
+    # Another run's model is no part of it.
+    assert run.clean_up(run=OTHER) == 0
+    run.refused = set()
+    assert run.clean_up() == 0
+
+
 def test_objects_that_s3_keeps_are_told(run, capsys):
     run.put("a.csv")
 
