@@ -23,7 +23,7 @@ class UnixConnection(http.client.HTTPConnection):
     """A connection to a Unix socket."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     def connect(self):
@@ -42,7 +42,7 @@ def request(connection, method, path, body=None, **headers):
 
 def wait_until_it_listens(connect, process):
     """The connection that `connect` makes, once there is a server."""
-    for _ in range(800):
+    for _ in range(4000):
         assert process.poll() is None, process.stdout.read()
         try:
             connection = connect()

@@ -78,7 +78,7 @@ def test_a_failure_shows_no_folder_of_this_machine(tmp_path, name, spoil):
     root = write_job(tmp_path / "job", GIVEN[name], DATA)
     spoil(root)
     process = PROGRAMS[name]("train", root)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     failure = (root / "output" / "failure").read_text(encoding="utf-8")
     assert process.returncode != 0
     assert failure
@@ -90,7 +90,7 @@ def test_a_failure_shows_no_folder_of_this_machine(tmp_path, name, spoil):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_server_that_can_not_start_shows_none_either(tmp_path, name):
     process = PROGRAMS[name]("serve", tmp_path, MAX_CONTENT_LENGTH="large")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert output.endswith(
         "ValueError: invalid literal for int() with base 10: 'large'\n"

@@ -65,13 +65,13 @@ def starts(home: Path) -> int:
 def test_two_users_share_one_stand_in(home) -> None:
     both = [start_exec(home, "sh", "-c", "echo ready; read line") for _ in range(2)]
     assert [user.stdout.readline() for user in both] == ["ready\n"] * 2
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     assert starts(home) == 1
     first, second = both
     first.communicate("go\n")
     # More than one look of the server at its users later, it is still there.
     time.sleep(1.5)
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     second.communicate("go\n")
     assert eventually(lambda: server_is_gone(home))
     assert not lifetime.is_responding(open_installation(home))
@@ -91,7 +91,7 @@ def test_a_user_that_comes_while_it_ends_gets_a_new_one(home) -> None:
         user.communicate("go\n")
         time.sleep(moment_s)  # before or about when the server notices
     user = waiting_user(home)
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     user.communicate("go\n")
     assert eventually(lambda: server_is_gone(home))
 
@@ -111,7 +111,7 @@ def test_join_keeps_it_until_the_process_ends(home) -> None:
         text=True,
     )
     assert process.stdout.readline().strip() == str(home / "aws" / "config")
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     process.communicate("go\n")
     assert process.returncode == 0
     assert eventually(lambda: server_is_gone(home))
@@ -125,7 +125,7 @@ def test_what_the_command_leaves_behind_is_a_user_too(home) -> None:
     assert user.stdout.readline() == "ready\n"
     user.wait()
     time.sleep(1.2)  # more than one look of the server at its users
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     user.stdin.write("go\n")
     user.stdin.flush()
     assert user.stdout.readline() == "late\n"
@@ -243,6 +243,6 @@ def test_a_killed_server_is_replaced(home) -> None:
     stand_in.process.kill()
     stand_in.process.wait()
     user = waiting_user(home)
-    assert lifetime.is_responding(open_installation(home))
+    assert lifetime.is_responding(open_installation(home), PATIENCE_S)
     user.communicate("go\n")
     assert eventually(lambda: server_is_gone(home))

@@ -356,7 +356,7 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
     assert request(connection, "GET", "/else")[0] == 404
     assert request(connection, "HEAD", "/ping")[0] == 200
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=20)[0]
+    output = process.communicate(timeout=120)[0]
     assert process.returncode == 0
     assert f"Loading the model from {tmp_path}/model/model_algo-1" in output
     assert "Customer Error: The body can't be read as text/csv" in output
@@ -365,7 +365,7 @@ def test_a_trained_model_from_start_to_end(serve, tmp_path, monkeypatch):
 
 def test_without_a_model_there_is_no_server(tmp_path):
     process = start("serve", tmp_path)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     reason = (tmp_path / "output" / "failure").read_text()
     assert reason == f"There is no file model_algo-1 in {tmp_path}/model"
@@ -383,7 +383,7 @@ def test_a_transform_jobs_server_on_a_port(tmp_path):
     process = start("serve", tmp_path, **variables)
     try:
         connection = wait_until_it_listens(
-            lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20), process
+            lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=60), process
         )
 
         def invoke(body):

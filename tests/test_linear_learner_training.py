@@ -85,7 +85,7 @@ def boston_job(tmp_path_factory):
     root = tmp_path_factory.mktemp("boston")
     write_job(root, REGRESSOR, files(**parts))
     process = start("train", root)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     return SimpleNamespace(
         root=root, code=process.returncode, output=output, parts=parts
     )
@@ -182,7 +182,7 @@ def test_the_same_job_gives_the_same_model(boston_job, run):
 def test_a_failed_job_ends_with_code_2_and_the_checkers_words(tmp_path):
     write_job(tmp_path, {**REGRESSOR, "foo": "1"}, files(train=linear_table()))
     process = start("train", tmp_path)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     assert process.returncode == 2
     failure = (tmp_path / "output" / "failure").read_text()
     words = "Additional properties are not allowed ('foo' was unexpected)"

@@ -1191,7 +1191,7 @@ def test_threads(run, monkeypatch, given, variable, expected):
 def test_a_failed_job_leaves_its_reason_and_exits_with_one(tmp_path):
     root = write_job(tmp_path / "job", {"num_round": "3", "foo": "1"}, files(table()))
     process = start("train", root)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     failure = (root / "output" / "failure").read_text()
     sentence = "Extraneous hyperparameter found: foo"
@@ -1209,7 +1209,7 @@ def test_a_missing_file_ends_with_its_errno(tmp_path):
     root = write_job(tmp_path / "job", REGRESSION, files(table()))
     (root / "input" / "config" / "hyperparameters.json").unlink()
     process = start("train", root)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 2
 
 
@@ -1225,7 +1225,7 @@ def test_lines_arrive_while_the_job_runs(tmp_path):
     assert process.poll() is None
     assert sum(bool(METRIC_LINE.match(line)) for line in seen) > 10
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGTERM
     assert not (root / "model" / "xgboost-model").exists()
 
@@ -1243,7 +1243,7 @@ def test_a_stopped_job_leaves_its_last_model_if_asked_to(tmp_path):
             break
     (root / "model" / "unfinished").write_text("")
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert [file.name for file in (root / "model").iterdir()] == ["xgboost-model"]
     assert load_model(root / "model" / "xgboost-model").num_boosted_rounds() >= 20
@@ -1293,6 +1293,6 @@ def test_the_artifact_is_ubjson(run):
 
 def test_an_unknown_program_is_refused(tmp_path):
     process = start("explain", tmp_path)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "train|serve" in output
