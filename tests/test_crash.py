@@ -15,7 +15,7 @@ def test_nothing_acknowledged_is_lost(home) -> None:
 
 def test_the_test_notices_a_stand_in_that_forgets(home) -> None:
     """The negative control: with the write-through off, one kill is enough."""
-    report = run(home, kills=1, seed=1, forgetful=True)
+    report = run(home, kills=1, seed=1, forgetful=True, least=3)
     lost = {problem.partition("-")[0] for problem in report.problems}
     assert len(lost) >= 3, report.problems
     assert "objects" in lost

@@ -300,7 +300,8 @@ def test_what_can_not_be_started_leaves_no_keys(place, monkeypatch, broken) -> N
     assert not place.credentials._sessions
     assert not list((place.folder / "functions" / "processes").iterdir())
     gc.collect()
-    assert psutil.Process().num_fds() == descriptors
+    # No more; what an earlier test has left may have been closed meanwhile.
+    assert psutil.Process().num_fds() <= descriptors
 
 
 def test_what_a_killed_stand_in_has_left_running_is_ended(place) -> None:

@@ -58,7 +58,7 @@ def prepare_endpoints(clients: Any) -> None:
     """Train a model and make two configurations that serve it."""
     sagemaker = clients("sagemaker")
     create_job(sagemaker, "crash-model")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         job = sagemaker.describe_training_job(TrainingJobName="crash-model")
         if job["TrainingJobStatus"] == "Completed":
@@ -880,7 +880,7 @@ class Endpoints(Actor):
     """An endpoint: acknowledged, it comes back and serves; deleted, it goes."""
 
     ROW = b"3,9\n"
-    SECONDS = 30
+    SECONDS = 120
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +21,7 @@ from .ledger import Actor, Down
 
 # Between the start of work and the kill: now and then at once, mostly after a while.
 MOMENTS_S = (0.05, 1.8)
+PATIENCE_S = 60
 
 
 @dataclass
@@ -59,10 +61,12 @@ def run(
     workers: int = 1,
     forgetful: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    least: int = 0,
 ) -> Report:
     """Kill the stand-in on `home` as often as asked; `workers` of each kind of actor.
 
-    Ends early with the first problems.
+    Ends early with the first problems. `least`: so much is done by half of the actors
+    before a kill, however busy the machine is.
     """
     report = Report(seed)
     rng = random.Random(seed)
@@ -81,7 +85,7 @@ def run(
         current["clients"] = clients_of(stand_in)
         prepare(clients)
         for turn in range(1, kills + 1):
-            report.problems += _work_and_kill(stand_in.process, actors, rng)
+            report.problems += _work_and_kill(stand_in.process, actors, rng, least)
             report.kills = turn
             begin = time.monotonic()
             stand_in = start_server(home, forgetful)
@@ -115,7 +119,7 @@ def _check(actor: Actor) -> list[str]:
 
 
 def _work_and_kill(
-    process: subprocess.Popen, actors: list[Actor], rng: random.Random
+    process: subprocess.Popen, actors: list[Actor], rng: random.Random, least: int
 ) -> list[str]:
     """Let all actors work, kill the server in the middle of it; returns problems."""
     problems: list[str] = []
@@ -136,6 +140,10 @@ def _work_and_kill(
     for thread in threads:
         thread.start()
     time.sleep(rng.uniform(*MOMENTS_S))
+    deadline = time.monotonic() + PATIENCE_S
+    while median(actor.done for actor in actors) < least:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     killed.set()
     process.kill()
     process.wait()
