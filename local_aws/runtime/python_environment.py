@@ -60,6 +60,8 @@ class PythonEnvironment:
             "PATH": f"{self._home / 'bin'}:{PATH}",
             # As in an image, whatever the learner's own language is.
             "PYTHONUTF8": "1",
+            # Nor has it a screen, where plt.show() would wait for somebody.
+            "MPLBACKEND": "Agg",
             "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             # To look for conflicts among the course's packages takes longer than to
