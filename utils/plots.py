@@ -198,7 +198,7 @@ def metric_by_round(
         axes.set(
             xlabel="Boosting round",
             ylabel=metric,
-            title=f"{metric} after each {rounds[0]} rounds",
+            title=f"{metric} after every {rounds[0]} rounds",
         )
         axes.legend()
         plt.close(figure)
