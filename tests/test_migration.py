@@ -184,6 +184,14 @@ FOUND = {
         "Session().logs_for_job(n)",
         ["3 fit", "5 logs-for-job"],
     ),
+    "several names that have moved, in one line": (
+        "from sagemaker.workflow.steps import TrainingStep, ProcessingStep",
+        ["1 pipelines", "1 pipelines"],
+    ),
+    "settings that are objects today": (
+        f"{ESTIMATOR}Estimator(image_uri=i, checkpoint_s3_uri=u, metric_definitions=m)",
+        ["3 estimator", "3 image-uri", "3 checkpoint", "3 metric-definitions"],
+    ),
     "a module that is nowhere else in the table": (
         "from sagemaker.git_utils import git_clone_repo",
         ["1 anything-else"],

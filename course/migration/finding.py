@@ -119,7 +119,7 @@ class _Finder(ast.NodeVisitor):
         self.table = table
         self.names = Names(table)
         self.places: dict[tuple[int, int, int, str], Finding] = {}
-        self.told: set[tuple[int, int, str]] = set()  # which row, in which line
+        self.told: set[tuple[int, int, str, str]] = set()  # in which line, which row
         self.functions: list[tuple[int, Cell, Function]] = []
         self.at: tuple[int, Cell] = (0, Cell(""))
         self.called: ast.expr | None = None
@@ -157,8 +157,10 @@ class _Finder(ast.NodeVisitor):
         attribute = isinstance(node, ast.Attribute)
         line = (node.end_lineno if attribute else node.lineno) + cell.first_line - 1
         key = (index, line, node.col_offset, spelling.id)
-        if (index, line, spelling.id) not in self.told:
-            self.told.add((index, line, spelling.id))
+        # Each name of an import that has moved has a place of its own today.
+        imported = name if spelling.moved and code.startswith("from ") else ""
+        if (told := (index, line, spelling.id, imported)) not in self.told:
+            self.told.add(told)
             text = " ".join((code or ast.unparse(node)).split())
             self.places[key] = Finding(cell, line, text, spelling, name)
 
