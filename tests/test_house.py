@@ -86,8 +86,10 @@ def test_a_container_imports_nothing_outside_its_room() -> None:
 
 
 def test_the_examples_are_the_code() -> None:
-    """But for the last two: a row and a class that could be added."""
+    """But for two of the four additions: a row and a class that could be added."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (spelling,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert spelling in (ROOT / "course/migration/spellings.toml").read_text("utf-8")
     text = text.partition("\n## Four additions")[2].partition("\n## ")[0]
     *examples, row, own = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     code = [" ".join(path.read_text("utf-8").split()) for path in PACKAGE.rglob("*.py")]
