@@ -49,6 +49,18 @@ _USER_ERRORS = (
 # request.
 _SILENT_WARNINGS = ("Text file input has been deprecated", "Saving model in the UBJSON")
 
+# Hyperparameters that are the image's own, or that go to xgboost.train in another way.
+_NOT_OF_THE_LIBRARY = frozenset(
+    {
+        "_tuning_objective_metric",
+        "early_stopping_rounds",
+        "eval_metric",
+        "num_round",
+        "save_model_on_termination",
+        "use_dask_gpu_training",
+    }
+)
+
 
 def main() -> int:
     """Train as the container contract says; returns the exit code.
@@ -173,60 +185,26 @@ def _fit(
     It goes on from the last checkpoint, if there is one, with the random numbers of
     the first round: a sample of rows or columns is not what it would have been.
     """
-    parameters = dict(values)
-    rounds = parameters.pop("num_round")
-    save_always = parameters.pop("save_model_on_termination", "false") == "true"
-    stop_after = parameters.pop("early_stopping_rounds", None)
-    parameters.pop("use_dask_gpu_training", None)
-    names, own_names, watched = evaluation.choose(
-        parameters.pop("_tuning_objective_metric", None),
-        parameters.pop("eval_metric", None),
-    )
-    if names:
-        parameters["eval_metric"] = names
-    if "updater" in parameters:
-        parameters["updater"] = ",".join(parameters["updater"])
-    if "nthread" not in parameters and _threads():
-        parameters["nthread"] = _threads()
-
-    train = matrices["train"]
-    logger.info(
-        f"Train matrix has {train.num_row()} rows and {train.num_col()} columns"
-    )
-    if "validation" in matrices:
-        logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
-
+    parameters, own_names, watched = _parameters(values)
+    _log_sizes(matrices)
     checkpoint, done = checkpoints.find(checkpoint_folder)
+    rounds_left = values["num_round"] - done
     callbacks = [PrintRounds(done)]
     if checkpoint_folder is not None:
         callbacks.append(checkpoints.SaveCheckpoints(checkpoint_folder, done))
-    setting = f"save_model_on_termination={'true' if save_always else 'false'}"
-    logger.info(f"CALLBACK_SETUP_DEBUG: {setting}, is_master=True")
-    if save_always:
-        logger.info("CALLBACK_ADDING: Adding SaveIntermediateModelCallBack on master")
-        callbacks.append(SaveEveryRound(model_folder))
-    else:
-        # The bracket has no other half in the image either.
-        logger.info(f"CALLBACK_SKIPPING {setting}, is_master=True)")
-    is_watched = watched and "validation" in matrices
-    if stop_after and is_watched and done < rounds:
-        callbacks.append(
-            xgboost.callback.EarlyStopping(
-                rounds=stop_after,
-                data_name="validation",
-                metric_name=watched,
-                maximize=watched in hyperparameters.metrics.MAXIMIZE,
-                save_best=True,
-            )
-        )
+    save_always = values.get("save_model_on_termination") == "true"
+    callbacks += _saving(model_folder, save_always)
+    stop_after = values.get("early_stopping_rounds")
+    if stop_after and watched and "validation" in matrices and rounds_left > 0:
+        callbacks.append(_early_stopping(stop_after, watched))
     # Without save_model_on_termination the image has no handler: SIGTERM kills.
     stop_with_model = _stop_with_model(model_folder)
     with stop_with_model if save_always else contextlib.nullcontext():
         try:
             return xgboost.train(
                 parameters,
-                train,
-                num_boost_round=rounds - done,
+                matrices["train"],
+                num_boost_round=rounds_left,
                 xgb_model=checkpoint,
                 evals=[(matrix, name) for name, matrix in matrices.items()],
                 custom_metric=evaluation.own_metrics(own_names) if own_names else None,
@@ -235,6 +213,52 @@ def _fit(
             )
         except Exception as error:
             raise _training_error(error) from error
+
+
+def _parameters(values: dict[str, Any]) -> tuple[dict[str, Any], list[str], str | None]:
+    """Parameters of xgboost.train, the image's own metrics, and the watched metric."""
+    parameters = {k: v for k, v in values.items() if k not in _NOT_OF_THE_LIBRARY}
+    names, own_names, watched = evaluation.choose(
+        values.get("_tuning_objective_metric"), values.get("eval_metric")
+    )
+    if names:
+        parameters["eval_metric"] = names
+    if "updater" in parameters:
+        parameters["updater"] = ",".join(parameters["updater"])
+    if "nthread" not in parameters and _threads():
+        parameters["nthread"] = _threads()
+    return parameters, own_names, watched
+
+
+def _log_sizes(matrices: dict[str, "DMatrix"]) -> None:
+    train = matrices["train"]
+    logger.info(
+        f"Train matrix has {train.num_row()} rows and {train.num_col()} columns"
+    )
+    if "validation" in matrices:
+        logger.info(f"Validation matrix has {matrices['validation'].num_row()} rows")
+
+
+def _saving(model_folder: Path, save_always: bool) -> list["SaveEveryRound"]:
+    """What saves the model after each round, if that is asked for."""
+    setting = f"save_model_on_termination={'true' if save_always else 'false'}"
+    logger.info(f"CALLBACK_SETUP_DEBUG: {setting}, is_master=True")
+    if save_always:
+        logger.info("CALLBACK_ADDING: Adding SaveIntermediateModelCallBack on master")
+        return [SaveEveryRound(model_folder)]
+    # The bracket has no other half in the image either.
+    logger.info(f"CALLBACK_SKIPPING {setting}, is_master=True)")
+    return []
+
+
+def _early_stopping(rounds: int, metric: str) -> xgboost.callback.EarlyStopping:
+    return xgboost.callback.EarlyStopping(
+        rounds=rounds,
+        data_name="validation",
+        metric_name=metric,
+        maximize=metric in hyperparameters.metrics.MAXIMIZE,
+        save_best=True,
+    )
 
 
 def _training_error(error: Exception) -> UserError | AlgorithmError:
