@@ -102,6 +102,7 @@ def converse(api: dict, begin: bytes, piece: bytes = b"", times: int = 0) -> byt
 
 
 CLOSE = b"Connection: close\r\n\r\n"
+UPGRADE = b"Connection: upgrade, close\r\n\r\n"
 
 
 def test_it_answers(api, place) -> None:
@@ -115,7 +116,9 @@ def test_the_public_does_not_fill_the_log(api, caplog) -> None:
     for _ in range(3):
         received = converse(api, b"GET /nowhere HTTP/1.1\r\nHOST\r\n" + CLOSE)
         assert received.startswith(b"HTTP/1.1 500 ")
-    [line] = [r.getMessage() for r in caplog.records if "nowhere" in r.getMessage()]
+        converse(api, b"nonsense\r\n\r\n")
+        converse(api, b"GET /a HTTP/1.1\r\nHOST\r\nUpgrade: h2c\r\n" + UPGRADE)
+    [line] = [record.getMessage() for record in caplog.records]
     assert line == f"API {api['ApiId']}, route ANY /nowhere: has no integration"
 
 

@@ -22,6 +22,10 @@ from local_aws.messages import Response
 from local_aws.server.connection import Connection
 
 log = logging.getLogger(__name__)
+# Instead of uvicorn's, which has a warning for each malformed request: the public must
+# not fill the disk.
+_log_of_connections = logging.getLogger(f"{__name__}.connections")
+_log_of_connections.setLevel(logging.ERROR)
 
 # Of all APIs together, so that there are descriptors left for the services. One more
 # takes the place of the client that has kept us waiting for longest.
@@ -42,6 +46,7 @@ class PublicConnection(Connection):
 
     def __init__(self, listeners: "Listeners", *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.logger = _log_of_connections
         self._listeners = listeners
 
     def connection_made(self, transport: asyncio.Transport) -> None:
