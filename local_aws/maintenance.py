@@ -28,7 +28,7 @@ from local_aws.lifetime import (
 )
 from local_aws.persistence import MOTO_DATABASE, OBJECTS, SAGEMAKER_DATABASE
 from local_aws.persistence.resources import MIGRATIONS
-from local_aws.runtime.model_server import remove_left_overs
+from local_aws.runtime.short_names import remove_left_overs
 from local_aws.terminal import say
 from local_aws.users import User, users
 

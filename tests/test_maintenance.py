@@ -6,9 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from conftest import start_stand_in, stop_stand_in
@@ -16,7 +14,7 @@ from terminal import Terminal, too_long
 
 from local_aws.installation import CHECKOUT, HOME_VARIABLE, ROLE_ARN, open_installation
 from local_aws.maintenance import STATE, UNFINISHED_RESET, count, size_text
-from local_aws.runtime.model_server import OWNER, PREFIX, SOCKETS
+from local_aws.runtime import short_names
 
 
 def local_aws(home, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -87,8 +85,7 @@ def test_status_and_reset(used) -> None:
     assert "does not run" in stopped.stdout
     assert "1 bucket, 2 objects (2.0 MB)" in stopped.stdout
     # What a container of an endpoint leaves behind when the stand-in is killed.
-    socket_folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
-    (socket_folder / OWNER).symlink_to(home / "endpoints" / "one")
+    socket_folder = short_names.make_folder(home / "endpoints" / "one")
     unsaid = local_aws(home, "reset")
     assert unsaid.returncode == 1
     assert "Nothing has been removed: there was no answer" in unsaid.stdout

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -10,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from local_aws.runtime import model_server
+from local_aws.containers.images import IMAGES
+from local_aws.runtime import model_server, short_names
 from local_aws.runtime.container_client import ConnectionLost
 from local_aws.runtime.model_server import ModelServer, NotHealthy
 
@@ -127,9 +129,20 @@ def test_a_socket_that_is_made_during_its_removal_does_not_stay(serve, monkeypat
     assert not server.socket.parent.exists()
 
 
+def test_one_that_can_t_be_started_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError(errno.EAGAIN, "no process more")
+
+    monkeypatch.setattr(short_names, "PARENT", tmp_path)
+    monkeypatch.setattr(model_server, "ContainerProcess", fail)
+    with pytest.raises(OSError, match="no process more"):
+        ModelServer(IMAGES[0], tmp_path, {}, print)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("content", ["nothing", "socket"])
 def test_what_a_cut_off_removal_has_left_is_removed(tmp_path, monkeypatch, content):
-    monkeypatch.setattr(model_server, "SOCKETS", tmp_path)
+    monkeypatch.setattr(short_names, "PARENT", tmp_path)
     old, new, other = (tmp_path / f"sagemaker-{name}" for name in "abc")
     with contextlib.ExitStack() as sockets:
         for folder in (old, new, other):
@@ -142,7 +155,7 @@ def test_what_a_cut_off_removal_has_left_is_removed(tmp_path, monkeypatch, conte
     (tmp_path / "sagemaker-file").touch()
     for path in (old, other, tmp_path / "sagemaker-file"):
         os.utime(path, (0, 0))
-    model_server.remove_left_overs(tmp_path / "home")
+    short_names.remove_left_overs(tmp_path / "home")
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["sagemaker-b", "sagemaker-c", "sagemaker-file"]
 
@@ -166,21 +179,21 @@ def test_left_overs_of_a_home_are_removed(serve, tmp_path, monkeypatch):
     servers = [serve("200", folder) for folder in (mine, other)]
     for server in servers:
         die(server)
-    somebody_elses = model_server.SOCKETS / f"sagemaker-test-{os.getpid()}"
+    somebody_elses = short_names.PARENT / f"sagemaker-test-{os.getpid()}"
     somebody_elses.mkdir()
     try:
         (somebody_elses / "container").write_text("no link")
-        model_server.remove_left_overs(mine)
+        short_names.remove_left_overs(mine)
         assert [server.socket.parent.exists() for server in servers] == [False, True]
         assert somebody_elses.exists()
         # What belongs to another user is left alone.
         monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
-        model_server.remove_left_overs(other)
+        short_names.remove_left_overs(other)
         assert servers[1].socket.parent.exists()
         # A container whose folder is gone has ended.
         monkeypatch.undo()
         other.rmdir()
-        model_server.remove_left_overs(mine)
+        short_names.remove_left_overs(mine)
         assert not servers[1].socket.parent.exists()
     finally:
         (somebody_elses / "container").unlink()

@@ -1,11 +1,13 @@
 """The Python of a container that runs code of the user's own."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from local_aws.runtime import python_environment, short_names
 from local_aws.runtime.python_environment import PythonEnvironment
 
 
@@ -91,3 +93,14 @@ def test_it_sees_the_course_s_packages_and_is_not_the_course_s(environment):
 def test_the_link_goes_and_the_folder_stays(environment):
     environment.close()
     assert not environment.root.parent.exists()
+
+
+def test_one_that_can_t_be_made_leaves_no_link(tmp_path, monkeypatch):
+    def fail(home):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(short_names, "PARENT", tmp_path)
+    monkeypatch.setattr(python_environment, "_make", fail)
+    with pytest.raises(OSError, match="No space left"):
+        PythonEnvironment(tmp_path)
+    assert not list(tmp_path.iterdir())

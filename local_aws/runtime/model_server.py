@@ -4,17 +4,13 @@ It listens on a Unix socket in a folder that only this user can enter: a TCP por
 would be open to every other user and web page of the machine.
 """
 
-import contextlib
 import json
-import os
-import shutil
-import stat
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local_aws.containers.images import Image
+from local_aws.runtime import short_names
 from local_aws.runtime.container_client import (
     BlockingContainerClient,
     ConnectionLost,
@@ -24,7 +20,6 @@ from local_aws.runtime.container_client import (
 )
 from local_aws.runtime.container_process import SERVING_GRACE_SECONDS, ContainerProcess
 from local_aws.runtime.python_environment import PythonEnvironment
-from local_aws.runtime.short_names import OWNER, PREFIX, SOCKETS
 
 # AWS page: Use Your Own Inference Code with Hosting Services.
 STARTUP_SECONDS = 8 * 60
@@ -37,55 +32,6 @@ FAILING_SECONDS = 1.0
 
 # How often a starting container is asked; each ask costs well under a millisecond.
 PING_INTERVAL_SECONDS = 0.01
-
-
-# In a socket's folder: the socket, and a link to the folder of the container that it
-# belongs to.
-SOCKET = "socket"
-
-# A folder without a link, or with nothing in it, is being made or removed for a moment.
-ABANDONED_SECONDS = 60
-
-
-def remove_left_overs(home: Path) -> None:
-    """Remove the sockets of containers below `home` that an earlier run has left.
-
-    None of them may be running: the caller holds the server lock of `home`. Those of
-    containers whose folder is gone go too, and those whose making or removal was cut
-    off: nobody else would remove them.
-    """
-    for folder in SOCKETS.glob(f"{PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            if folder.lstat().st_uid == os.getuid() and _is_left_over(folder, home):
-                _remove(folder)
-
-
-def _is_left_over(folder: Path, home: Path) -> bool:
-    try:
-        owner = Path(os.readlink(folder / OWNER))
-    except OSError:
-        return _is_abandoned(folder)
-    return owner.is_relative_to(home) or not owner.exists()
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """Whether it is a folder of ours without a link, and not only for a moment."""
-    status = folder.lstat()
-    return (
-        stat.S_ISDIR(status.st_mode)
-        and time.time() - status.st_mtime > ABANDONED_SECONDS
-        and all(one.name == SOCKET and one.is_socket() for one in folder.iterdir())
-    )
-
-
-def _remove(folder: Path) -> None:
-    """Remove a socket's folder, though its container, which is just ending, may be
-    making the socket: once the folder is gone it can't.
-    """
-    for _ in range(100):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
 
 
 class NotHealthy(Exception):
@@ -111,25 +57,28 @@ class ModelServer:
         if python is not None:
             given = {name: python.inside(text) for name, text in environment.items()}
             environment = {**given, **python.variables}
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
-        (self._folder / OWNER).symlink_to(root)
-        self.socket = self._folder / SOCKET
+        self._folder = short_names.make_folder(root)
+        self.socket = self._folder / short_names.SOCKET
         self._client = BlockingContainerClient(self.socket)
         self._client_on_loop = ContainerClient(self.socket)
-        self._container = ContainerProcess(
-            image.module,
-            ["serve"],
-            root if python is None else python.root,
-            {
-                **environment,
-                "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(self.socket),
-                "SAGEMAKER_IMAGE_TAG": image.tag,
-            },
-            on_output,
-            lambda code: on_exit(self),
-            # Who has just got an error looks into the log for its reason.
-            gather_seconds=0.0,
-        )
+        try:
+            self._container = ContainerProcess(
+                image.module,
+                ["serve"],
+                root if python is None else python.root,
+                {
+                    **environment,
+                    "SAGEMAKER_BIND_TO_UNIX_SOCKET": str(self.socket),
+                    "SAGEMAKER_IMAGE_TAG": image.tag,
+                },
+                on_output,
+                lambda code: on_exit(self),
+                # Who has just got an error looks into the log for its reason.
+                gather_seconds=0.0,
+            )
+        except BaseException:
+            short_names.remove(self._folder)
+            raise
 
     def wait_until_healthy(
         self, given_up: Callable[[], bool], seconds: float = STARTUP_SECONDS
@@ -197,10 +146,10 @@ class ModelServer:
     def stop(self) -> None:
         """End the container and remove its socket; raises what its log raised."""
         self._container.stop(SERVING_GRACE_SECONDS)
-        _remove(self._folder)
+        short_names.remove(self._folder)
         self._container.check_output()
 
     def kill(self) -> None:
         """End the container at once and remove its socket; calls under way fail."""
         self._container.kill()
-        _remove(self._folder)
+        short_names.remove(self._folder)

@@ -12,14 +12,12 @@ import re
 import shutil
 import sys
 import sysconfig
-import tempfile
 import venv
 from pathlib import Path
 from urllib.parse import quote
 
 from local_aws.containers import script_mode
-from local_aws.runtime import opt_ml_notice
-from local_aws.runtime.short_names import OWNER, PREFIX, SOCKETS
+from local_aws.runtime import opt_ml_notice, short_names
 
 OPT_ML = "/opt/ml"
 
@@ -51,11 +49,14 @@ class PythonEnvironment:
     def __init__(self, folder: Path) -> None:
         """`folder` is the one that the link leads to."""
         self._folder = folder
-        self._link_folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SOCKETS))
-        self.root = self._link_folder / OWNER
-        self.root.symlink_to(folder)
+        self._link_folder = short_names.make_folder(folder)
+        self.root = self._link_folder / short_names.OWNER
         self._home = self.root / FOLDER
-        _make(self._home)
+        try:
+            _make(self._home)
+        except BaseException:
+            self.close()
+            raise
         self.variables = {
             "PATH": f"{self._home / 'bin'}:{PATH}",
             # As in an image, whatever the learner's own language is.
@@ -90,7 +91,7 @@ class PythonEnvironment:
 
     def close(self) -> None:
         """Remove the link."""
-        shutil.rmtree(self._link_folder, ignore_errors=True)
+        short_names.remove(self._link_folder)
 
     def _translations(self) -> list[tuple[str, str]]:
         """(a name of ours, what stands for it in a container), in order."""

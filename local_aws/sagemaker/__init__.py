@@ -9,7 +9,7 @@ from local_aws.installation import ACCOUNT_ID, Installation
 from local_aws.jobs.engine import JobEngine
 from local_aws.persistence import SAGEMAKER_DATABASE
 from local_aws.persistence.resources import Resources
-from local_aws.runtime import model_server
+from local_aws.runtime import short_names
 from local_aws.runtime.dispatcher import dispatcher
 from local_aws.sagemaker import (  # noqa: F401 - each registers its operations
     endpoint_configs,
@@ -55,7 +55,7 @@ class SageMaker:
 def open_context(installation: Installation, clients: Clients) -> SageMaker:
     """Open the installation's state; raises StateFileError."""
     dispatcher()  # its fork server imports while the rest starts
-    model_server.remove_left_overs(installation.home)
+    short_names.remove_left_overs(installation.home)
     resources = Resources(installation.home / SAGEMAKER_DATABASE)
     hosting = HostingEngine(resources, clients, installation.home / "endpoints")
     with resources.must_be_readable():
