@@ -84,7 +84,7 @@ class StandIn:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             **options,
         )
 

@@ -109,7 +109,7 @@ def transform_request(bucket, job_name, model_name, **changes):
     }
 
 
-def wait(describe, key, reached=TERMINAL, seconds=60, **identity):
+def wait(describe, key, reached=TERMINAL, seconds=180, **identity):
     """Poll a Describe call until its status `key` is one of `reached`."""
     deadline = time.monotonic() + seconds
     while True:

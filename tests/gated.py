@@ -43,7 +43,7 @@ class Gate:
 
     def wait_for(self, count: int) -> None:
         """Return when so many wait, or have waited since the gate was closed."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while len(list(self._folder.iterdir())) < count:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -146,7 +146,7 @@ class Service:
 
     def wait_until_gone(self, name):
         """Return when the endpoint is deleted."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             try:
                 self.sagemaker.describe_endpoint(EndpointName=name)

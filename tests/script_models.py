@@ -96,7 +96,7 @@ class ScriptModels:
         """The lines of the endpoint's instances, once each of the awaited texts has
         come so many times: a line comes a moment later than a response.
         """
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             lines = boston.log_lines(self.logs, f"{GROUP}/{endpoint}", "Only/")
             counts = [sum(text in line for line in lines) for text in awaited]

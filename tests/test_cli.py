@@ -53,7 +53,7 @@ def test_a_signal_to_exec_reaches_the_command(stand_in) -> None:
     )
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    assert process.communicate(timeout=20)[0] == "got it\n"
+    assert process.communicate(timeout=60)[0] == "got it\n"
     assert process.returncode == 7
 
 

@@ -21,13 +21,13 @@ def run(target, *arguments, on_exit=None):
 def test_exit_codes_and_ids():
     for code in (0, 3):
         ends, pid = run(os._exit, code)
-        assert ends.get(timeout=30) == (pid, code)
+        assert ends.get(timeout=60) == (pid, code)
 
 
 def test_a_signal_is_a_negative_code():
     ends, pid = run(signal.pause)
     os.kill(pid, signal.SIGKILL)
-    assert ends.get(timeout=30) == (pid, -signal.SIGKILL)
+    assert ends.get(timeout=60) == (pid, -signal.SIGKILL)
 
 
 def test_a_callback_that_raises_stops_nobody():
@@ -38,16 +38,16 @@ def test_a_callback_that_raises_stops_nobody():
         raise RuntimeError("the callback's own mistake")
 
     run(os._exit, 0, on_exit=broken)
-    assert called.wait(30)
+    assert called.wait(60)
     ends, pid = run(os._exit, 5)
-    assert ends.get(timeout=30) == (pid, 5)
+    assert ends.get(timeout=60) == (pid, 5)
 
 
 def test_what_can_not_be_started_is_the_callers_error():
     with pytest.raises(Exception, match=r"pickle|local object"):
         run(lambda: None)
     ends, pid = run(os._exit, 0)
-    assert ends.get(timeout=30) == (pid, 0)
+    assert ends.get(timeout=60) == (pid, 0)
 
 
 def test_many_from_many_threads():

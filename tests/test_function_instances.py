@@ -214,7 +214,7 @@ def test_one_that_prints_without_end_is_ended_in_time(start) -> None:
                 print("again and again" * 100)
         """
     )
-    outcome = started.invoke(timeout=0.5)
+    outcome = started.invoke(timeout=1.0)
     assert payload(outcome)["errorType"] == "Sandbox.Timedout"
     assert b"again" in started.output
 

@@ -149,14 +149,14 @@ def test_a_second_reader_waits_until_the_data_is_there(metrics, cloudwatch):
 
     def slow(**given):
         going.set()
-        go_on.wait(10)
+        go_on.wait(60)
         put(**given)
 
     cloudwatch.put_metric_data = slow
     record(metrics)
     first = threading.Thread(target=metrics.flush)
     first.start()
-    going.wait(10)
+    going.wait(60)
     seen = []
     second = threading.Thread(
         target=lambda: (metrics.flush(), seen.append(cloudwatch.total("Invocations")))

@@ -112,7 +112,7 @@ class Observed:
         }
 
     def wait(self):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while self.record is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)

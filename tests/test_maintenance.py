@@ -26,7 +26,7 @@ def local_aws(home, *arguments: str, **options) -> subprocess.CompletedProcess:
         stdin=options.pop("stdin", subprocess.DEVNULL),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         **options,
     )
 

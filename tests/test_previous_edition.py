@@ -298,7 +298,7 @@ def data(prefix: str) -> dict:
 
 def wait(describe, **name) -> dict:
     """The description once it says that nothing is under way."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         found = describe(**name)
         (status,) = (v for k, v in found.items() if k in STATUSES)

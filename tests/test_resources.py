@@ -122,7 +122,7 @@ def test_listeners_are_called_after_the_commit_and_outside_of_the_lock(resources
 
     def read_in_another_thread(*key):
         with ThreadPoolExecutor(1) as pool:
-            seen.append(pool.submit(resources.get, *key).result(timeout=5))
+            seen.append(pool.submit(resources.get, *key).result(timeout=60))
 
     resources.on_change(read_in_another_thread)
     resources.create(REGION, "model", "a", {"n": 1})

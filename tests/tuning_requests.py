@@ -76,7 +76,7 @@ def wait(sagemaker, job_name, reached=boston.TERMINAL):
         sagemaker.describe_hyper_parameter_tuning_job,
         "HyperParameterTuningJobStatus",
         reached,
-        seconds=120,
+        seconds=300,
         HyperParameterTuningJobName=job_name,
     )
 
