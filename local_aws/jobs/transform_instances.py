@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from local_aws.containers.images import UnknownImage, find_image
+from local_aws.containers.images import Image, UnknownImage, find_image
 from local_aws.jobs.job import AccessDenied, Job, JobFailed
 from local_aws.runtime import archives, s3_objects
 from local_aws.runtime.container_client import ConnectionLost, NotReached
@@ -74,26 +74,7 @@ class Instances:
             raise JobFailed(f"ClientError: {error}") from error
         for stream in self.streams:
             self._job.check()
-            root = self._job.folder / stream.rpartition("/")[2]
-            self._job.roots.append(root)
-            (root / "model").mkdir(parents=True)
-            try:
-                if archive is not None:
-                    archives.unpack(archive, root / "model")
-            except archives.UnsafeArchive as error:
-                raise JobFailed(f"ClientError: {error}") from error
-            python = None
-            if image.runs_scripts:
-                python = PythonEnvironment(root)
-                cleanup.callback(python.close)
-            log = self.log_stream(stream, root, python)
-            cleanup.callback(log.close)
-            if image.runs_scripts:
-                log.write_line(image.what_really_runs())
-            environment = self._environment()
-            server = ModelServer(image, root, environment, log.write, python=python)
-            cleanup.callback(server.stop)
-            self.servers.append(server)
+            self.servers.append(self._server(stream, image, archive, cleanup))
         for server in self.servers:
             try:
                 server.wait_until_healthy(lambda: self._job.ended_by is not None)
@@ -102,6 +83,31 @@ class Instances:
                 told = self._job.public(server.failure())
                 reason = f"{SEE_LOGS}. {told}" if told else SEE_LOGS
                 raise JobFailed(f"AlgorithmError: {reason}") from error
+
+    def _server(
+        self, stream: str, image: Image, archive: Path | None, cleanup: ExitStack
+    ) -> ModelServer:
+        """The container of one instance, which is on its way. Raises JobFailed."""
+        root = self._job.folder / stream.rpartition("/")[2]
+        self._job.roots.append(root)
+        (root / "model").mkdir(parents=True)
+        try:
+            if archive is not None:
+                archives.unpack(archive, root / "model")
+        except archives.UnsafeArchive as error:
+            raise JobFailed(f"ClientError: {error}") from error
+        python = None
+        if image.runs_scripts:
+            python = PythonEnvironment(root)
+            cleanup.callback(python.close)
+        log = self.log_stream(stream, root, python)
+        cleanup.callback(log.close)
+        if image.runs_scripts:
+            log.write_line(image.what_really_runs())
+        environment = self._environment()
+        server = ModelServer(image, root, environment, log.write, python=python)
+        cleanup.callback(server.stop)
+        return server
 
     def _download(self) -> Path | None:
         """The model's archive, or None for a model without."""
