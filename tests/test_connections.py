@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from local_aws.server.connection import LARGEST_HEAD, PATIENCE_S, Connection
 
 HOST = b"Host: 127.0.0.1\r\n"
-MOST_SENT = 8 * 2**20  # what sockets hold on loopback, generously
+MOST_SENT = 32 * 2**20  # what sockets hold on loopback, generously
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\n"
 
 
