@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 
+import psutil
 import pytest
 
+from local_aws.runtime import left_behind
 from local_aws.runtime.container_process import LEFT_OPEN_BYTES, ContainerProcess
 
 SET_BY_THE_CONTRACT = ("SAGEMAKER_BASE_DIR", "HOME", "TMPDIR", "PYTHONUNBUFFERED")
@@ -142,3 +145,29 @@ def test_all_of_the_output_comes_whoever_is_slow(run):
     )
     program.wait()
     assert b"".join(chunks) == b"first\n" + b"x" * 60_000 + b"\n"
+
+
+def test_what_is_only_about_to_become_another_program_is_ended_too(
+    tmp_path, monkeypatch
+):
+    """For a moment it shows no variables."""
+    left = subprocess.Popen(
+        ["sleep", "600"],
+        env={**os.environ, "FOLDER": str(tmp_path)},
+        start_new_session=True,
+    )
+    looked, environ = [], psutil.Process.environ
+
+    def none_at_first(process):
+        if process.pid == left.pid:
+            looked.append(process)
+            if len(looked) == 1:
+                return {}
+        return environ(process)
+
+    monkeypatch.setattr(psutil.Process, "environ", none_at_first)
+    left_behind.end("FOLDER", tmp_path)
+    try:
+        assert left.wait(60) == -signal.SIGKILL
+    finally:
+        left.kill()
