@@ -59,6 +59,8 @@ def _nothing_of_the_developers() -> Iterator[None]:
         for name in list(os.environ):
             if name.upper().startswith(("AWS_", "SAGEMAKER_", "MOTO_")):
                 patch.delenv(name)
+        # Or each process that a test starts would compile the course's modules again.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -8,9 +8,9 @@ papermill runs it; with `compare`, nbval does, strictly, and leaves no output; w
 `again`, each cell runs twice, as tests/running_again.py has it. Prints
 one line of JSON: `error` (None or the text of it), `left` (what is there after the run
 and was not before: in AWS, seen from outside by boto3, and in the folders `watch`),
-`outside` (whether an address beyond loopback could be reached), `missed` and `states`
-(see Cells; by papermill only), `stumbles` (with `again`: what is wrong with running
-cells again). With `join`, the stand-in is started first, as
+`outside` (whether an address beyond loopback could be reached), `run_id`, `missed` and
+`states` (see Cells; with `calls` only), `stumbles` (with `again`: what is wrong with
+running cells again). With `join`, the stand-in is started first, as
 `local_aws exec` does it; else the environment is used as it is. `calls`: a file in
 which papermill's kernel notes its calls of AWS, or None.
 """
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import boto3
 import nbformat
-from leftovers import snapshot
+from leftovers import local_files, snapshot
 from permissions import recording
 from running_again import FirstRunFails, what_is_wrong
 
@@ -49,7 +49,7 @@ def main(task: dict) -> dict:
         os.environ.update(sealed)
     folders = [Path(folder) for folder in task["watch"]]
     before = snapshot(boto3.client, *folders)
-    cells = Cells(Path(task["notebook"]), folders, before)
+    cells = Cells(task, folders, before)
     stumbles: list[str] = []
     if task["again"]:
         error = run_again(task, stumbles)
@@ -70,15 +70,21 @@ def main(task: dict) -> dict:
 class Cells:
     """Looks after each cell of a lesson: would a clean-up find all that there is now?
 
+    A cell that has neither called AWS nor made or removed a file is passed over; what
+    comes by itself (a tuning job's next job, say) is seen after the next one that has.
+
     run_id: what the lesson printed. missed: for each cell after which something was
     there that `course cleanup` without a run id would not find to be this run's, its id
     and what it was.
     states: the kinds and statuses of all resources that were there after any cell.
     """
 
-    def __init__(self, path: Path, folders: list[Path], before: set[str]) -> None:
+    def __init__(self, task: dict, folders: list[Path], before: set[str]) -> None:
         # A copy of the course has a scratch folder of its own.
-        cleanup.SCRATCH = path.parent.parent / "notebooks" / "scratch"
+        course = Path(task["notebook"]).parent.parent
+        cleanup.SCRATCH = course / "notebooks" / "scratch"
+        self._calls = Path(task["calls"]) if task["calls"] else None
+        self._last: tuple[int, set[str]] | None = None
         self.run_id: str | None = None
         self.missed: list[str] = []
         self.states: set[tuple[str, str]] = set()
@@ -91,9 +97,18 @@ class Cells:
         printed = "".join(output.get("text", "") for output in cell.get("outputs", []))
         if match := re.search("^Run id: (.*)$", printed, re.MULTILINE):
             self.run_id = match[1]
+        if not self._has_done_something():
+            return
         if missed := self._exists() - self._found():
             missed &= self._exists()
         self.missed += [f"after {cell.id}: {item}" for item in sorted(missed)]
+
+    def _has_done_something(self) -> bool:
+        """Tell whether AWS has been called since the last time, or files are others."""
+        noted = self._calls.stat().st_size if self._calls.exists() else 0
+        files = set[str]().union(*(local_files(folder) for folder in self._folders))
+        last, self._last = self._last, (noted, files)
+        return self._last != last
 
     def _exists(self) -> set[str]:
         seen = snapshot(self._session.client, *self._folders)
@@ -148,7 +163,9 @@ def execute(task: dict, cells: Cells) -> str | None:
             cwd=str(Path(task["notebook"]).parent),
             progress_bar=False,
             execution_timeout=600,
-            on_cell_executed=cells.look,
+            # Not after each cell, twice: that takes as long as the cells do.
+            request_save_on_cell_execute=False,
+            on_cell_executed=cells.look if task["calls"] else None,
         )
     except (PapermillExecutionError, UnknownParameter, DeadKernelError) as problem:
         return str(problem)

@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,13 @@ from permissions import Call, recorded
 
 from course import lessons
 from course.install import LOCK, ROOT
-from local_aws.installation import HOME_VARIABLE, ROLE_ARN, ROLE_NAME
+from local_aws.installation import (
+    HOME_VARIABLE,
+    ROLE_ARN,
+    ROLE_NAME,
+    open_installation,
+)
+from local_aws.lifetime import try_server_lock
 
 LESSONS = lessons.find_lessons()
 TIMEOUT_S = 900
@@ -218,6 +225,15 @@ def run_cut_off(
     return replace(run, error=error)
 
 
+def wait_for_its_end(home: Path) -> None:
+    """Return when the stand-in that a run has started has noticed that it is unused."""
+    installation, deadline = open_installation(home), time.monotonic() + TIMEOUT_S
+    while (lock := try_server_lock(installation)) is None:
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.1)
+    os.close(lock)
+
+
 def run_again(path: Path, folder: Path, parameters: dict | None = None) -> Run:
     """Run each cell of a notebook twice, on a stand-in of its own."""
     with temporary_folder(NAME) as home:
@@ -307,6 +323,7 @@ class Runs:
         self.first(name)
         path, folder = self._places("second", name)
         parameters = OTHER_PARAMETERS[lessons.lesson_number(path)]
+        wait_for_its_end(self.home(name))
         stand_in = start_stand_in(self.home(name))
         try:
             return run_in_aws_mode(path, stand_in, folder, parameters)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc"), reason="finds the containers in /proc"
 )
 
-CALLS = 10_000
+CALLS = 2_500
 
 PING_FAILURE = (
     "The primary container for production variant Only did not pass the ping health "

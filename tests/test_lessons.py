@@ -624,6 +624,9 @@ def test_calls_of_boto3_the_sdk_and_the_cli_are_noted_and_judged(
         "list(Model.get_all(session=course.boto_session));",
         "!aws s3api get-bucket-location --bucket sagemaker-us-east-1-123456789012",
         makes_a_model("stray", stand_in, bucket),
+        "1",
+        "open('stray.csv', 'w').close()",
+        "import os\nos.remove('stray.csv')",
         "s3 = course.boto_session.client('s3')\n"
         "url = s3.generate_presigned_url('get_object', {'Bucket': 'b', 'Key': 'k'})",
         "import shutil\nshutil.rmtree(course.folder)",
@@ -649,6 +652,7 @@ def test_calls_of_boto3_the_sdk_and_the_cli_are_noted_and_judged(
     ]
     stray = [item.partition(": ")[2] for item in run.missed]
     assert "model: stray" in stray
+    assert "file: notebooks/stray.csv" in stray
     assert permissions.not_of_the_run(run.calls, run.run_id) == ["CreateModel: stray"]
 
 
