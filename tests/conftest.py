@@ -37,6 +37,7 @@ LONG += ("test_xgboost_training", "test_linear_learner_training", "test_job_ends
 LONG += ("test_web_app_in_browser",)
 LONG += ("test_tuning_jobs", "test_tuning_restarts")
 LONG += ("test_maintenance", "test_moto_services", "test_training_jobs", "test_sdk")
+LONG += ("test_cleanup", "test_state_files", "test_utils", "test_xgboost_serving")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
