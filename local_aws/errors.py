@@ -92,6 +92,16 @@ def not_built(service_name: str, operation_name: str) -> AwsError:
     )
 
 
+def not_reproduced(
+    feature: str, service_name: str, instead: str = "Leave it out of the request"
+) -> str:
+    """What is said of a part of a service that is here, in that service's own error."""
+    return (
+        f"{feature} is part of {service_name}, but this local stand-in does not "
+        f"reproduce it. {instead}, or run this request on AWS."
+    )
+
+
 def internal_failure() -> AwsError:
     """A fault of the stand-in itself; what went wrong is in the server's log only."""
     return AwsError(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_aws.access.roles import Role
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, not_reproduced
 from local_aws.installation import ACCOUNT_ID
 from local_aws.services import named
 
@@ -131,10 +131,7 @@ def too_large(operation: str, limit: int) -> AwsError:
 
 def not_built(feature: str) -> AwsError:
     """The error for a part of Lambda that the stand-in does not reproduce."""
-    return invalid(
-        f"{feature} is part of AWS Lambda, but this local stand-in does not reproduce "
-        "it. Leave it out of the request, or run this request on AWS."
-    )
+    return invalid(not_reproduced(feature, "AWS Lambda"))
 
 
 def arn_of(region: str, name: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, not_reproduced
 from local_aws.http_apis import cors, routing
 from local_aws.installation import ACCOUNT_ID, HOST
 from local_aws.services import named
@@ -132,10 +132,7 @@ def bad(message: str) -> AwsError:
 
 def not_built(feature: str) -> AwsError:
     """The error for a part of API Gateway that the stand-in does not reproduce."""
-    return bad(
-        f"{feature} is part of Amazon API Gateway, but this local stand-in does not "
-        "reproduce it. Leave it out of the request, or run this request on AWS."
-    )
+    return bad(not_reproduced(feature, "Amazon API Gateway"))
 
 
 def not_found(api_id: str) -> AwsError:

@@ -12,7 +12,7 @@ from botocore.handlers import VALID_BUCKET
 from local_aws.access.policy_evaluation import as_list
 from local_aws.access.roles import bucket_arn
 from local_aws.containers.images import Image, UnknownImage, find_image
-from local_aws.errors import AwsError, validation_exception
+from local_aws.errors import AwsError, not_reproduced, validation_exception
 from local_aws.installation import ACCOUNT_ID
 from local_aws.runtime import s3_objects
 from local_aws.sagemaker.operations import Context
@@ -25,10 +25,7 @@ MAX_INSTANCES = 20
 
 def not_built(feature: str, instead: str = "Leave it out of the request") -> AwsError:
     """The error for a part of the service that the stand-in does not reproduce."""
-    return validation_exception(
-        f"{feature} is part of Amazon SageMaker, but this local stand-in does not "
-        f"reproduce it. {instead}, or run this request on AWS."
-    )
+    return validation_exception(not_reproduced(feature, "Amazon SageMaker", instead))
 
 
 def check_present(structure: dict, name: str, *members: str) -> None:
