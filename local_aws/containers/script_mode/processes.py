@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -78,8 +79,12 @@ def run_and_remember(command: Sequence[str], folder: Path) -> tuple[int, str]:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
+    """In pieces that a pipe takes whole, so that what the command prints to standard
+    output at the same time is not in the middle of a line.
+    """
     while data:
-        data = data[os.write(descriptor, data) :]
+        end = data.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF
+        data = data[os.write(descriptor, data[:end]) :]
 
 
 def _hand_on(*_: object) -> None:
