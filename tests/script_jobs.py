@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import sys
 import tarfile
 import textwrap
 import zipfile
@@ -17,6 +18,12 @@ from local_aws.installation import ROLE_ARN
 GROUP = "/aws/sagemaker/TrainingJobs"
 IMAGE = image_uris.retrieve("sklearn", "us-east-1", "1.4-2")
 DRIVERS = "/opt/ml/input/data/sm_drivers"
+
+
+def paths_of_this_machine(home: Path) -> list[str]:
+    """What no learner should see. An image has an /usr, too, as Debian's Python has."""
+    paths = (str(home), sys.prefix, sys.base_prefix)
+    return [path for path in paths if path != "/usr"]
 
 
 @cache

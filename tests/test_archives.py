@@ -184,6 +184,21 @@ def test_what_gnu_tar_takes_is_taken(tmp_path, damage):
     assert (tmp_path / "b").read_bytes() == b"x" * 512
 
 
+def past_frombuf(cls, tar):
+    block = tar.fileobj.read(tarfile.BLOCKSIZE)
+    member = tarfile.TarInfo.frombuf.__func__(cls, block, tar.encoding, tar.errors)
+    member.offset = tar.fileobj.tell() - tarfile.BLOCKSIZE
+    return member._proc_member(tar)
+
+
+@pytest.fixture(params=["this Python", "newer Python"])
+def releases(request, monkeypatch):
+    """Newer releases of Python read headers past what a subclass makes of frombuf."""
+    if request.param == "newer Python":
+        monkeypatch.setattr(tarfile.TarInfo, "fromtarfile", classmethod(past_frombuf))
+
+
+@pytest.mark.usefixtures("releases")
 def test_a_damaged_header_is_not_the_end(tmp_path):
     """Of the second member: the third would be missing in silence."""
 
@@ -236,6 +251,7 @@ def test_headers_one_in_another_are_the_archives_fault(tmp_path):
         unpack(tmp_path / "a.tar.gz", tmp_path)
 
 
+@pytest.mark.usefixtures("releases")
 def test_a_header_that_would_fill_the_memory_is_refused(tmp_path):
     header = tarfile.TarInfo("long")
     header.type, header.size = tarfile.XHDTYPE, 2**40

@@ -9,6 +9,7 @@ import textwrap
 
 import boston
 import pytest
+from script_jobs import paths_of_this_machine
 
 TRAIN = """
     import argparse, json, os, sys
@@ -145,8 +146,8 @@ def test_the_sdk_runs_a_script_and_no_path_of_this_machine_is_seen(stand_in, ran
     }
     seen = "\n".join(lines)
     assert "SM_MODEL_DIR=/opt/ml/model" in seen
-    for path in (stand_in.home, sys.prefix, sys.base_prefix, "/tmp"):
-        assert str(path) not in seen
+    for path in (*paths_of_this_machine(stand_in.home), "/tmp"):
+        assert path not in seen
     assert files_of(stand_in, described) == ["model.txt"]
 
 

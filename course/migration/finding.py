@@ -24,6 +24,8 @@ PACKAGE = re.compile(
 # Python in a line for the shell: {estimator.model_data}, or $estimator.model_data.
 IN_SHELL = re.compile(r"\{([^{}]+)\}|\$([A-Za-z_][\w.]*)")
 MOST_BROKEN_LINES = 20  # of a cell; one with more is no Python
+# In 3.14, `except Exception, e:` of Python 2 is syntax again, and means another thing.
+NEWEST_SYNTAX = (3, 13)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def _tried(lines: list[str], number: int | None) -> tuple[ast.Module | None, int
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SyntaxWarning: of old escapes
-            return ast.parse(as_python(Cell("\n".join(lines), number))), 0
+            text = as_python(Cell("\n".join(lines), number))
+            return ast.parse(text, feature_version=NEWEST_SYNTAX), 0
     except SyntaxError as error:
         return None, error.lineno or 0
     except (ValueError, RecursionError, MemoryError):  # ast's for odd texts

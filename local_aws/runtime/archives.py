@@ -62,16 +62,21 @@ class _Member(tarfile.TarInfo):
     """
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
         try:
-            member = super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(tarfile_)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
-            raise UnsafeArchive(f"The archive can't be unpacked: {error}") from error
-        if member.type in EXTENSIONS and member.size > MAX_EXTENSION_BYTES:
+            raise _damaged(error) from error
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        """Refuse before it is read. What tarfile calls for every header, those between
+        an extension and its member too; it offers this one to subclasses.
+        """
+        if self.type in EXTENSIONS and self.size > MAX_EXTENSION_BYTES:
             raise UnsafeArchive(
-                f"The archive can't be unpacked: a header of {member.size:,} bytes."
+                f"The archive can't be unpacked: a header of {self.size:,} bytes."
             )
-        return member
+        return super()._proc_member(tarfile_)
 
 
 def unpack(archive: Path, folder: Path) -> None:
