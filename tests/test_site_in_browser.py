@@ -119,6 +119,26 @@ def test_no_page_goes_sideways_on_a_phone(sites, page) -> None:
     assert page.evaluate(SIDEWAYS) > 0
 
 
+# How many of the tables with line breaks in their cells are wider than their place.
+CUT_OFF = """
+[...document.querySelectorAll("article table:has(td br)")].map(
+  table => table.scrollWidth > table.parentElement.clientWidth)
+"""
+
+
+@pytest.mark.parametrize("page", [{"viewport": PHONE}], ids=["phone"], indirect=True)
+def test_the_tables_of_old_spellings_fit_any_screen(sites, page) -> None:
+    page.goto((sites[0] / "lessons" / "A_from_v1_and_v2_to_v3.html").as_uri())
+    assert page.evaluate(CUT_OFF) == [False] * 8
+    page.set_viewport_size(WIDE)
+    assert page.evaluate(CUT_OFF) == [False] * 8
+    page.add_style_tag(
+        content="td code.literal .pre { white-space: nowrap !important }"
+    )
+    page.add_style_tag(content="article table { table-layout: auto !important }")
+    assert True in page.evaluate(CUT_OFF)
+
+
 @pytest.mark.parametrize("page", [{"viewport": PHONE}], ids=["phone"], indirect=True)
 def test_labels_of_drawings_can_be_read_on_a_phone(sites, page) -> None:
     """A drawing is 525 points wide, and its smallest label has 8 of them."""
