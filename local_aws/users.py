@@ -66,7 +66,9 @@ def _described(
     words, pid = process.cmdline(), process.pid
     if not words:
         return None  # it has ended, and nobody has looked yet
-    if _has_open(process, installation.server_lock):
+    # One that is just ending may have let go of its lock already.
+    is_serving = _argument_of("local_aws", words) == "serve"
+    if is_serving or _has_open(process, installation.server_lock):
         if "--until-unused" in words:
             return None  # it watches the lock and does not hold it
         what = "the stand-in itself, served in a terminal"

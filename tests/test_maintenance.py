@@ -175,11 +175,13 @@ def test_who_uses_it_is_named(home) -> None:
             home, "sh", "-c", "sleep 60 & echo here; read line; kill $!"
         ),
     }
+    # A stand-in that is just ending has no lock but the users', which it has watched.
+    ending = waiting(home, *PYTHON, "-m", "local_aws", "serve", "--until-unused")
     try:
         status = local_aws(home, "status").stdout
         refused = local_aws(home, "reset", "--yes")
     finally:
-        for process in started.values():
+        for process in (*started.values(), ending):
             process.communicate("exit\n")
     named = [line[14:] for line in status.splitlines() if "(process" in line]
     assert sorted(named) == sorted(f"{w} (process {p.pid})" for w, p in started.items())
