@@ -21,6 +21,7 @@ from local_aws.installation import (
     plain_errors,
 )
 from local_aws.lifetime import (
+    PATIENCE_S,
     POLL_S,
     is_responding,
     start_lock,
@@ -46,8 +47,6 @@ STATE = (
 # There while a reset is under way. If that is cut off, the next start ends it.
 UNFINISHED_RESET = "reset-is-not-finished"
 IAM_NOUNS = {"users": "user", "groups": "group", "managed_policies": "policy"}
-# What a stand-in takes to end once its last user has gone.
-LEAVING_S = 10.0
 INTERRUPTED = 130
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -261,7 +260,7 @@ def _lock_when_unused(installation: Installation) -> int:
 
     Raises NotReset, with who uses it.
     """
-    deadline = time.monotonic() + LEAVING_S
+    deadline = time.monotonic() + PATIENCE_S
     while (lock := try_server_lock(installation)) is None:
         if found := users(installation):
             raise NotReset(_in_use(found))
