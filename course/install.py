@@ -36,6 +36,10 @@ DOCS_LOCK = ROOT / "docs" / "requirements.lock"
 # In an environment while packages come and go there. If that was stopped, the next
 # command finds this file, and makes the environment again.
 UNFINISHED = "unfinished.txt"
+# Four packages of the SDK bring sagemaker/__init__.py, and one of them another text.
+# uv installs all at the same time, and leaves to chance which text stays. pip installs
+# this package after the one with the other text, which it needs.
+LAST = "sagemaker-train"
 # The locks that an environment fulfils, each with its fingerprint; and what was in its
 # folder of packages then.
 STAMP = "installed-lock.txt"
@@ -324,6 +328,8 @@ def _install(root: Path, dev: bool, docs: bool, asked: Interpreter | None) -> No
                 command += ["--disable-pip-version-check", "uv>=0.5,<1"]
                 _run(command, dict(os.environ), "Installing uv")
             _synchronise(python, venv, locks[-1], "packages")
+            if any(_packages(venv).glob(f"{LAST.replace('-', '_')}-*.dist-info")):
+                _synchronise(python, venv, locks[-1], "packages", last=LAST)
             # Here, once and on all cores: otherwise every first import would do it, and
             # each one where PYTHONDONTWRITEBYTECODE is set.
             _run(
@@ -413,16 +419,22 @@ def _may_go(path: Path) -> bool:
     return path.name == "__pycache__" or path.suffix == ".dist-info"
 
 
-def _synchronise(python: str, venv: Path, lock: Path, what: str) -> None:
-    """Bring an environment to a lock, by the uv of `python`."""
+def _synchronise(
+    python: str, venv: Path, lock: Path, what: str, last: str = ""
+) -> None:
+    """Bring an environment to a lock, by the uv of `python`.
+
+    last: a package that is installed again, for its files to be what others overwrote.
+    """
     environment = {**os.environ, **_pip_settings(python)}
     environment.pop("VIRTUAL_ENV", None)
     count = sum(1 for line in lock.read_text().splitlines() if "==" in line)
     _run(
         [python, "-m", "uv", "pip", "sync", "--quiet"]
+        + (["--reinstall-package", last] if last else [])
         + ["--python", str(venv_python(venv)), "--require-hashes", str(lock)],
         environment,
-        f"Installing {count} {what}",
+        f"Installing {last} once more" if last else f"Installing {count} {what}",
     )
 
 

@@ -1,6 +1,8 @@
 """Setting up: which Python, when an environment is made again, what is in which set."""
 
 import ast
+import base64
+import hashlib
 import json
 import os
 import re
@@ -8,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -278,6 +281,16 @@ def test_the_pages_environment_is_made_when_it_is_wanted(course: Installation) -
     (course.root / "docs" / "requirements.lock").write_text("a==2\n")
     assert course.install() == []
     assert course.install(docs=True) == ["requirements.lock"]
+
+
+def test_chance_does_not_decide_what_several_packages_bring() -> None:
+    (record,) = (
+        file
+        for file in distribution(install.LAST).files
+        if file.name == "__init__.py" and len(file.parts) == 2
+    )
+    found = hashlib.sha256(record.locate().read_bytes()).digest()
+    assert base64.urlsafe_b64encode(found).decode().rstrip("=") == record.hash.value
 
 
 @pytest.mark.parametrize(
