@@ -20,7 +20,7 @@ from local_aws.containers.script_mode import sources, worker_main
 
 # It does what a call asks for.
 SCRIPT = """
-    import json, os, sys, threading, time
+    import json, os, shutil, sys, tempfile, threading, time
     import numpy as np
     from sagemaker_containers.beta.framework import encoders, worker
 
@@ -49,6 +49,11 @@ SCRIPT = """
         if kind == "caller":
             import boto3
             return boto3.client("sts").get_caller_identity()["Arn"]
+        if kind == "libraries":
+            # Harmless should it reach the machine's: no file, and the mode it has.
+            libraries = tempfile.mkdtemp()
+            shutil.copymode("/lib", libraries)
+            return str(shutil.copytree(libraries, "/lib", dirs_exist_ok=True))
         if kind == "model":
             return model
         if kind == "environment":
@@ -142,6 +147,9 @@ def test_a_script_runs_as_its_role_in_a_place_of_its_own(models, endpoint):
     assert found["folder"] == model["folder"]
     assert found["mine"] == model["folder"].replace("/model", "/x")
     assert found["modules"] == []
+    # The SDK's script for an `inference_spec` copies to /lib.
+    libraries = models.ask(endpoint, kind="libraries")
+    assert libraries == model["folder"].replace("/model", "/lib")
     caller = models.ask(endpoint, kind="caller")
     assert caller.endswith(":assumed-role/SageMakerCourse/SageMaker")
 

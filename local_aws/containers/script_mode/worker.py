@@ -10,11 +10,13 @@ import importlib
 import logging
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from local_aws.containers import asgi, contract
@@ -149,6 +151,7 @@ def main(arguments: list[str]) -> int:
     )
     for chatty in ("asyncio", "botocore", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    _keep_libraries_apart(contract.base_folder() / "lib")
     try:
         toolkit = importlib.import_module(module).toolkit(settings)
         toolkit.load(str(contract.base_folder() / "model"))
@@ -156,6 +159,23 @@ def main(arguments: list[str]) -> int:
         _say("ERROR", f"Error handling request /ping\n{trace(error)}")
         return 1
     return _serve(toolkit, settings)
+
+
+def _keep_libraries_apart(folder: Path) -> None:
+    """Let what is copied to /lib go to a folder of the container.
+
+    The SDK's own script for an `inference_spec` copies a model's shared libraries
+    there, and gives /lib the mode of their folder, even if that is empty. In an image
+    /lib is the container's own; here it would be this machine's.
+    """
+    copy = shutil.copytree
+
+    def copytree(src: Any, dst: Any, *arguments: Any, **named: Any) -> Any:
+        if os.path.realpath(dst) == os.path.realpath("/lib"):
+            dst = folder
+        return copy(src, dst, *arguments, **named)
+
+    shutil.copytree = copytree
 
 
 def _serve(toolkit: Toolkit, settings: Settings) -> int:
