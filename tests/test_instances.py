@@ -110,6 +110,26 @@ def test_a_fleet_that_is_killed_before_it_starts_does_not_come_up(servers):
     assert [server.exit_code for server in servers] == [-9]
 
 
+def test_log_lines_that_come_after_the_stand_ins_end_are_no_fault(
+    servers, monkeypatch, caplog
+):
+    closing = threading.Event()
+    fleet = Fleet({"Only": Variant(deployment(), 1.0)}, closing)
+
+    def stop(server):
+        raise OSError("nobody takes them")
+
+    monkeypatch.setattr(Server, "stop", stop, raising=False)
+    for traces in (1, 0):
+        caplog.clear()
+        fleet.scale({"Only": 1})
+        fleet.stop(fleet.variants["Only"].instances)
+        fleet.scale({"Only": 0})
+        assert "nobody takes them" in caplog.text
+        assert caplog.text.count("Traceback") == traces
+        closing.set()
+
+
 def test_an_endpoint_that_is_deleted_during_its_download_starts_nothing(
     servers, monkeypatch, tmp_path
 ):

@@ -292,7 +292,7 @@ class Endpoint:
                 deployment = self._deployment(variant, models[name], folder / name)
                 undo.callback(deployment.close)
                 variants[name] = Variant(deployment, weights[name])
-            fleet = Fleet(variants)
+            fleet = Fleet(variants, self._surroundings.closing)
             with self._lock:
                 closing = self._surroundings.closing.is_set()
                 if closing or self._delete in self._messages:

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -42,8 +43,12 @@ class Variant:
 class Fleet:
     """The variants of an endpoint while one configuration is in force."""
 
-    def __init__(self, variants: dict[str, Variant]) -> None:
+    def __init__(
+        self, variants: dict[str, Variant], closing: threading.Event | None = None
+    ) -> None:
+        """closing: set once the stand-in ends, after which nothing takes log lines."""
         self.variants = variants
+        self._closing = closing or threading.Event()
         self._router = Router({name: v.weight for name, v in variants.items()})
         self._living: set[Instance] = set()
         self._is_killed = False
@@ -113,8 +118,11 @@ class Fleet:
     def _stop(self, instance: Instance) -> None:
         try:
             instance.drain_and_stop()
-        except Exception:  # the others must end all the same
-            log.exception("the end of instance %s", instance.id)
+        except Exception as error:  # the others must end all the same
+            if self._closing.is_set():
+                log.warning("the last lines of instance %s: %s", instance.id, error)
+            else:
+                log.exception("the end of instance %s", instance.id)
         self._living.discard(instance)
 
     def kill(self) -> None:
