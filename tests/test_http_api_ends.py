@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,9 @@ from local_aws.http_apis import configuration
 from local_aws.http_apis.apis import Apis
 from local_aws.http_apis.configuration import KIND
 from local_aws.http_apis.listeners import Listeners, _Served
+from local_aws.http_apis.service import HttpApis
 from local_aws.persistence.resources import Resources
+from local_aws.services import named
 
 REGION = "us-east-1"
 PATIENCE_S = 60
@@ -90,3 +93,21 @@ def test_one_that_is_created_at_the_end(apis, monkeypatch) -> None:
     assert len(known(apis)) == 1
     apis.delete(REGION, api_id)
     assert known(apis) == []
+
+
+def test_a_server_that_ends_while_it_starts_has_no_apis_to_end() -> None:
+    at_stop = []
+
+    def of(service):
+        """Comes before the APIs are there."""
+        asyncio.run(at_stop[0]())
+        raise InterruptedError("they are not made")
+
+    responders = SimpleNamespace(
+        own_threads=None,
+        on_stop=at_stop.append,
+        of=of,
+        sagemaker=SimpleNamespace(resources=None),
+    )
+    with pytest.raises(InterruptedError, match="not made"):
+        HttpApis(named("apigatewayv2"), responders)

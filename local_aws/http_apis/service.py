@@ -21,7 +21,8 @@ class HttpApis:
 
     def __init__(self, service: Service, responders: "Responders") -> None:
         self._threads = responders.own_threads
-        responders.on_stop(self._stop)
+        self._apis: Apis | None = None
+        responders.on_stop(self._stop)  # before Lambda says so
         self._apis = Apis(
             responders.sagemaker.resources,
             responders.of(named("lambda")).functions,
@@ -30,7 +31,8 @@ class HttpApis:
         self._apis.restore()
 
     async def _stop(self) -> None:
-        await asyncio.to_thread(self._apis.close)
+        if self._apis is not None:  # else the server ends while it is still starting
+            await asyncio.to_thread(self._apis.close)
 
     async def respond(self, request: Request) -> Response:
         """Respond to one request."""
